@@ -1,0 +1,1 @@
+//! Checkpoints: bytes of weight files to named tensors and back.

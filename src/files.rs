@@ -1,0 +1,1 @@
+//! Reading whole files within limits, and writing them so that a half-written file is never seen.

@@ -1,0 +1,1 @@
+//! Pictures: colour maps, the heatmap drawn by wgpu, and figures for export.
