@@ -32,8 +32,29 @@ impl fmt::Display for Global<'_> {
 }
 
 const DTYPE_NAMES: [&str; 23] = [
-    "float64", "float32", "float16", "bfloat16", "double", "float", "half", "int64", "int32", "int16", "int8", "uint64",
-    "uint32", "uint16", "uint8", "long", "int", "short", "bool", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2",
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "double",
+    "float",
+    "half",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "long",
+    "int",
+    "short",
+    "bool",
+    "complex64",
+    "complex128",
+    "float8_e4m3fn",
+    "float8_e5m2",
 ];
 
 impl<'a> Global<'a> {
@@ -49,9 +70,17 @@ impl<'a> Global<'a> {
             ("torch", name) if DTYPE_NAMES.contains(&name) => Self::Dtype(name),
             ("torch", class) if is_storage_class(class) => match Dtype::of_torch_storage(class) {
                 Some(dtype) => Self::Storage(dtype),
-                None => return Err(PickleFault::StorageClass { class: shown(class) }),
+                None => {
+                    return Err(PickleFault::StorageClass {
+                        class: shown(class),
+                    });
+                }
             },
-            (module, name) => return Err(PickleFault::Refused { global: shown(&format!("{module}.{name}")) }),
+            (module, name) => {
+                return Err(PickleFault::Refused {
+                    global: shown(&format!("{module}.{name}")),
+                });
+            }
         })
     }
 
@@ -69,10 +98,16 @@ impl<'a> Global<'a> {
     }
 
     /// The value that PyTorch would get by calling this with `arguments`. Nothing is called.
-    pub(super) fn apply(self, heap: &mut Heap<'a>, arguments: &[ObjectId]) -> Result<ObjectId, PickleFault> {
+    pub(super) fn apply(
+        self,
+        heap: &mut Heap<'a>,
+        arguments: &[ObjectId],
+    ) -> Result<ObjectId, PickleFault> {
         let result = match self {
             Self::OrderedDict => ordered_dict(heap, arguments),
-            Self::RebuildTensor | Self::RebuildTensorV2 => tensor(heap, arguments).map(Object::Tensor),
+            Self::RebuildTensor | Self::RebuildTensorV2 => {
+                tensor(heap, arguments).map(Object::Tensor)
+            }
             Self::RebuildParameter | Self::RebuildParameterWithState => {
                 // A parameter is its tensor: whether it is trained is not ours to know.
                 return match arguments {
@@ -82,7 +117,9 @@ impl<'a> Global<'a> {
             }
             Self::Size => size(heap, arguments),
             Self::Storage(_) | Self::Dtype(_) => {
-                return Err(PickleFault::NotCallable { what: self.to_string() });
+                return Err(PickleFault::NotCallable {
+                    what: self.to_string(),
+                });
             }
         };
         match result {
@@ -92,8 +129,15 @@ impl<'a> Global<'a> {
     }
 
     fn bad_arguments(self, heap: &Heap<'_>, arguments: &[ObjectId]) -> PickleFault {
-        let found: Vec<String> = arguments.iter().take(8).map(|id| heap.get(*id).describe()).collect();
-        PickleFault::Arguments { function: self.name(), found: found.join(", ") }
+        let found: Vec<String> = arguments
+            .iter()
+            .take(8)
+            .map(|id| heap.get(*id).describe())
+            .collect();
+        PickleFault::Arguments {
+            function: self.name(),
+            found: found.join(", "),
+        }
     }
 }
 
@@ -119,13 +163,21 @@ fn ordered_dict<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a
         },
         _ => None,
     };
-    pairs.iter().map(pair).collect::<Option<_>>().map(Object::Dict)
+    pairs
+        .iter()
+        .map(pair)
+        .collect::<Option<_>>()
+        .map(Object::Dict)
 }
 
 /// `(storage, offset, shape, strides, ..)`; what may follow (gradients, hooks, metadata) says nothing about the values.
 fn tensor<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<TensorView<'a>> {
-    let [storage, offset, shape, strides, rest @ ..] = arguments else { return None };
-    let Object::Storage(storage) = heap.get(*storage) else { return None };
+    let [storage, offset, shape, strides, rest @ ..] = arguments else {
+        return None;
+    };
+    let Object::Storage(storage) = heap.get(*storage) else {
+        return None;
+    };
     if rest.len() > 3 {
         return None;
     }
@@ -150,14 +202,26 @@ fn size<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a>> {
 
 /// Reads `("storage", class, key, location, n_elements)`, the only persistent identifier that PyTorch writes.
 pub(super) fn storage<'a>(heap: &Heap<'a>, id: ObjectId) -> Result<Storage<'a>, PickleFault> {
-    let bad = || PickleFault::PersistentId { found: heap.get(id).describe() };
-    let Object::Tuple(parts) = heap.get(id) else { return Err(bad()) };
+    let bad = || PickleFault::PersistentId {
+        found: heap.get(id).describe(),
+    };
+    let Object::Tuple(parts) = heap.get(id) else {
+        return Err(bad());
+    };
     // Before PyTorch 1.6 a sixth part described a view of another storage.
-    let [kind, class, key, _location, n_elements] = parts.as_slice() else { return Err(bad()) };
-    let Object::Global(Global::Storage(dtype)) = heap.get(*class) else { return Err(bad()) };
+    let [kind, class, key, _location, n_elements] = parts.as_slice() else {
+        return Err(bad());
+    };
+    let Object::Global(Global::Storage(dtype)) = heap.get(*class) else {
+        return Err(bad());
+    };
     let n_elements = heap.int(*n_elements).and_then(|n| u64::try_from(n).ok());
     match (heap.text(*kind), heap.text(*key), n_elements) {
-        (Some("storage"), Some(key), Some(n_elements)) => Ok(Storage { key, dtype: *dtype, n_elements }),
+        (Some("storage"), Some(key), Some(n_elements)) => Ok(Storage {
+            key,
+            dtype: *dtype,
+            n_elements,
+        }),
         _ => Err(bad()),
     }
 }

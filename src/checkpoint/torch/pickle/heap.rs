@@ -65,7 +65,11 @@ pub(in crate::checkpoint::torch) struct Heap<'a> {
 impl<'a> Heap<'a> {
     pub(super) fn new() -> Self {
         // The first value is what an identifier of nothing would find.
-        Self { objects: vec![Object::None], n_links: 0, root: ObjectId(0) }
+        Self {
+            objects: vec![Object::None],
+            n_links: 0,
+            root: ObjectId(0),
+        }
     }
 
     pub(super) fn set_root(&mut self, root: ObjectId) {
@@ -79,7 +83,10 @@ impl<'a> Heap<'a> {
 
     pub(super) fn add(&mut self, object: Object<'a>) -> Result<ObjectId, PickleFault> {
         if self.objects.len() > MAX_OBJECTS {
-            return Err(PickleFault::Limit { what: "values in the pickle", limit: MAX_OBJECTS });
+            return Err(PickleFault::Limit {
+                what: "values in the pickle",
+                limit: MAX_OBJECTS,
+            });
         }
         self.n_links += match &object {
             Object::Tuple(items) | Object::List(items) => items.len(),
@@ -87,7 +94,10 @@ impl<'a> Heap<'a> {
             _ => 0,
         };
         if self.n_links > MAX_OPS {
-            return Err(PickleFault::Limit { what: "members of values in the pickle", limit: MAX_OPS });
+            return Err(PickleFault::Limit {
+                what: "members of values in the pickle",
+                limit: MAX_OPS,
+            });
         }
         // At most a million, so it fits.
         let id = ObjectId(self.objects.len() as u32);
@@ -100,7 +110,9 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn get_mut(&mut self, id: ObjectId) -> Result<&mut Object<'a>, PickleFault> {
-        self.objects.get_mut(id.0 as usize).ok_or(PickleFault::EmptyStack)
+        self.objects
+            .get_mut(id.0 as usize)
+            .ok_or(PickleFault::EmptyStack)
     }
 
     pub(in crate::checkpoint::torch) fn text(&self, id: ObjectId) -> Option<&'a str> {
@@ -120,7 +132,9 @@ impl<'a> Heap<'a> {
     /// The numbers of a short tuple or list of numbers, like a shape.
     pub(super) fn ints(&self, id: ObjectId) -> Option<Vec<i64>> {
         match self.get(id) {
-            Object::Tuple(items) | Object::List(items) if items.len() <= MAX_INTS => items.iter().map(|item| self.int(*item)).collect(),
+            Object::Tuple(items) | Object::List(items) if items.len() <= MAX_INTS => {
+                items.iter().map(|item| self.int(*item)).collect()
+            }
             _ => None,
         }
     }
