@@ -109,7 +109,7 @@ mod tests {
             [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
         );
         let statistics = Normalization::of_train(&digits);
-        // NumPy: 0.307748239, 0.377280349.
+        // NumPy: 0.307748230, 0.377280349.
         assert_eq!(
             statistics,
             Normalization {
