@@ -145,7 +145,11 @@ mod tests {
         check(Dtype::I16, &(-300_i16).to_le_bytes(), &[-300.0]);
         check(Dtype::I8, &[0xff, 0x7f], &[-1.0, 127.0]);
         check(Dtype::U64, &9_u64.to_le_bytes(), &[9.0]);
-        check(Dtype::U32, &3_000_000_000_u32.to_le_bytes(), &[3_000_000_000.0]);
+        check(
+            Dtype::U32,
+            &3_000_000_000_u32.to_le_bytes(),
+            &[3_000_000_000.0],
+        );
         check(Dtype::U16, &65_535_u16.to_le_bytes(), &[65_535.0]);
         check(Dtype::U8, &[0, 255], &[0.0, 255.0]);
         check(Dtype::Bool, &[0, 1, 2], &[0.0, 1.0, 1.0]);

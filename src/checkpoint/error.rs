@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::safetensors::error::{SafetensorsFault, WriteFault};
 use super::torch::archive::ArchiveFault;
+use super::torch::legacy::LegacyFault;
 use super::torch::pickle::PickleFault;
 use super::torch::tensor::TensorFault;
 use crate::files::FileError;
@@ -16,8 +17,8 @@ pub enum CheckpointError {
     File(#[from] FileError),
     #[error("expected a checkpoint (safetensors or PyTorch), found {found}: {}", path.display())]
     Unrecognized { path: PathBuf, found: String },
-    #[error("legacy PyTorch format (before 1.6): load it in PyTorch and save it again: {}", path.display())]
-    Legacy { path: PathBuf },
+    #[error("{fault}: {}", path.display())]
+    LegacyTorch { path: PathBuf, fault: LegacyFault },
     #[error("expected a checkpoint, found a bare pickle: save tensors with torch.save or as safetensors: {}", path.display())]
     BarePickle { path: PathBuf },
     #[error("{fault}: {}", path.display())]

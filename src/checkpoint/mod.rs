@@ -17,6 +17,7 @@ pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
 pub use self::safetensors::error::{SafetensorsFault, WriteFault};
 pub use self::torch::archive::ArchiveFault;
+pub use self::torch::legacy::LegacyFault;
 pub use self::torch::pickle::PickleFault;
 pub use self::torch::tensor::TensorFault;
 use crate::files;
@@ -49,6 +50,8 @@ pub enum Format {
     Safetensors,
     /// What `torch.save` writes since PyTorch 1.6.
     TorchZip,
+    /// What `torch.save` wrote before 1.6.
+    TorchLegacy,
 }
 
 impl fmt::Display for Format {
@@ -56,6 +59,7 @@ impl fmt::Display for Format {
         f.write_str(match self {
             Self::Safetensors => "safetensors",
             Self::TorchZip => "PyTorch zip",
+            Self::TorchLegacy => "PyTorch legacy",
         })
     }
 }
@@ -93,9 +97,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
     match sniff(bytes) {
         Content::Safetensors => safetensors::parse(bytes, path),
         Content::Zip => torch::parse_zip(bytes, path),
-        Content::LegacyTorch => Err(CheckpointError::Legacy {
-            path: path.to_owned(),
-        }),
+        Content::LegacyTorch => torch::parse_legacy(bytes, path),
         Content::BarePickle => Err(CheckpointError::BarePickle {
             path: path.to_owned(),
         }),

@@ -1,11 +1,12 @@
 //! PyTorch's own files: a container of storages, a pickle that says how tensors lie in them, and the layout that people
 //! give their checkpoints.
 //!
-//! `archive` opens the container of today (a zip file); a reader of the container before PyTorch 1.6 would sit beside it and
-//! hand the same things on: the pickle's values, and the bytes of each storage by its key.
+//! `archive` opens the container of today (a zip file), `legacy` the one before PyTorch 1.6. Both hand on the same things:
+//! the values of the pickle, and the bytes of each storage by its key.
 
 pub(super) mod archive;
 mod layout;
+pub(super) mod legacy;
 pub(super) mod pickle;
 pub(super) mod tensor;
 
@@ -31,10 +32,46 @@ pub(super) fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, Checkpo
         at,
         fault,
     })?;
-    let found = layout::find(&heap, path)?;
+    let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| {
+        storage_bytes(&mut archive, key)
+    })?;
+    Ok(Checkpoint {
+        path: path.to_owned(),
+        format: Format::TorchZip,
+        tensors,
+        notes,
+    })
+}
 
+/// Reads a file of `torch.save` before PyTorch 1.6.
+pub(super) fn parse_legacy(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let (heap, storages) = legacy::open(bytes).map_err(|fault| CheckpointError::LegacyTorch {
+        path: path.to_owned(),
+        fault,
+    })?;
+    let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| {
+        let missing = || TensorFault::MissingStorage { key: shown(key) };
+        storages.get(key).copied().ok_or_else(missing)
+    })?;
+    Ok(Checkpoint {
+        path: path.to_owned(),
+        format: Format::TorchLegacy,
+        tensors,
+        notes,
+    })
+}
+
+/// Finds the state dictionary among the values of a pickle and reads its tensors. `storage_of` gives a storage's bytes by
+/// its key; it is asked once for each. Returns the tensors in the order of the dictionary, and the notes.
+fn read_tensors<'a>(
+    heap: &Heap<'_>,
+    file_bytes: usize,
+    path: &Path,
+    mut storage_of: impl FnMut(&str) -> Result<&'a [u8], TensorFault>,
+) -> Result<(Vec<RawTensor>, Vec<String>), CheckpointError> {
+    let found = layout::find(heap, path)?;
     let mut storages = BTreeMap::new();
-    let mut budget = Budget::for_file(bytes.len() as u64);
+    let mut budget = Budget::for_file(file_bytes as u64);
     let mut tensors = Vec::with_capacity(found.tensors.len());
     for (name, view) in found.tensors {
         let in_tensor = |fault| CheckpointError::Tensor {
@@ -45,26 +82,20 @@ pub(super) fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, Checkpo
         let storage = match storages.get(view.storage.key) {
             Some(data) => *data,
             None => {
-                let data = storage_bytes(&mut archive, view.storage.key).map_err(in_tensor)?;
+                let data = storage_of(view.storage.key).map_err(in_tensor)?;
                 storages.insert(view.storage.key, data);
                 data
             }
         };
         let (shape, values) = view.gather(storage, &mut budget).map_err(in_tensor)?;
-        let dtype = view.storage.dtype;
         tensors.push(RawTensor {
             name: name.to_owned(),
             shape,
-            dtype,
+            dtype: view.storage.dtype,
             values,
         });
     }
-    Ok(Checkpoint {
-        path: path.to_owned(),
-        format: Format::TorchZip,
-        tensors,
-        notes: found.notes,
-    })
+    Ok((tensors, found.notes))
 }
 
 /// The bytes of a storage, its checksum verified.

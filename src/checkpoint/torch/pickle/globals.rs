@@ -208,8 +208,13 @@ pub(super) fn storage<'a>(heap: &Heap<'a>, id: ObjectId) -> Result<Storage<'a>, 
     let Object::Tuple(parts) = heap.get(id) else {
         return Err(bad());
     };
-    // Before PyTorch 1.6 a sixth part described a view of another storage.
-    let [kind, class, key, _location, n_elements] = parts.as_slice() else {
+    // Before PyTorch 1.6 there is a sixth part. Before 0.4 it could describe a view of another storage; since then it is
+    // None.
+    let (parts, view) = match parts.as_slice() {
+        [parts @ .., view] if parts.len() == 5 => (parts, heap.get(*view)),
+        parts => (parts, &Object::None),
+    };
+    let ([kind, class, key, _location, n_elements], Object::None) = (parts, view) else {
         return Err(bad());
     };
     let Object::Global(Global::Storage(dtype)) = heap.get(*class) else {

@@ -115,6 +115,14 @@ impl<'a> Heap<'a> {
             .ok_or(PickleFault::EmptyStack)
     }
 
+    /// All storages that the pickle refers to, in the order of the file; one may occur many times.
+    pub(in crate::checkpoint::torch) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
+        self.objects.iter().filter_map(|object| match object {
+            Object::Storage(storage) => Some(storage),
+            _ => None,
+        })
+    }
+
     pub(in crate::checkpoint::torch) fn text(&self, id: ObjectId) -> Option<&'a str> {
         match self.get(id) {
             Object::Text(text) => Some(text),
@@ -122,7 +130,7 @@ impl<'a> Heap<'a> {
         }
     }
 
-    pub(super) fn int(&self, id: ObjectId) -> Option<i64> {
+    pub(in crate::checkpoint::torch) fn int(&self, id: ObjectId) -> Option<i64> {
         match self.get(id) {
             Object::Int(value) => Some(*value),
             _ => None,

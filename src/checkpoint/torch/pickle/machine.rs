@@ -15,16 +15,23 @@ impl<'a> Heap<'a> {
         bytes: &'a [u8],
     ) -> Result<Self, (usize, PickleFault)> {
         if bytes.len() > MAX_BYTES {
-            return Err((
-                0,
-                PickleFault::Limit {
-                    what: "bytes in the pickle",
-                    limit: MAX_BYTES,
-                },
-            ));
+            let what = "bytes in the pickle";
+            let limit = MAX_BYTES;
+            return Err((0, PickleFault::Limit { what, limit }));
         }
+        let (heap, rest) = Self::load_first(bytes)?;
+        match rest.len() {
+            0 => Ok(heap),
+            extra => Err((bytes.len() - extra, PickleFault::TrailingBytes { extra })),
+        }
+    }
+
+    /// Reads the pickle that `bytes` begin with. Also returns the bytes after it.
+    pub(in crate::checkpoint::torch) fn load_first(
+        bytes: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), (usize, PickleFault)> {
         let mut machine = Machine {
-            input: Input::new(bytes),
+            input: Input::new(bytes.get(..MAX_BYTES).unwrap_or(bytes)),
             heap: Self::new(),
             stack: Vec::new(),
             marks: Vec::new(),
@@ -35,26 +42,16 @@ impl<'a> Heap<'a> {
             match machine.step() {
                 Ok(Next::More) => {}
                 Ok(Next::Stop(root)) => {
-                    let extra = machine.input.rest().len();
-                    if extra > 0 {
-                        return Err((
-                            machine.input.position(),
-                            PickleFault::TrailingBytes { extra },
-                        ));
-                    }
                     machine.heap.set_root(root);
-                    return Ok(machine.heap);
+                    let rest = bytes.get(machine.input.position()..);
+                    return Ok((machine.heap, rest.unwrap_or_default()));
                 }
                 Err(fault) => return Err((at, fault)),
             }
         }
-        Err((
-            machine.input.position(),
-            PickleFault::Limit {
-                what: "pickle instructions",
-                limit: MAX_OPS,
-            },
-        ))
+        let what = "pickle instructions";
+        let limit = MAX_OPS;
+        Err((machine.input.position(), PickleFault::Limit { what, limit }))
     }
 }
 
