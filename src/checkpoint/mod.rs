@@ -117,8 +117,11 @@ enum Content {
     Unknown(String),
 }
 
-/// `torch.save` before 1.6 starts with a pickle of this number: protocol 2, LONG1 of 10 bytes, STOP.
-const LEGACY_TORCH_MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19\x2e";
+/// `torch.save` before 1.6 starts with a pickle of this number (LONG1, its 10 bytes), after a few bytes that depend on the
+/// protocol of the pickle.
+const LEGACY_TORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
+/// How far into a file that number begins at most.
+const LEGACY_TORCH_MAGIC_WITHIN: usize = 16;
 
 fn sniff(bytes: &[u8]) -> Content {
     const KNOWN: [(&[u8], &str); 6] = [
@@ -138,15 +141,20 @@ fn sniff(bytes: &[u8]) -> Content {
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return Content::Zip;
     }
-    if bytes.starts_with(LEGACY_TORCH_MAGIC) {
-        return Content::LegacyTorch;
-    }
     // A header length of 8 bytes, then JSON.
     if bytes.get(8) == Some(&b'{') {
         return Content::Safetensors;
     }
     if matches!(bytes, [0x80, 2..=5, ..]) {
-        return Content::BarePickle;
+        let is_legacy = (0..LEGACY_TORCH_MAGIC_WITHIN).any(|at| {
+            let after = bytes.get(at..).unwrap_or_default();
+            after.starts_with(LEGACY_TORCH_MAGIC)
+        });
+        return if is_legacy {
+            Content::LegacyTorch
+        } else {
+            Content::BarePickle
+        };
     }
     if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Content::Unknown((*what).to_owned());

@@ -3,8 +3,9 @@ use std::path::Path;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::checkpoint::{LEGACY_TORCH_MAGIC, parse};
+use crate::checkpoint::parse;
 
+const MAGIC: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 const VERSION: &[u8] = b"\x80\x02M\xe9\x03.";
 const FACTS: &[u8] = b"\x80\x02}X\x0d\0\0\0little_endian\x88s.";
 const KEYS: &[u8] = b"\x80\x02]X\x01\0\0\x000a.";
@@ -21,7 +22,7 @@ fn values(view: &[u8]) -> Vec<u8> {
 }
 
 fn file(parts: [&[u8]; 5]) -> Vec<u8> {
-    let mut bytes = LEGACY_TORCH_MAGIC.to_vec();
+    let mut bytes = MAGIC.to_vec();
     bytes.extend(parts.concat());
     bytes
 }
@@ -138,7 +139,7 @@ fn damaged_files_never_panic() {
     for _ in 0..5_000 {
         let mut bytes = sound();
         for _ in 0..random.random_range(1..4) {
-            let at = random.random_range(LEGACY_TORCH_MAGIC.len()..bytes.len());
+            let at = random.random_range(MAGIC.len()..bytes.len());
             bytes[at] = random.random();
         }
         drop(parse(&bytes, Path::new("m.th")));

@@ -106,8 +106,10 @@ impl<'a> Machine<'a> {
             0x8c => self.text::<1>()?,
             b'X' => self.text::<4>()?,
             0x8d => self.text::<8>()?,
-            b'U' | b'C' => self.bytes::<1>()?,
-            b'T' | b'B' => self.bytes::<4>()?,
+            b'U' => self.text_or_bytes::<1>()?,
+            b'T' => self.text_or_bytes::<4>()?,
+            b'C' => self.bytes::<1>()?,
+            b'B' => self.bytes::<4>()?,
             0x8e => self.bytes::<8>()?,
 
             b'(' => self.mark()?,
@@ -342,6 +344,12 @@ impl<'a> Machine<'a> {
     fn bytes<const N: usize>(&mut self) -> Result<(), PickleFault> {
         let bytes = self.input.counted::<N>()?;
         self.push(Object::Bytes(bytes))
+    }
+
+    /// Texts and bytes were one type in Python 2, which wrote many of the older checkpoints.
+    fn text_or_bytes<const N: usize>(&mut self) -> Result<(), PickleFault> {
+        let bytes = self.input.counted::<N>()?;
+        self.push(str::from_utf8(bytes).map_or(Object::Bytes(bytes), Object::Text))
     }
 
     /// A little-endian two's-complement integer of any length.

@@ -309,6 +309,21 @@ fn numbers_of_every_width_are_read() {
 }
 
 #[test]
+fn texts_of_python_2_are_texts() {
+    for pickle in [
+        &b"\x80\x02U\x02fc."[..],
+        b"\x80\x02T\x02\0\0\0fc.",
+        b"S'fc'\n.",
+        b"Vfc\n.",
+    ] {
+        let heap = load(pickle).unwrap();
+        assert_eq!(heap.text(heap.root()), Some("fc"));
+    }
+    let heap = load(b"\x80\x02U\x01\xff.").unwrap();
+    assert!(matches!(heap.get(heap.root()), Object::Bytes([0xff])));
+}
+
+#[test]
 fn known_names_are_exactly_those_of_the_list() {
     for name in ["OrderedDict", "ordereddict", "OrderedDict ", ""] {
         assert_eq!(
