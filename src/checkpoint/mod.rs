@@ -6,6 +6,7 @@
 
 mod dtype;
 mod error;
+mod mode;
 mod safetensors;
 mod torch;
 
@@ -21,6 +22,7 @@ pub use self::torch::legacy::LegacyFault;
 pub use self::torch::pickle::PickleFault;
 pub use self::torch::tensor::TensorFault;
 use crate::files;
+pub use mode::{Mode, ModeError, save_params};
 
 /// The largest checkpoint that is read into memory, in bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;

@@ -66,9 +66,22 @@ pub struct EvaluateSpec {
 
 impl EvaluateSpec {
     /// All points in one level, progressively.
-    pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
+    pub fn new(
+        network: Arc<Network>,
+        basis: Vec<Arc<ParamVec>>,
+        coefficients: Vec<Vec<f64>>,
+        data: DataRef,
+    ) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
+        Self {
+            network,
+            basis,
+            coefficients,
+            levels,
+            data,
+            progressive: true,
+            share_first_layer: true,
+        }
     }
 }
 
@@ -114,7 +127,11 @@ struct Tile {
 
 enum TileInput {
     /// First-layer outputs of every basis vector, `[n_basis, n_images * n_units]`.
-    Products { node: NodeId, n_units: usize, products: Tensor<2> },
+    Products {
+        node: NodeId,
+        n_units: usize,
+        products: Tensor<2>,
+    },
     /// The images themselves, `[1, n_images, n_pixels]`.
     Images(Tensor<3>),
 }
@@ -149,10 +166,23 @@ impl Evaluate {
         check_fit(&spec.network, &spec.data)?;
         let n_images = spec.data.n_images();
         let passes = plan(&spec.levels, n_images, spec.progressive);
-        let work_total = passes.iter().map(|p| (p.points.len() * p.images.len()) as f64).sum();
-        let widest = spec.network.nodes().iter().skip(1).map(|node| node.shape.iter().product()).max().unwrap_or(1);
-        let (tile_images, tile_bytes) =
-            if engine.is_gpu() { (BLOCK_IMAGES, GPU_TILE_BYTES) } else { (CPU_TILE_IMAGES, CPU_TILE_BYTES) };
+        let work_total = passes
+            .iter()
+            .map(|p| (p.points.len() * p.images.len()) as f64)
+            .sum();
+        let widest = spec
+            .network
+            .nodes()
+            .iter()
+            .skip(1)
+            .map(|node| node.shape.iter().product())
+            .max()
+            .unwrap_or(1);
+        let (tile_images, tile_bytes) = if engine.is_gpu() {
+            (BLOCK_IMAGES, GPU_TILE_BYTES)
+        } else {
+            (CPU_TILE_IMAGES, CPU_TILE_BYTES)
+        };
         let widest: usize = widest;
         let tile_points = (tile_bytes / (4 * tile_images * widest)).clamp(1, MAX_TILE_POINTS);
         Ok(Self {
@@ -182,16 +212,31 @@ impl Evaluate {
             let left = budget.saturating_sub(started.elapsed());
             self.advance(left, &mut changed)?;
         }
-        let done = if 0.0 < self.work_total { self.work_done / self.work_total } else { 1.0 };
-        let changed = changed.into_iter().map(|point| (point, self.value(point))).collect();
-        Ok(EvaluateStep { changed, done, finished: self.pass == self.passes.len() })
+        let done = if 0.0 < self.work_total {
+            self.work_done / self.work_total
+        } else {
+            1.0
+        };
+        let changed = changed
+            .into_iter()
+            .map(|point| (point, self.value(point)))
+            .collect();
+        Ok(EvaluateStep {
+            changed,
+            done,
+            finished: self.pass == self.passes.len(),
+        })
     }
 
     /// Value of a point so far.
     fn value(&self, point: usize) -> PointValue {
         let (score, n_images) = self.scores[point];
         let n = n_images as f64;
-        PointValue { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+        PointValue {
+            loss: score.loss / n,
+            accuracy: score.n_correct as f64 / n,
+            n_images,
+        }
     }
 
     /// One batch of point groups on the current block of images.
@@ -199,12 +244,19 @@ impl Evaluate {
         let pass = &self.passes[self.pass];
         let first_image = pass.images.start + self.block_start;
         let images = first_image..pass.images.end.min(first_image + BLOCK_IMAGES);
-        if self.block.as_ref().is_none_or(|block| block.images != images) {
+        if self
+            .block
+            .as_ref()
+            .is_none_or(|block| block.images != images)
+        {
             self.block = Some(self.load_block(images.clone())?);
         }
-        let Some(block) = &self.block else { return Ok(()) };
+        let Some(block) = &self.block else {
+            return Ok(());
+        };
         let points = Arc::clone(&pass.points);
-        let n_points = (self.groups_a_slice * self.tile_points).min(points.len() - self.point_start);
+        let n_points =
+            (self.groups_a_slice * self.tile_points).min(points.len() - self.point_start);
         let batch = &points[self.point_start..self.point_start + n_points];
 
         let started = Instant::now();
@@ -235,7 +287,11 @@ impl Evaluate {
         Ok(())
     }
 
-    fn score_batch(&self, block: &LoadedBlock, points: &[usize]) -> Result<Vec<Score>, ComputeError> {
+    fn score_batch(
+        &self,
+        block: &LoadedBlock,
+        points: &[usize],
+    ) -> Result<Vec<Score>, ComputeError> {
         let groups: Vec<&[usize]> = points.chunks(self.tile_points).collect();
         let score_group = |group: &&[usize]| self.score_group(block, group);
         // A GPU orders its work by the thread that asks for it, so only the CPU device is called from several.
@@ -248,24 +304,41 @@ impl Evaluate {
     }
 
     /// One group of points over all tiles of a block.
-    fn score_group(&self, block: &LoadedBlock, points: &[usize]) -> Result<Vec<Score>, ComputeError> {
-        let rows: Vec<&[f64]> = points.iter().map(|&p| self.spec.coefficients[p].as_slice()).collect();
+    fn score_group(
+        &self,
+        block: &LoadedBlock,
+        points: &[usize],
+    ) -> Result<Vec<Score>, ComputeError> {
+        let rows: Vec<&[f64]> = points
+            .iter()
+            .map(|&p| self.spec.coefficients[p].as_slice())
+            .collect();
         let coefficients = coefficient_tensor(&self.engine, &rows);
         let shared = match block.tiles.first().map(|tile| &tile.input) {
             Some(TileInput::Products { node, .. }) => params_of(&self.spec.network, *node),
             _ => Vec::new(),
         };
-        let params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
+        let params = self
+            .basis
+            .combine(&coefficients, |id| !shared.contains(&id));
         let score_tile = |tile: &Tile| {
             let logits = match &tile.input {
-                TileInput::Products { node, n_units, products } => {
+                TileInput::Products {
+                    node,
+                    n_units,
+                    products,
+                } => {
                     let first = coefficients.clone().matmul(products.clone());
                     let first = first.reshape([points.len(), tile.n_images, *n_units]);
                     forward_from(&self.spec.network, *node, first, &params, |_, _| {})
                 }
-                TileInput::Images(images) => {
-                    forward_from(&self.spec.network, NodeId(0), images.clone(), &params, |_, _| {})
-                }
+                TileInput::Images(images) => forward_from(
+                    &self.spec.network,
+                    NodeId(0),
+                    images.clone(),
+                    &params,
+                    |_, _| {},
+                ),
             };
             score(&self.engine, logits, &tile.labels, &tile.label_tensor)
         };
@@ -280,14 +353,32 @@ impl Evaluate {
         let parts: Result<Vec<Vec<Score>>, ComputeError> = if self.engine.is_gpu() {
             block.tiles.iter().map(score_tile).collect()
         } else {
-            block.tiles.par_iter().with_min_len(8).map(score_tile).collect()
+            block
+                .tiles
+                .par_iter()
+                .with_min_len(8)
+                .map(score_tile)
+                .collect()
         };
-        Ok(parts?.into_iter().fold(vec![Score::default(); points.len()], add))
+        Ok(parts?
+            .into_iter()
+            .fold(vec![Score::default(); points.len()], add))
     }
 
     fn load_block(&self, images: Range<usize>) -> Result<LoadedBlock, ComputeError> {
-        let Block { images: pixels, labels } = load(&self.engine, &self.spec.data, self.order.range(images.clone()));
-        let shared = if self.spec.share_first_layer { first_linear(&self.spec.network) } else { None };
+        let Block {
+            images: pixels,
+            labels,
+        } = load(
+            &self.engine,
+            &self.spec.data,
+            self.order.range(images.clone()),
+        );
+        let shared = if self.spec.share_first_layer {
+            first_linear(&self.spec.network)
+        } else {
+            None
+        };
         let products = shared.map(|node| (node, self.first_products(node, &pixels)));
         let n_pixels = pixels.dims()[1];
         let tiles = (0..images.len()).step_by(self.tile_images).map(|start| {
@@ -295,19 +386,36 @@ impl Evaluate {
             let input = match &products {
                 Some((node, products)) => {
                     let [n_basis, _, n_units] = products.dims();
-                    let part = products.clone().slice([0..n_basis, range.clone(), 0..n_units]);
+                    let part = products
+                        .clone()
+                        .slice([0..n_basis, range.clone(), 0..n_units]);
                     let products = part.reshape([n_basis, range.len() * n_units]);
-                    TileInput::Products { node: *node, n_units, products }
+                    TileInput::Products {
+                        node: *node,
+                        n_units,
+                        products,
+                    }
                 }
                 None => {
                     let part = pixels.clone().slice([range.clone(), 0..n_pixels]);
                     TileInput::Images(part.reshape([1, range.len(), n_pixels]))
                 }
             };
-            let block = Block { images: pixels.clone(), labels: labels[range.clone()].to_vec() };
-            Tile { n_images: range.len(), label_tensor: block.label_tensor(&self.engine), labels: block.labels, input }
+            let block = Block {
+                images: pixels.clone(),
+                labels: labels[range.clone()].to_vec(),
+            };
+            Tile {
+                n_images: range.len(),
+                label_tensor: block.label_tensor(&self.engine),
+                labels: block.labels,
+                input,
+            }
         });
-        Ok(LoadedBlock { tiles: tiles.collect(), images })
+        Ok(LoadedBlock {
+            tiles: tiles.collect(),
+            images,
+        })
     }
 
     /// Outputs of the first linear layer for each basis vector: `[n_basis, n_images, n_units]`.
@@ -316,10 +424,20 @@ impl Evaluate {
         let ids = params_of(&self.spec.network, node);
         let [n_basis, n_units, n_pixels] = tensor(&points, ids[0]).dims();
         let one = |i: usize| {
-            let weight = tensor(&points, ids[0]).clone().slice([i..i + 1, 0..n_units, 0..n_pixels]);
-            let product = pixels.clone().matmul(weight.reshape([n_units, n_pixels]).transpose());
+            let weight = tensor(&points, ids[0])
+                .clone()
+                .slice([i..i + 1, 0..n_units, 0..n_pixels]);
+            let product = pixels
+                .clone()
+                .matmul(weight.reshape([n_units, n_pixels]).transpose());
             match ids.get(1) {
-                Some(&bias) => product + tensor(&points, bias).clone().slice([i..i + 1, 0..1, 0..n_units]).reshape([1, n_units]),
+                Some(&bias) => {
+                    product
+                        + tensor(&points, bias)
+                            .clone()
+                            .slice([i..i + 1, 0..1, 0..n_units])
+                            .reshape([1, n_units])
+                }
                 None => product,
             }
         };
@@ -329,16 +447,26 @@ impl Evaluate {
 
 /// Coarse level over few images first, then all points over more and more images.
 fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> {
-    let mut bounds: Vec<usize> = PROGRESSIVE_IMAGES.iter().copied().filter(|&n| progressive && n < n_images).collect();
+    let mut bounds: Vec<usize> = PROGRESSIVE_IMAGES
+        .iter()
+        .copied()
+        .filter(|&n| progressive && n < n_images)
+        .collect();
     bounds.push(n_images);
     let all = Arc::new(levels.iter().flatten().copied().collect::<Vec<_>>());
     let mut passes = Vec::new();
     let mut start = 0;
     for (index, &end) in bounds.iter().enumerate() {
         if index == 0 && progressive {
-            passes.extend(levels.iter().map(|level| Pass { points: Arc::new(level.clone()), images: start..end }));
+            passes.extend(levels.iter().map(|level| Pass {
+                points: Arc::new(level.clone()),
+                images: start..end,
+            }));
         } else {
-            passes.push(Pass { points: Arc::clone(&all), images: start..end });
+            passes.push(Pass {
+                points: Arc::clone(&all),
+                images: start..end,
+            });
         }
         start = end;
     }
@@ -348,14 +476,25 @@ fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> 
 
 /// Evaluates everything at once: one value a point, in order.
 pub fn evaluate_all(engine: &Engine, spec: EvaluateSpec) -> Result<Vec<PointValue>, ComputeError> {
-    let spec = EvaluateSpec { progressive: false, ..spec };
+    let spec = EvaluateSpec {
+        progressive: false,
+        ..spec
+    };
     let mut job = Evaluate::new(engine, spec)?;
     while !job.step(Duration::from_secs(3600))?.finished {}
-    Ok((0..job.scores.len()).map(|point| job.value(point)).collect())
+    Ok((0..job.scores.len())
+        .map(|point| job.value(point))
+        .collect())
 }
 
 /// Logits of one network on the first `n_images` images: `[n_images, n_classes]`, row-major.
-pub fn logits(engine: &Engine, network: &Network, params: &Arc<ParamVec>, data: &DataRef, n_images: usize) -> Result<Vec<f32>, ComputeError> {
+pub fn logits(
+    engine: &Engine,
+    network: &Network,
+    params: &Arc<ParamVec>,
+    data: &DataRef,
+    n_images: usize,
+) -> Result<Vec<f32>, ComputeError> {
     check_fit(network, data)?;
     let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
@@ -364,7 +503,13 @@ pub fn logits(engine: &Engine, network: &Network, params: &Arc<ParamVec>, data: 
         let range = start..order.len().min(start + BLOCK_IMAGES);
         let block = load(engine, data, order.range(range));
         let images: Tensor<3> = block.images.unsqueeze_dim(0);
-        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points, |_, _| {}))?);
+        values.extend(super::score::read(forward_from(
+            network,
+            NodeId(0),
+            images,
+            &points,
+            |_, _| {},
+        ))?);
     }
     Ok(values)
 }
@@ -381,7 +526,10 @@ mod tests {
                 let mut seen = vec![0; 5];
                 for pass in plan(&levels, n_images, progressive) {
                     for &point in pass.points.iter() {
-                        assert!(pass.images.start == seen[point], "each image once, in order");
+                        assert!(
+                            pass.images.start == seen[point],
+                            "each image once, in order"
+                        );
                         seen[point] = pass.images.end;
                     }
                 }
@@ -393,6 +541,9 @@ mod tests {
     #[test]
     fn a_progressive_plan_begins_with_the_coarse_points_on_few_images() {
         let passes = plan(&[vec![0, 3], vec![1, 2]], 10_000, true);
-        assert_eq!((passes[0].points.as_slice(), passes[0].images.clone()), ([0, 3].as_slice(), 0..256));
+        assert_eq!(
+            (passes[0].points.as_slice(), passes[0].images.clone()),
+            ([0, 3].as_slice(), 0..256)
+        );
     }
 }

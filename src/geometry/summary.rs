@@ -46,7 +46,11 @@ pub fn summarise(ts: &[f64], values: &[f64], steps: &[f64]) -> Option<Summary> {
         max,
         t_max: ts[worst],
         mean,
-        integral: if 0.0 < length { integral / length } else { mean },
+        integral: if 0.0 < length {
+            integral / length
+        } else {
+            mean
+        },
         barrier: max - 0.5 * (start + end),
     })
 }
@@ -58,7 +62,10 @@ mod tests {
     #[test]
     fn a_constant_has_no_barrier() {
         let summary = summarise(&[0.0, 0.5, 1.0], &[2.0; 3], &[1.0, 3.0]).unwrap();
-        assert_eq!((summary.barrier, summary.integral, summary.mean), (0.0, 2.0, 2.0));
+        assert_eq!(
+            (summary.barrier, summary.integral, summary.mean),
+            (0.0, 2.0, 2.0)
+        );
     }
 
     #[test]
@@ -83,7 +90,12 @@ mod tests {
 
     #[test]
     fn a_path_of_no_length_has_the_mean_as_integral() {
-        assert_eq!(summarise(&[0.0, 1.0], &[1.0, 3.0], &[0.0]).unwrap().integral, 2.0);
+        assert_eq!(
+            summarise(&[0.0, 1.0], &[1.0, 3.0], &[0.0])
+                .unwrap()
+                .integral,
+            2.0
+        );
         assert!(summarise(&[], &[], &[]).is_none());
     }
 }

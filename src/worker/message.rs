@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue,
+    StepReport,
 };
 use crate::data::SplitName;
 use crate::net::ParamVec;
@@ -16,7 +17,10 @@ pub struct JobId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// Loss and accuracy of one mode.
-    Score { mode: u64, split: SplitName },
+    Score {
+        mode: u64,
+        split: SplitName,
+    },
     Alignment,
     Fit,
     /// Values along the path.
@@ -38,8 +42,14 @@ pub enum Request {
 /// From the app to the compute thread.
 #[derive(Debug)]
 pub enum Command {
-    Start { job: JobId, lane: Lane, request: Box<Request> },
-    Cancel { job: JobId },
+    Start {
+        job: JobId,
+        lane: Lane,
+        request: Box<Request>,
+    },
+    Cancel {
+        job: JobId,
+    },
     /// Cancels all jobs and moves to another device.
     UseDevice(DeviceChoice),
     /// Panics inside the job that runs next; only tests send it.
@@ -52,20 +62,49 @@ pub enum Command {
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The device in use from now on.
-    Device { name: String, is_gpu: bool, failed: Option<String> },
-    Started { job: JobId },
+    Device {
+        name: String,
+        is_gpu: bool,
+        failed: Option<String>,
+    },
+    Started {
+        job: JobId,
+    },
     /// Share of the job that is done, 0..1. May be lost.
-    Progress { job: JobId, done: f64 },
+    Progress {
+        job: JobId,
+        done: f64,
+    },
     /// New values of points, by index.
-    Values { job: JobId, values: Vec<(usize, PointValue)> },
+    Values {
+        job: JobId,
+        values: Vec<(usize, PointValue)>,
+    },
     /// The last minibatch of a slice; its loss is the mean over the slice. May be lost.
-    FitStep { job: JobId, report: StepReport },
+    FitStep {
+        job: JobId,
+        report: StepReport,
+    },
     /// The trained vectors as they are now.
-    Trained { job: JobId, vectors: Vec<Arc<ParamVec>>, epochs_done: usize },
-    Aligned { job: JobId, alignment: Box<Alignment> },
-    Finished { job: JobId },
-    Cancelled { job: JobId },
-    Failed { job: JobId, error: JobError },
+    Trained {
+        job: JobId,
+        vectors: Vec<Arc<ParamVec>>,
+        epochs_done: usize,
+    },
+    Aligned {
+        job: JobId,
+        alignment: Box<Alignment>,
+    },
+    Finished {
+        job: JobId,
+    },
+    Cancelled {
+        job: JobId,
+    },
+    Failed {
+        job: JobId,
+        error: JobError,
+    },
 }
 
 /// Why a job failed.
