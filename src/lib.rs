@@ -10,6 +10,7 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod app;
 pub mod checkpoint;
 pub mod compute;
 pub mod data;

@@ -1,14 +1,11 @@
 //! What the user wants, in the words of the domain, and what the rest of the house is asked to do about it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::{ModeId, RunId, Settings};
-use crate::checkpoint::Mode;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
-use crate::net::{Network, ParamVec};
-use crate::worker::Command;
+use crate::worker::{Command, DiskRequest};
 
 /// An intent of the user.
 #[derive(Clone, Debug)]
@@ -44,9 +41,11 @@ pub enum Action {
     DismissNotice(usize),
     DismissNotices,
     Save(PathBuf, Export),
+    /// A picture or table that was drawn already.
+    SaveBytes(PathBuf, Vec<u8>),
 }
 
-/// What can be saved.
+/// Networks that can be saved.
 #[derive(Clone, Debug)]
 pub enum Export {
     /// The network at the current t.
@@ -55,10 +54,6 @@ pub enum Export {
     Bends,
     AlignedB,
     Mode(ModeId),
-    LandscapePng,
-    LandscapeSvg,
-    CurveSvg,
-    CurveCsv,
 }
 
 /// Work for other threads.
@@ -66,22 +61,4 @@ pub enum Export {
 pub enum Effect {
     Compute(Command),
     Disk(DiskRequest),
-}
-
-/// Work for the disk thread.
-#[derive(Debug)]
-pub enum DiskRequest {
-    Open(Vec<PathBuf>),
-    OpenData(String),
-    SaveParams { path: PathBuf, network: Arc<Network>, params: Arc<ParamVec>, description: String },
-    SaveBytes { path: PathBuf, bytes: Vec<u8> },
-}
-
-/// What the disk thread answers.
-#[derive(Debug)]
-pub enum DiskEvent {
-    Mode(Box<Mode>),
-    Data(Arc<crate::data::Dataset>),
-    Saved(PathBuf),
-    Failed { headline: String, details: Vec<String> },
 }

@@ -21,6 +21,8 @@ pub enum Lane {
         mode: u64,
         split: SplitName,
     },
+    /// A mode under one of several normalisations, by number.
+    Trial(usize),
     Alignment,
     Fit,
     /// Values along the path.

@@ -1,9 +1,12 @@
 //! One named thread makes every call to burn. It takes commands, works on its jobs in turn in slices of some milliseconds,
-//! and sends events. It knows nothing of windows: the window and the command line drive it alike.
+//! and sends events. It knows nothing of windows: the window and the command line drive it alike. A second thread opens and
+//! saves files.
 
+mod disk;
 mod job;
 mod message;
 
+pub use disk::{Disk, DiskEvent, DiskRequest};
 pub use message::{Command, Event, JobError, JobId, Lane, Request};
 
 use std::sync::atomic::{AtomicU64, Ordering};
