@@ -1,6 +1,6 @@
 //! The column of controls: modes, data, alignment; the path's and the plane's are in `path_controls`.
 
-use egui::{Color32, ComboBox, RichText, ScrollArea, Ui, WidgetInfo, WidgetType};
+use egui::{Color32, ComboBox, RichText, ScrollArea, Ui, WidgetInfo, Role};
 
 use super::landscape::push_settings;
 use super::{View, path_controls, theme};
@@ -60,7 +60,7 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let letter = state.letter(entry.id);
             let remove = ui.small_button("×").on_hover_text(format!("Take {letter} out"));
-            remove.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Take {letter} out")));
+            remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Take {letter} out")));
             if remove.clicked() {
                 actions.push(Action::RemoveMode(entry.id));
             }
@@ -105,7 +105,7 @@ fn mode_choice(ui: &mut Ui, state: &AppState, label: &str, chosen: &mut ModeId) 
             }
         })
         .response
-        .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, label));
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, label));
 }
 
 fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {

@@ -1,6 +1,6 @@
 //! Finished runs as cards: look, compare, go back.
 
-use egui::{Align, Layout, RichText, ScrollArea, Sense, Ui, WidgetInfo, WidgetType};
+use egui::{Align, Layout, RichText, ScrollArea, Sense, Ui, WidgetInfo, Role};
 
 use super::{View, theme};
 use crate::app::{Action, AppState, Run};
@@ -41,7 +41,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
             let button = egui::Button::new(RichText::new(title).strong()).frame(false).truncate();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let remove = ui.small_button("×").on_hover_text("Remove this run");
-                remove.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Remove run {}", run.number)));
+                remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Remove run {}", run.number)));
                 if remove.clicked() {
                     actions.push(Action::RemoveRun(run.id));
                 }
@@ -71,7 +71,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         ui.horizontal(|ui| {
             let label = format!("Pin run {}", run.number);
             let response = ui.checkbox(&mut pinned, "Pin").on_hover_text("Draw this run's curve beside the current one");
-            response.widget_info(|| WidgetInfo::selected(WidgetType::Checkbox, true, pinned, &label));
+            response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, pinned, &label));
             if response.changed() {
                 actions.push(Action::Pin(run.id, pinned));
             }
