@@ -132,6 +132,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         epochs_done: 0,
         losses: Vec::new(),
         last_step: None,
+        from_files: true,
         by_hand: false,
         dragging: false,
         ..path
@@ -194,6 +195,7 @@ fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
         let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
         state.notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
     }
+    state.look = None;
     state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
     state.use_aligned = true;
 }

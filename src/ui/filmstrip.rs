@@ -12,6 +12,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         return;
     }
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
         for run in state.runs.iter().rev() {
             card(ui, state, view, run, actions);
         }
@@ -29,7 +30,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         if let Some(plane) = &run.plane {
             let metric = run.settings.plane.metric;
             let texture = view.fields.thumbnail(ui.ctx(), run.id, plane, metric, &view.style);
-            let size = egui::vec2(ui.available_width(), ui.available_width() * 0.5);
+            let size = egui::vec2(ui.available_width(), ui.available_width() * theme::THUMBNAIL[1] as f32 / theme::THUMBNAIL[0] as f32);
             let image = egui::Image::new(texture).fit_to_exact_size(size).sense(Sense::click()).alt_text(format!("Landscape of run {}", run.number));
             let response = ui.add(image).on_hover_text("Go back to this run");
             if response.clicked() {

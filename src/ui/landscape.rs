@@ -14,6 +14,8 @@ use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 const PATH_POINTS: usize = 129;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
+/// How long a zoom rests before what it shows is evaluated.
+const LOOK_AFTER_SECS: f64 = 0.3;
 /// Distances off the plane below this share of |B - A| count as none.
 const ON_PLANE: f64 = 1e-3;
 
@@ -46,6 +48,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             view.renderer,
         );
         let holds_bend = view.held_bend.is_some() || view.hovers_bend;
+        let mut looked = None;
+        let looked_out = &mut looked;
         let response = Plot::new("landscape plot")
             .width(width)
             .height(height)
@@ -59,8 +63,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             .show(ui, |plot| {
                 plot.add(item);
                 sketch.draw(plot);
+                let bounds = plot.plot_bounds();
+                let zoomed = !plot.auto_bounds().x || !plot.auto_bounds().y;
+                *looked_out = zoomed.then(|| [bounds.min()[0], bounds.max()[0], bounds.min()[1], bounds.max()[1]]);
                 plot.pointer_coordinate()
             });
+        look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
         drag(&response, &sketch, state, view, actions);
         let summary = summary(state, plane, path);
@@ -245,6 +253,23 @@ fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
         let spot = PlotPoint::new(position.x + (12.0 + dx) * pixels[0], position.y + (dy - 12.0) * pixels[1]);
         let text = RichText::new(name).size(13.0).strong().color(color);
         plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
+    }
+}
+
+/// Evaluates what the user zoomed to, once the zoom comes to rest.
+fn look(ui: &Ui, state: &AppState, view: &mut View, looked: Option<[f64; 4]>, actions: &mut Vec<Action>) {
+    let now = ui.input(|i| i.time);
+    if looked != view.looked.0 {
+        view.looked = (looked, now);
+    }
+    if state.look == looked || state.is_fitting() {
+        return;
+    }
+    let rest = now - view.looked.1;
+    if LOOK_AFTER_SECS < rest {
+        actions.push(Action::Look(looked));
+    } else {
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(LOOK_AFTER_SECS - rest + 0.02));
     }
 }
 

@@ -48,6 +48,8 @@ struct View {
     held_bend: Option<usize>,
     /// The mouse is over a bend, so that the plot must not take a drag for panning.
     hovers_bend: bool,
+    /// What the landscape's zoom shows (`None`: all), and since when.
+    looked: (Option<[f64; 4]>, f64),
     playing: bool,
     about: bool,
     shortcuts: bool,
@@ -81,6 +83,7 @@ impl View {
             pending_normalization: None,
             held_bend: None,
             hovers_bend: false,
+            looked: (None, 0.0),
             playing: false,
             about: false,
             shortcuts: false,

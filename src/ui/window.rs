@@ -97,12 +97,12 @@ impl Window {
             longest_frame: Duration::ZERO,
         };
         window.state.device.choice = options.device;
+        window.act(Action::SetT(0.5));
         if options.files.is_empty() && options.data.is_none() {
             events::add_data(&mut window.state, Arc::new(data::optdigits()), None);
             for mode in demo::modes() {
                 events::add_mode(&mut window.state, mode);
             }
-            window.act(Action::SetT(0.5));
         } else {
             window.act(Action::OpenData(options.data.unwrap_or_else(|| data::EMBEDDED.to_owned())));
             window.act(Action::Open(options.files));
