@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::bail;
 use lowroad::cli::{self, WindowRequest};
+use lowroad::ui::{self, WindowOptions};
 
 fn main() -> ExitCode {
     cli::run(open_window)
 }
 
-fn open_window(_request: WindowRequest) -> anyhow::Result<()> {
-    bail!("the window is not built yet: `lowroad --help` lists the commands")
+fn open_window(request: WindowRequest) -> anyhow::Result<()> {
+    let WindowRequest { files, data, normalize, device } = request;
+    Ok(ui::run(WindowOptions { files, data, normalize, device })?)
 }

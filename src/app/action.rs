@@ -12,6 +12,8 @@ use crate::worker::{Command, DiskRequest};
 pub enum Action {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    /// Checkpoints that become the bends of the path, in order.
+    OpenBends(Vec<PathBuf>),
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),

@@ -15,6 +15,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
+        Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
             state.suggestion = None;

@@ -7,6 +7,7 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
 use super::theme::THUMBNAIL;
 use crate::app::{Metric, PlaneState, RunId};
+use crate::figures::{auto_clip, field_of};
 use crate::render::{Field, HeatmapStyle, to_image};
 
 /// What has been made so far.
@@ -24,7 +25,7 @@ impl Fields {
         {
             return Arc::clone(field);
         }
-        let field = Arc::new(field_of(plane, metric));
+        let field = Arc::new(field_of(plane.grid, &plane.values, metric));
         self.current = Some((plane.revision, metric, Arc::clone(&field)));
         field
     }
@@ -33,7 +34,7 @@ impl Fields {
     pub(super) fn thumbnail(&mut self, ctx: &Context, run: RunId, plane: &PlaneState, metric: Metric, style: &HeatmapStyle) -> &TextureHandle {
         let current = self.thumbnails.get(&run).is_some_and(|(revision, drawn, _)| *revision == plane.revision && drawn == style);
         if !current {
-            let field = field_of(plane, metric);
+            let field = field_of(plane.grid, &plane.values, metric);
             let clip = auto_clip(&field, metric).unwrap_or(style.clip);
             let image = to_image(&field, &HeatmapStyle { clip, ..style.clone() }, THUMBNAIL[0], THUMBNAIL[1]);
             let size = THUMBNAIL.map(|side| side as usize);
@@ -48,28 +49,4 @@ impl Fields {
     pub(super) fn keep_thumbnails(&mut self, exists: impl Fn(RunId) -> bool) {
         self.thumbnails.retain(|run, _| exists(*run));
     }
-}
-
-/// The range of colours that shows a field well: losses end at the 95th percentile, or a few huge ones would hide the rest.
-pub(super) fn auto_clip(field: &Field, metric: Metric) -> Option<(f32, f32)> {
-    let (low, high) = match metric {
-        Metric::Loss => field.robust_range((0.0, 0.95))?,
-        Metric::Accuracy => field.finite_range()?,
-    };
-    Some(if low < high { (low, high) } else { (low, low + low.abs().max(1.0) * 1e-3) })
-}
-
-pub(super) fn field_of(plane: &PlaneState, metric: Metric) -> Field {
-    let mut field = Field::unknown(plane.grid.x.n, plane.grid.y.n);
-    for (index, value) in plane.values.iter().enumerate() {
-        if let Some(value) = value {
-            field.values[index] = match metric {
-                Metric::Loss => value.loss as f32,
-                Metric::Accuracy => value.accuracy as f32,
-            };
-            field.known[index] = true;
-        }
-    }
-    field.touch();
-    field
 }

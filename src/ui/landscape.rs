@@ -1,12 +1,12 @@
 //! The plane: the heatmap with its anchors, the path on it, and the bend that the mouse can drag.
 
-use egui::{Align2, Color32, ComboBox, RichText, Ui, WidgetInfo, WidgetType};
+use egui::{Align2, Color32, ComboBox, RichText, Ui, WidgetInfo, Role};
 use egui_plot::{Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text};
 
-use super::fields::auto_clip;
 use super::{View, theme};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
 use crate::data::SplitName;
+use crate::figures::auto_clip;
 use crate::geometry::{PathFamily, PlanePoint};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
@@ -38,7 +38,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         let width = (ui.available_width() - BAR_WIDTH).max(80.0);
         let (x, y) = (plane.grid.x, plane.grid.y);
         let item = HeatmapItem::new(
-            egui::Id::new("landscape"),
+            egui::Id::unique("landscape"),
             field.clone(),
             (x.at(0), x.at(x.n.saturating_sub(1))),
             (y.at(0), y.at(y.n.saturating_sub(1))),
@@ -64,13 +64,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         hovered = response.inner.filter(|_| response.response.hovered());
         drag(&response, &sketch, state, view, actions);
         let summary = summary(state, plane, path);
-        response.response.widget_info(|| WidgetInfo::labeled(WidgetType::Other, true, &summary));
+        response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
         let unit = match metric {
             Metric::Loss => "nats",
             Metric::Accuracy => "accuracy",
         };
         let range = field.finite_range().unwrap_or((0.0, 1.0));
-        if color_bar_ui(ui, &mut view.style, range, unit).changed() {
+        if color_bar_ui(ui, &mut view.style, range, unit) {
             view.auto_clip = false;
         }
     });
@@ -126,7 +126,7 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
         })
         .response
         .on_hover_text("Colours: perceptually even and safe for colour-blind readers")
-        .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, "Colours"));
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Colours"));
         ui.toggle_value(&mut view.style.reversed, "Reversed");
         ui.toggle_value(&mut view.auto_clip, "Auto range").on_hover_text("The range of colours follows the values");
     });

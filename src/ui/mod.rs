@@ -3,6 +3,7 @@
 mod along_path;
 mod controls;
 mod dialogs;
+mod exports;
 mod fields;
 mod filmstrip;
 mod landscape;
@@ -99,7 +100,11 @@ fn default_layout() -> Tree<Pane> {
     set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
-    Tree::new("layout", root, tiles)
+    Tree::new(layout_id(), root, tiles)
+}
+
+fn layout_id() -> egui::Id {
+    egui::Id::unique("layout")
 }
 
 fn set_shares(tiles: &mut Tiles<Pane>, container: TileId, shares: &[(TileId, f32)]) {
@@ -117,7 +122,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     menu::show(ui, state, view, &mut actions);
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
-        let mut tree = std::mem::replace(&mut view.tree, Tree::empty("layout"));
+        let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
         let mut panes = Panes { state, view, actions: &mut actions };
         tree.ui(&mut panes, ui);
         view.tree = tree;

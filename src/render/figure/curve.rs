@@ -1,0 +1,152 @@
+//! Loss or accuracy along paths: lines against t, with a legend below.
+
+use super::axes::{Axes, Scale};
+use super::svg::{Area, SOFT_INK, Stroke, Svg, TextStyle, hex, text_width, wrapped};
+
+/// A figure of one or more curves.
+#[derive(Clone, Debug, Default)]
+pub struct CurveFigure {
+    /// The curves, drawn in order.
+    pub series: Vec<Series>,
+    /// Below the axis, such as `t`.
+    pub x_label: String,
+    /// Left of the axis, with its unit, such as `test loss (nats)`.
+    pub y_label: String,
+    /// Above the axes; may be empty.
+    pub title: String,
+    /// Whether the values are on a logarithmic axis; values that are not positive are then gaps.
+    pub log: bool,
+    /// The ends of the x axis; `None` takes what the points need.
+    pub x_range: Option<(f64, f64)>,
+    /// The ends of the y axis; `None` takes what the points need, and a little more.
+    pub y_range: Option<(f64, f64)>,
+    /// Below everything; may be empty.
+    pub caption: String,
+    /// What is needed to make the figure again, such as a command line; kept in `<metadata>` and `<desc>`.
+    pub metadata: Option<String>,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Series {
+    /// In the legend; without one, the curve is not listed.
+    pub label: String,
+    /// Its colour.
+    pub color: [u8; 3],
+    /// Whether it is dashed.
+    pub dashed: bool,
+    /// `(t, value)` in order; a value that is not finite is a gap.
+    pub points: Vec<(f64, f64)>,
+}
+
+const WIDTH: f64 = 600.0;
+const LEFT: f64 = 68.0;
+const HEIGHT: f64 = 280.0;
+const LEGEND_LINE: f64 = 18.0;
+const CAPTION_LINE: f64 = 15.0;
+
+impl CurveFigure {
+    /// The figure.
+    pub fn to_svg(&self) -> String {
+        let title = wrapped(&self.title, 15.0, WIDTH - 32.0);
+        let caption = wrapped(&self.caption, 11.0, WIDTH - 32.0);
+        let top = if title.is_empty() { 20.0 } else { 24.0 + 19.0 * title.len() as f64 };
+        let area = Area { left: LEFT, top, width: WIDTH - LEFT - 24.0, height: HEIGHT };
+        let legend = self.legend(area);
+        let legend_rows = legend.last().map_or(0, |entry| entry.row + 1);
+        let legend_top = area.bottom() + 58.0;
+        let caption_top = legend_top + LEGEND_LINE * legend_rows as f64 + 2.0;
+        let full_height = caption_top - 8.0 + CAPTION_LINE * caption.len() as f64;
+
+        let mut svg = Svg::new(WIDTH, full_height);
+        for (index, line) in title.iter().enumerate() {
+            let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
+            svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
+        }
+        let axes = self.axes(area);
+        axes.draw_grid(&mut svg);
+        svg.begin_clip("curves", area);
+        for series in &self.series {
+            self.draw_series(&mut svg, &axes, series);
+        }
+        svg.end_clip();
+        axes.draw(&mut svg, &self.x_label, &self.y_label);
+        for entry in &legend {
+            let y = legend_top + LEGEND_LINE * entry.row as f64;
+            let color = hex(entry.series.color);
+            let stroke = Stroke { color: &color, width: 2.2, dashed: entry.series.dashed };
+            svg.line([entry.left, y - 4.0], [entry.left + SAMPLE, y - 4.0], stroke);
+            svg.text(entry.left + SAMPLE + 7.0, y, &entry.series.label, TextStyle::default());
+        }
+        for (index, line) in caption.iter().enumerate() {
+            let style = TextStyle { size: 11.0, fill: SOFT_INK, ..TextStyle::default() };
+            svg.text(16.0, caption_top + CAPTION_LINE * index as f64, line, style);
+        }
+        let name = if self.title.is_empty() { &self.y_label } else { &self.title };
+        svg.finish(name, self.metadata.as_deref())
+    }
+
+    fn axes(&self, area: Area) -> Axes {
+        let shown = |value: f64| value.is_finite() && (!self.log || value > 0.0);
+        let points = || self.series.iter().flat_map(|series| &series.points).filter(|(t, value)| t.is_finite() && shown(*value));
+        let x = self.x_range.or_else(|| range(points().map(|(t, _)| *t))).unwrap_or((0.0, 1.0));
+        let log = self.log && points().next().is_some();
+        let y = self.y_range.or_else(|| range(points().map(|(_, value)| *value)).map(|ends| roomier(ends, log)));
+        Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log) }
+    }
+
+    fn draw_series(&self, svg: &mut Svg, axes: &Axes, series: &Series) {
+        let color = hex(series.color);
+        let stroke = Stroke { color: &color, width: 2.0, dashed: series.dashed };
+        let places: Vec<Option<[f64; 2]>> = series.points.iter().map(|(t, value)| axes.place([*t, *value])).collect();
+        for run in places.split(Option::is_none) {
+            let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
+            match run.as_slice() {
+                // A point between two gaps would otherwise vanish.
+                [point] => svg.circle(*point, 3.0, &color),
+                points => svg.polyline(points, stroke),
+            }
+        }
+    }
+
+    fn legend(&self, area: Area) -> Vec<LegendEntry<'_>> {
+        let (mut row, mut left) = (0, area.left);
+        let mut entries = Vec::new();
+        for series in self.series.iter().filter(|series| !series.label.is_empty()) {
+            let width = SAMPLE + 7.0 + text_width(&series.label, 12.0);
+            if left > area.left && left + width > area.right() {
+                (row, left) = (row + 1, area.left);
+            }
+            entries.push(LegendEntry { series, row, left });
+            left += width + 22.0;
+        }
+        entries
+    }
+}
+
+/// The length of the piece of line in the legend.
+const SAMPLE: f64 = 24.0;
+
+struct LegendEntry<'a> {
+    series: &'a Series,
+    row: usize,
+    left: f64,
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.fold(None, |range, value| match range {
+        None => Some((value, value)),
+        Some((low, high)) => Some((low.min(value), high.max(value))),
+    })
+}
+
+fn roomier((low, high): (f64, f64), log: bool) -> (f64, f64) {
+    if log {
+        let room = (high / low).powf(0.06);
+        return (low / room, high * room);
+    }
+    let room = (high - low) * 0.06;
+    // Losses and accuracies begin at nought; an axis that shows less than that shows nothing.
+    let lower = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
+    (lower, high + room)
+}
