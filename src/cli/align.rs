@@ -144,6 +144,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
     check_targets([args.out.as_ref(), args.json.json.as_ref()])?;
     let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
     let images = Images::open(&args.data)?;
+    images.check(&ends.a)?;
     let jobs = Jobs::open(args.device.device)?;
     let samples = args.samples.of(&images);
     let alignment = match args.method {

@@ -16,6 +16,13 @@ use crate::net::Network;
 const BARRIER_DEFINITION: &str = "max over t of loss(t) - (loss(0) + loss(1)) / 2 (Frankle et al. 2020); for accuracy \
                                   (accuracy(0) + accuracy(1)) / 2 - min over t of accuracy(t)";
 
+/// The report, and the values it was made of.
+pub(super) struct PathResult {
+    pub(super) report: PathReport,
+    pub(super) ts: Vec<f64>,
+    pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
+}
+
 /// Everything that was found along a path.
 #[derive(Serialize)]
 pub(super) struct PathReport {
@@ -121,12 +128,13 @@ pub(super) fn evaluate_path(
     align: &'static str,
     n_points: usize,
     data: &[DataRef],
-) -> Result<PathReport> {
+) -> Result<PathResult> {
     let ts = PathFamily::even_ts(n_points);
     let steps = path.steps(&ts);
     let mut points: Vec<PointReport> =
         ts.iter().map(|&t| PointReport { t, stage: 0, s: t, test: None, train: None }).collect();
     let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
+    let mut all_values = Vec::with_capacity(data.len());
     for data in data {
         let rows = ts.iter().map(|&t| path.coefficients(t)).collect();
         let spec = EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone());
@@ -142,9 +150,10 @@ pub(super) fn evaluate_path(
             SplitName::Test => summary.test = found,
             SplitName::Train => summary.train = found,
         }
+        all_values.push((data.split, values.into_iter().map(Some).collect()));
     }
     let distance = path.start().distance(path.end());
-    Ok(PathReport {
+    let report = PathReport {
         family: path.family().name(),
         align,
         bends: path.bends().len(),
@@ -152,7 +161,8 @@ pub(super) fn evaluate_path(
         distance: distance.into(),
         points,
         summary,
-    })
+    };
+    Ok(PathResult { report, ts, values: all_values })
 }
 
 fn summary_of(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<SplitSummary> {

@@ -7,10 +7,16 @@ use serde::Serialize;
 
 use super::jobs::Jobs;
 use super::output::{Number, accuracy_text, loss_text, numbers, table};
-use crate::compute::{DataRef, EvaluateSpec};
+use crate::compute::{DataRef, EvaluateSpec, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Grid, Plane};
 use crate::net::Network;
+
+/// The report, and the values it was made of, `[y * nx + x]`.
+pub(super) struct PlaneResult {
+    pub(super) report: PlaneReport,
+    pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
+}
 
 /// Everything that was found on a plane.
 #[derive(Serialize)]
@@ -47,7 +53,7 @@ pub(super) fn evaluate_plane(
     plane: &Plane,
     grid: Grid,
     data: &[DataRef],
-) -> Result<PlaneReport> {
+) -> Result<PlaneResult> {
     let [a, b, c] = plane.anchors().map(|(x, y)| [x, y]);
     let mut report = PlaneReport {
         x: grid.x.values(),
@@ -56,6 +62,7 @@ pub(super) fn evaluate_plane(
         test: None,
         train: None,
     };
+    let mut all_values = Vec::with_capacity(data.len());
     for data in data {
         let rows = grid.points().into_iter().map(|(x, y)| plane.coefficients(x, y).to_vec()).collect();
         let spec = EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone());
@@ -70,8 +77,9 @@ pub(super) fn evaluate_plane(
             SplitName::Test => report.test = Some(field),
             SplitName::Train => report.train = Some(field),
         }
+        all_values.push((data.split, values.into_iter().map(Some).collect()));
     }
-    Ok(report)
+    Ok(PlaneResult { report, values: all_values })
 }
 
 impl PlaneReport {

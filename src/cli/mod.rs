@@ -4,6 +4,7 @@
 
 mod align;
 mod along;
+mod demo;
 mod field;
 mod fitting;
 mod info;
@@ -12,6 +13,7 @@ mod open;
 mod options;
 mod output;
 mod path;
+mod pictures;
 mod plane;
 mod plane_files;
 mod score;
@@ -54,6 +56,7 @@ enum Command {
     Path(Box<path::Path>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Demo(demo::Demo),
 }
 
 /// What the window is asked to open.
@@ -84,6 +87,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Demo(args)) => demo::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

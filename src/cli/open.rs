@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::options::{DataOptions, NetworkOptions, ScoreOptions, UsageError};
 use super::output::say;
@@ -28,6 +28,26 @@ impl Images {
             Some(text) => Normalization::parse(text, channels).map_err(usage_of)?,
         };
         Ok(Self { dataset: Arc::new(dataset), normalization })
+    }
+
+    /// Whether a network takes these images, named by its file; jobs check it again, without the name.
+    pub(super) fn check(&self, mode: &Mode) -> Result<()> {
+        let Dataset { name, shape, .. } = &*self.dataset;
+        let network = &mode.network;
+        if network.n_inputs() != shape.pixels() {
+            bail!(
+                "expected a network of {} inputs for the images of {name} ({shape}; --data names another data set), \
+                 found {} of {} inputs: {}",
+                shape.pixels(), network.name(), network.n_inputs(), shown(mode)
+            );
+        }
+        if network.n_classes() < self.dataset.n_classes() {
+            bail!(
+                "expected a network of at least {} outputs for the labels of {name}, found {} of {} outputs: {}",
+                self.dataset.n_classes(), network.name(), network.n_classes(), shown(mode)
+            );
+        }
+        Ok(())
     }
 
     /// The first `limit` images of a split.

@@ -179,6 +179,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
     let bends = open_bends(args, &ends)?;
     let images = Images::open(&args.data)?;
+    images.check(&ends.a)?;
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("could not make the folder {}", folder.display()))?;
@@ -201,7 +202,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     let path = fit(args, &jobs, &ends, &images, start)?;
 
     let scored = images.scored(args.score);
-    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?;
+    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
         for (index, bend) in path.bends().iter().enumerate() {

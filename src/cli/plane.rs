@@ -4,16 +4,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-use super::field::{PlaneReport, evaluate_plane};
+use super::field::evaluate_plane;
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
 use super::options::{
     DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, non_negative_real,
 };
 use super::output::{check_targets, report};
+use super::pictures::{PlaneNames, plane_svg, save_svg_and_png};
 use super::plane_files;
+use crate::app::Metric;
 use crate::files;
 use crate::geometry::{self, Axis, Grid};
 
@@ -44,6 +46,15 @@ pub(super) struct Plane {
     /// Saves one row a point
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// Saves a picture (of the test images, if both splits are evaluated)
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Saves a figure with live text
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// What the picture shows
+    #[arg(long, value_enum, default_value_t = MetricName::Loss)]
+    metric: MetricName,
     #[command(flatten)]
     data: DataOptions,
     #[command(flatten)]
@@ -54,6 +65,12 @@ pub(super) struct Plane {
     device: DeviceOptions,
     #[command(flatten)]
     json: JsonOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum MetricName {
+    Loss,
+    Accuracy,
 }
 
 /// Points along x and y.
@@ -83,7 +100,8 @@ pub(super) fn grid_over(plane: &geometry::Plane, size: GridSize, margin: f64) ->
 }
 
 pub(super) fn run(args: &Plane) -> Result<()> {
-    check_targets([args.json.json.as_ref(), args.npz.as_ref(), args.csv.as_ref()])?;
+    let targets = [&args.json.json, &args.npz, &args.csv, &args.png, &args.svg];
+    check_targets(targets.map(Option::as_ref))?;
     let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
     let c = fitting(&open_mode(&args.c, &args.network)?, &ends.a)?;
     let plane = geometry::Plane::through(ends.a.params.clone(), ends.b_params.clone(), c).with_context(|| {
@@ -91,21 +109,58 @@ pub(super) fn run(args: &Plane) -> Result<()> {
         format!("no plane through {a}, {b} and {c}")
     })?;
     let images = Images::open(&args.data)?;
+    images.check(&ends.a)?;
     let jobs = Jobs::open(args.device.device)?;
     let grid = grid_over(&plane, args.grid, args.margin);
     let found = evaluate_plane(&jobs, &ends.network, &plane, grid, &images.scored(args.score))?;
-    save(args, &found)?;
-    report(&args.json, &found, &found.describe())
-}
-
-fn save(args: &Plane, found: &PlaneReport) -> Result<()> {
     if let Some(path) = &args.npz {
-        files::write_atomic(path, &plane_files::npz(found)?)?;
+        files::write_atomic(path, &plane_files::npz(&found.report)?)?;
     }
     if let Some(path) = &args.csv {
-        files::write_atomic(path, &plane_files::csv(found)?)?;
+        files::write_atomic(path, &plane_files::csv(&found.report)?)?;
     }
-    Ok(())
+    if args.png.is_some() || args.svg.is_some() {
+        let metric = match args.metric {
+            MetricName::Loss => Metric::Loss,
+            MetricName::Accuracy => Metric::Accuracy,
+        };
+        let names = PlaneNames { points: names_of([&args.a, &args.b, &args.c]), path: None };
+        let svg = plane_svg(&plane, grid, &found, metric, &names, &args.command())?;
+        save_svg_and_png(args.svg.as_deref(), args.png.as_deref(), &svg)?;
+    }
+    report(&args.json, &found.report, &found.report.describe())
+}
+
+/// File names where they tell the three apart, letters otherwise.
+fn names_of(files: [&PathBuf; 3]) -> [String; 3] {
+    let [a, b, c] = files.map(|file| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+    match (a, b, c) {
+        (Some(a), Some(b), Some(c)) if a != b && b != c && a != c => [a, b, c],
+        _ => ["A", "B", "C"].map(str::to_owned),
+    }
+}
+
+impl Plane {
+    /// What makes the picture again.
+    fn command(&self) -> String {
+        let mut text = format!(
+            "lowroad plane {} {} {} --data {} --grid {}x{} --margin {}",
+            self.a.display(),
+            self.b.display(),
+            self.c.display(),
+            self.data.data,
+            self.grid.nx,
+            self.grid.ny,
+            self.margin
+        );
+        if let Some(normalize) = &self.data.normalize {
+            text += &format!(" --normalize {normalize}");
+        }
+        if let Some(limit) = self.score.limit {
+            text += &format!(" --limit {limit}");
+        }
+        text
+    }
 }
 
 #[cfg(test)]
