@@ -12,6 +12,7 @@
 
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod compute;
 pub mod data;
 pub mod demo;
