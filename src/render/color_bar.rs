@@ -182,7 +182,7 @@ fn paint_colors(ui: &Ui, style: &HeatmapStyle, axis: &HeatmapStyle, bar: Rect) {
 
 fn paint_ticks(ui: &Ui, axis: &HeatmapStyle, bar: Rect) {
     let (low, high) = (f64::from(axis.clip.0), f64::from(axis.clip.1));
-    let count = (bar.height() / 44.0) as usize;
+    let count = (bar.height() / 36.0).max(2.0) as usize;
     let ticks = if axis.log { ticks::log_ticks(low, high, count) } else { ticks::linear_ticks(low, high, count) };
     let color = ui.visuals().text_color();
     for tick in ticks {

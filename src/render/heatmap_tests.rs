@@ -173,8 +173,9 @@ fn look_at_heatmaps() {
                 .renderer(WgpuTestRenderer::from_render_state(state))
                 .build_ui_state(
                     move |ui, style: &mut HeatmapStyle| {
-                        ui.horizontal(|ui| {
-                            let side = ui.available_height();
+                        let side = ui.available_height();
+                        ui.horizontal_top(|ui| {
+                            ui.set_height(side);
                             egui_plot::Plot::new("plane").width(500.0).height(side).data_aspect(1.0).show(ui, |plot| {
                                 plot.add(item(&field, style, renderer));
                                 let path = vec![[-1.0, 0.4], [0.2, 1.4], [1.1, -0.44]];

@@ -12,10 +12,11 @@ pub struct Tick {
 /// Round numbers within `[low, high]` at even steps of 1, 2 or 5 times a power of ten; about `count` of them, never more than
 /// twice as many. Empty if the ends are not finite.
 pub fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<Tick> {
-    let (low, high) = (low.min(high), low.max(high));
-    if !low.is_finite() || !high.is_finite() || !(high - low).is_finite() {
+    if !low.is_finite() || !high.is_finite() {
         return Vec::new();
     }
+    // Room for the arithmetic below.
+    let (low, high) = (low.min(high).clamp(-1e300, 1e300), low.max(high).clamp(-1e300, 1e300));
     let span = high - low;
     if span <= low.abs().max(high.abs()) * 1e-12 {
         return vec![Tick { value: low, label: number(low) }];

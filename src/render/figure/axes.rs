@@ -92,7 +92,7 @@ impl Axes {
     }
 
     fn x_ticks(&self) -> Vec<(f64, String)> {
-        let ticks = self.x.ticks((self.area.width / 75.0) as usize);
+        let ticks = self.x.ticks((self.area.width / 60.0) as usize);
         let place = |tick: Tick| Some((self.area.left + self.x.unit(tick.value)? * self.area.width, tick.label));
         ticks.into_iter().filter_map(place).collect()
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use image::ImageFormat;
 
 use super::axes::{Axes, Scale, TICK_SIZE};
-use super::svg::{Anchor, Area, INK, SOFT_INK, Stroke, Svg, TextStyle, hex, wrapped};
+use super::svg::{Anchor, Area, INK, SOFT_INK, Stroke, Svg, TextStyle, hex, text_width, wrapped};
 use crate::render::field::Field;
 use crate::render::raster::{Ground, to_image_on};
 use crate::render::style::{HeatmapStyle, effective_clip};
@@ -81,6 +81,8 @@ const RIGHT: f64 = 100.0;
 const LONGEST_SIDE: f64 = 440.0;
 const SHORTEST_SIDE: f64 = 180.0;
 const LINE: f64 = 15.0;
+/// The size of marker labels.
+const LABEL_SIZE: f64 = 13.0;
 /// Pixels of the embedded picture a unit of the figure.
 const SHARPNESS: f64 = 3.0;
 
@@ -149,12 +151,31 @@ impl PlaneFigure {
                     svg.shape(&[[x - 5.0, y - 5.0], [x + 5.0, y - 5.0], [x + 5.0, y + 5.0], [x - 5.0, y + 5.0]], &fill);
                 }
             }
-            // Towards the middle of the picture, so that no label leaves it.
-            let is_right = x > axes.area.right() - 90.0;
-            let (x, anchor) = if is_right { (x - 9.0, Anchor::End) } else { (x + 9.0, Anchor::Start) };
-            let y = if y < axes.area.top + 22.0 { y + 16.0 } else { y - 7.0 };
-            svg.text(x, y, &marker.label, TextStyle { size: 13.0, bold: true, anchor, halo: true, ..TextStyle::default() });
+            if !marker.label.is_empty() {
+                let (at, anchor) = self.label_place(axes, [x, y], &marker.label);
+                let style = TextStyle { size: LABEL_SIZE, bold: true, anchor, halo: true, ..TextStyle::default() };
+                svg.text(at[0], at[1], &marker.label, style);
+            }
         }
+    }
+
+    /// The corner of a marker at which its label is farthest from paths and other markers, and within the picture.
+    fn label_place(&self, axes: &Axes, [x, y]: [f64; 2], label: &str) -> ([f64; 2], Anchor) {
+        let width = text_width(label, LABEL_SIZE);
+        let corners = [(1.0, -1.0), (-1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
+        let places = |points: &[[f64; 2]]| points.iter().filter_map(|point| axes.place(*point)).collect::<Vec<_>>();
+        let mut lines: Vec<Vec<[f64; 2]>> = self.paths.iter().map(|path| places(&path.points)).collect();
+        lines.extend(self.markers.iter().map(|marker| places(&[[marker.x, marker.y]])).filter(|place| *place != [[x, y]]));
+        let room = |(right, down): (f64, f64)| {
+            let middle = [x + right * (9.0 + width / 2.0), y + down * 12.0];
+            let far = [middle[0] + right * width / 2.0, middle[1] + down * 6.0];
+            let clear = lines.iter().map(|line| distance(middle, line)).fold(f64::INFINITY, f64::min);
+            // Beyond a label's own size more room is no better, and the first corner wins.
+            if within(axes.area, far) { clear.min(width + 8.0) } else { -1.0 }
+        };
+        let best = corners.into_iter().rev().max_by(|one, other| room(*one).total_cmp(&room(*other))).unwrap_or(corners[0]);
+        let anchor = if best.0 > 0.0 { Anchor::Start } else { Anchor::End };
+        ([x + 9.0 * best.0, y + if best.1 > 0.0 { 17.0 } else { -7.0 }], anchor)
     }
 
     fn draw_color_bar(&self, svg: &mut Svg, area: Area) {
@@ -168,7 +189,7 @@ impl PlaneFigure {
         svg.frame(bar);
         let clip = effective_clip(self.style.clip, self.style.log);
         let scale = Scale::new((f64::from(clip.0), f64::from(clip.1)), self.style.log);
-        for tick in scale.ticks((bar.height / 50.0) as usize) {
+        for tick in scale.ticks((bar.height / 36.0) as usize) {
             let Some(unit) = scale.unit(tick.value) else {
                 continue;
             };
@@ -177,7 +198,7 @@ impl PlaneFigure {
             svg.text(bar.right() + 7.0, y + 3.8, &tick.label, TextStyle { size: TICK_SIZE, ..TextStyle::default() });
         }
         let label = TextStyle { anchor: Anchor::Middle, fill: SOFT_INK, upright: true, ..TextStyle::default() };
-        let scale_note = if self.style.log { ", log" } else { "" };
+        let scale_note = if self.style.log { " \u{b7} log scale" } else { "" };
         let middle = bar.top + bar.height / 2.0;
         svg.text(bar.right() + 56.0, middle, &format!("{}{scale_note}", self.value_label), label);
     }
@@ -188,6 +209,18 @@ fn edges((first, last): (f64, f64), cells: usize) -> (f64, f64) {
     let half = (last - first) / (cells.max(2) - 1) as f64 / 2.0;
     let half = if half == 0.0 { 0.5 } else { half };
     (first - half, last + half)
+}
+
+/// From a point to the nearest point of a line.
+fn distance([x, y]: [f64; 2], line: &[[f64; 2]]) -> f64 {
+    let ends = line.iter().zip(line.iter().skip(1).chain(line.last()));
+    let distances = ends.map(|([x0, y0], [x1, y1])| {
+        let (along_x, along_y) = (x1 - x0, y1 - y0);
+        let length = (along_x * along_x + along_y * along_y).max(1e-12);
+        let part = (((x - x0) * along_x + (y - y0) * along_y) / length).clamp(0.0, 1.0);
+        (x - x0 - part * along_x).hypot(y - y0 - part * along_y)
+    });
+    distances.fold(f64::INFINITY, f64::min)
 }
 
 fn within(area: Area, [x, y]: [f64; 2]) -> bool {

@@ -33,8 +33,8 @@ const MOST_PIXELS: u32 = 16_384;
 
 /// Draws an SVG figure, `scale` pixels a unit. Needs neither a display nor fonts on the system.
 ///
-/// Pictures inside the figure are drawn if they are PNGs and stand, like those of our figures, under plain groups: not
-/// clipped, masked, filtered or translucent.
+/// Of figures like ours: pictures are PNGs, not clipped, masked, filtered or translucent; everything else stands in groups (a
+/// straight line beside a picture, in no group, would be left out).
 pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, FigureError> {
     let options = usvg::Options {
         font_family: "Ubuntu".to_owned(),

@@ -11,9 +11,10 @@ pub(super) const SOFT_INK: &str = "#57606a";
 /// Grid lines.
 pub(super) const HAIRLINE: &str = "#d8dee4";
 
-/// An SVG document in the making.
+/// An SVG document in the making. Everything but pictures stands in a group: [`super::svg_to_png`] counts on it.
 pub(super) struct Svg {
     body: String,
+    in_group: bool,
     width: f64,
     height: f64,
 }
@@ -55,11 +56,12 @@ pub(super) struct Stroke<'a> {
 
 impl Svg {
     pub(super) fn new(width: f64, height: f64) -> Self {
-        Self { body: String::new(), width, height }
+        Self { body: String::new(), in_group: false, width, height }
     }
 
     /// The document: white ground, title and description for readers that cannot see, and the metadata.
-    pub(super) fn finish(self, title: &str, metadata: Option<&str>) -> String {
+    pub(super) fn finish(mut self, title: &str, metadata: Option<&str>) -> String {
+        self.close_group();
         let (width, height) = (coordinate(self.width), coordinate(self.height));
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" width=\"{width}\" \
@@ -72,6 +74,22 @@ impl Svg {
         }
         let _ = writeln!(svg, "<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>");
         svg + &self.body + "</svg>\n"
+    }
+
+    /// Where to write what is no picture.
+    fn group(&mut self) -> &mut String {
+        if !self.in_group {
+            self.body.push_str("<g>\n");
+            self.in_group = true;
+        }
+        &mut self.body
+    }
+
+    fn close_group(&mut self) {
+        if self.in_group {
+            self.body.push_str("</g>\n");
+            self.in_group = false;
+        }
     }
 
     pub(super) fn text(&mut self, x: f64, y: f64, text: &str, style: TextStyle<'_>) {
@@ -90,7 +108,7 @@ impl Svg {
         let turn = if style.upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         let (size, fill, text) = (coordinate(style.size), style.fill, escaped(text));
         let _ = writeln!(
-            self.body,
+            self.group(),
             "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{fill}\" text-anchor=\"{anchor}\"{weight}{halo}{turn}>{text}</text>"
         );
     }
@@ -102,7 +120,7 @@ impl Svg {
         let dashes = if stroke.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
         let places: Vec<String> = points.iter().map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y))).collect();
         let _ = writeln!(
-            self.body,
+            self.group(),
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\" \
              stroke-linecap=\"round\"{dashes}/>",
             places.join(" "),
@@ -119,7 +137,7 @@ impl Svg {
     pub(super) fn shape(&mut self, points: &[[f64; 2]], fill: &str) {
         let places: Vec<String> = points.iter().map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y))).collect();
         let _ = writeln!(
-            self.body,
+            self.group(),
             "<polygon points=\"{}\" fill=\"{fill}\" stroke=\"#ffffff\" stroke-width=\"1.5\" stroke-linejoin=\"round\"/>",
             places.join(" ")
         );
@@ -128,18 +146,19 @@ impl Svg {
     pub(super) fn circle(&mut self, [x, y]: [f64; 2], radius: f64, fill: &str) {
         let (x, y, radius) = (coordinate(x), coordinate(y), coordinate(radius));
         let _ = writeln!(
-            self.body,
+            self.group(),
             "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" fill=\"{fill}\" stroke=\"#ffffff\" stroke-width=\"1.5\"/>"
         );
     }
 
     pub(super) fn frame(&mut self, area: Area) {
-        let _ = writeln!(self.body, "<rect {} fill=\"none\" stroke=\"{INK}\" stroke-width=\"1\"/>", area.attributes());
+        let _ = writeln!(self.group(), "<rect {} fill=\"none\" stroke=\"{INK}\" stroke-width=\"1\"/>", area.attributes());
     }
 
-    /// A PNG, stretched over an area.
+    /// A PNG, stretched over an area; not to be used between `begin_clip` and `end_clip`.
     pub(super) fn image(&mut self, area: Area, png: &[u8]) {
         let place = area.attributes();
+        self.close_group();
         let _ = writeln!(
             self.body,
             "<image {place} preserveAspectRatio=\"none\" xlink:href=\"data:image/png;base64,{}\"/>",
@@ -150,11 +169,11 @@ impl Svg {
     /// What is drawn between this and [`Svg::end_clip`] ends at the borders of an area. `name` is unique in the document.
     pub(super) fn begin_clip(&mut self, name: &str, area: Area) {
         let place = area.attributes();
-        let _ = writeln!(self.body, "<clipPath id=\"{name}\"><rect {place}/></clipPath>\n<g clip-path=\"url(#{name})\">");
+        let _ = writeln!(self.group(), "<clipPath id=\"{name}\"><rect {place}/></clipPath>\n<g clip-path=\"url(#{name})\">");
     }
 
     pub(super) fn end_clip(&mut self) {
-        self.body.push_str("</g>\n");
+        self.group().push_str("</g>\n");
     }
 }
 

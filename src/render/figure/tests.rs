@@ -100,7 +100,7 @@ fn texts_stay_texts_and_are_escaped() {
     let svg = plane().to_svg();
     assert!(svg.contains(">Two MLPs on MNIST &amp; the &lt;bend&gt; between them</text>"));
     assert!(svg.contains("<metadata>lowroad plane A.pt B.pt bend.pt --data mnist --seed 1</metadata>"));
-    assert!(svg.contains(">test loss (nats), log</text>"));
+    assert!(svg.contains(">test loss (nats) · log scale</text>"));
 }
 
 #[test]
@@ -110,6 +110,16 @@ fn the_picture_inside_a_figure_reaches_its_png() {
     let picture = image::load_from_memory(&png).unwrap().to_rgb8();
     let colourful = picture.pixels().filter(|pixel| pixel.0.iter().max().unwrap() - pixel.0.iter().min().unwrap() > 60);
     assert!(colourful.count() > 50_000, "the heatmap is missing");
+}
+
+#[test]
+fn straight_lines_reach_the_png() {
+    let points = vec![(0.0, 0.5), (1.0, 0.5)];
+    let flat = Series { color: [255, 0, 0], points, ..Series::default() };
+    let figure = CurveFigure { series: vec![flat], y_range: Some((0.0, 1.0)), ..CurveFigure::default() };
+    let png = svg_to_png(&figure.to_svg(), 1.0).unwrap();
+    let picture = image::load_from_memory(&png).unwrap().to_rgb8();
+    assert!(picture.pixels().filter(|pixel| pixel.0 == [255, 0, 0]).count() > 400);
 }
 
 #[test]
