@@ -10,7 +10,13 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod app;
 pub mod checkpoint;
+pub mod compute;
 pub mod data;
 pub mod files;
+pub mod geometry;
+pub mod matching;
+pub mod net;
 pub mod render;
+pub mod worker;

@@ -1,0 +1,64 @@
+//! What the user wants, in the words of the domain, and what the rest of the house is asked to do about it.
+
+use std::path::PathBuf;
+
+use super::{ModeId, RunId, Settings};
+use crate::compute::DeviceChoice;
+use crate::data::Normalization;
+use crate::worker::{Command, DiskRequest};
+
+/// An intent of the user.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Checkpoints, data files or folders, in any mix.
+    Open(Vec<PathBuf>),
+    /// `optdigits`, or a folder.
+    OpenData(String),
+    Normalize(Normalization),
+    DismissSuggestion,
+    RemoveMode(ModeId),
+    /// Chooses the endpoints.
+    SetEndpoints { a: ModeId, b: ModeId },
+    ChangeSettings(Box<Settings>),
+    Align,
+    /// Whether paths end at aligned B or at B as it was loaded.
+    UseAligned(bool),
+    /// Fits the bends, from where they are.
+    FindPath,
+    /// Puts the bends back on the segment.
+    ResetPath,
+    /// The user drags a bend to a place on the plane; `done` when the mouse lets go.
+    DragBend { bend: usize, x: f64, y: f64, done: bool },
+    /// Keeps the path as it is as a run.
+    KeepRun,
+    SetT(f64),
+    Restore(RunId),
+    Pin(RunId, bool),
+    RemoveRun(RunId),
+    /// Stops everything that runs; what was found stays.
+    CancelAll,
+    UseDevice(DeviceChoice),
+    DismissNotice(usize),
+    DismissNotices,
+    Save(PathBuf, Export),
+    /// A picture or table that was drawn already.
+    SaveBytes(PathBuf, Vec<u8>),
+}
+
+/// Networks that can be saved.
+#[derive(Clone, Debug)]
+pub enum Export {
+    /// The network at the current t.
+    PathPoint,
+    /// All bends, one file each: `NAME.1.safetensors`, ...
+    Bends,
+    AlignedB,
+    Mode(ModeId),
+}
+
+/// Work for other threads.
+#[derive(Debug)]
+pub enum Effect {
+    Compute(Command),
+    Disk(DiskRequest),
+}

@@ -1,0 +1,186 @@
+//! What happens when another thread reports something.
+
+use std::sync::Arc;
+
+use super::state::{AlignmentState, DataState, ModeState, Purpose, Suggestion};
+use super::update::set_data;
+use super::{AppState, Effect, ModeId, Notice, Scored, Severity, refresh, runs};
+use crate::checkpoint::Mode;
+use crate::compute::{Alignment, PointValue};
+use crate::data::{Dataset, Normalization};
+use crate::geometry::Path;
+use crate::net::ParamVec;
+use crate::worker::{DiskEvent, Event, JobId};
+
+/// Another normalisation is offered from this gain in accuracy on.
+const WORTH_OFFERING: f64 = 0.02;
+/// Largest logit difference that rounding explains; beyond it an alignment is not trusted.
+const SEAL_TOLERANCE: f64 = 1e-2;
+
+/// Changes the state and returns the work that follows. Events of jobs that are no longer wanted change nothing.
+pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
+    match event {
+        Event::Device { name, is_gpu, failed } => {
+            state.device.name = name;
+            state.device.is_gpu = is_gpu;
+            if let Some(reason) = failed {
+                state.notify(Notice::warning("Computing on the CPU").with_details(vec![reason]));
+            }
+        }
+        Event::Started { .. } => {}
+        Event::Progress { job, done } => {
+            if let Some(info) = state.jobs.get_mut(&job) {
+                info.done = done;
+            }
+        }
+        Event::Values { job, values } => on_values(state, job, &values),
+        Event::FitStep { job, report } => {
+            let Some(info) = state.jobs.get_mut(&job) else { return Vec::new() };
+            let epochs = state.settings.path.fit.epochs;
+            info.label = format!("Fitting the path: epoch {}/{}, loss {:.3}", report.epoch + 1, report.epoch.max(epochs - 1) + 1, report.loss);
+            if let Some(path) = &mut state.path {
+                let start = path.losses.last().map_or(0.0, |l| l.0).floor();
+                let within = report.n_steps.max(1) as f64 / epochs.max(1) as f64;
+                let epoch = report.epoch as f64 + (report.step as f64 % within) / within;
+                path.losses.push((epoch.max(start), report.loss));
+                path.last_step = Some(report);
+            }
+        }
+        Event::Trained { job, vectors, epochs_done } => {
+            if state.jobs.contains_key(&job) {
+                move_bends(state, vectors, epochs_done);
+            }
+        }
+        Event::Aligned { job, alignment } => {
+            if state.jobs.contains_key(&job) {
+                on_aligned(state, alignment);
+            }
+        }
+        Event::Finished { job } => on_finished(state, job),
+        Event::Cancelled { job } => {
+            state.jobs.remove(&job);
+        }
+        Event::Failed { job, error } => {
+            if let Some(info) = state.jobs.remove(&job) {
+                state.notify(Notice::error(format!("{} failed", info.label), &error));
+            }
+        }
+    }
+    refresh::refresh(state)
+}
+
+/// Takes in what the disk thread read or wrote.
+pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
+    match event {
+        DiskEvent::Mode(mode) => add_mode(state, *mode),
+        DiskEvent::Data(dataset) => add_data(state, dataset, None),
+        DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
+        DiskEvent::Failed { headline, details } => {
+            state.notify(Notice { severity: Severity::Error, headline, details });
+        }
+    }
+    refresh::refresh(state)
+}
+
+/// Appends a mode.
+pub fn add_mode(state: &mut AppState, mode: Mode) {
+    if !mode.notes.is_empty() {
+        let notice = Notice::info(format!("{}: remarks on loading", mode.name));
+        state.notify(notice.with_details(mode.notes.clone()));
+    }
+    let twin = state.modes.iter().find(|m| m.mode.params.values() == mode.params.values()).map(|m| m.mode.name.clone());
+    if let Some(twin) = twin {
+        state.notify(Notice::info(format!("{} and {twin} are the same network", mode.name)));
+    }
+    let id = ModeId(state.fresh());
+    state.modes.push(ModeState { id, mode: Arc::new(mode), scores: Scored::default(), scored_on: None });
+}
+
+/// Takes a data set into use. Without a normalisation, pixels are only scaled to [0, 1].
+pub fn add_data(state: &mut AppState, dataset: Arc<Dataset>, normalization: Option<Normalization>) {
+    let normalization = normalization.unwrap_or_else(|| Normalization::identity(dataset.shape.channels));
+    set_data(state, DataState { dataset, normalization, revision: 0 });
+}
+
+fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
+    let Some(purpose) = state.jobs.get(&job).map(|info| info.purpose) else { return };
+    match purpose {
+        Purpose::Score { mode, split } => {
+            if let (Some(entry), Some((_, value))) = (state.modes.iter_mut().find(|m| m.id == mode), values.last()) {
+                entry.scores.set(split, *value);
+            }
+        }
+        Purpose::TryNormalization { candidate } => {
+            if let (Some(trial), Some((_, value))) = (&mut state.trial, values.last()) {
+                trial.accuracies[candidate] = Some(value.accuracy);
+            }
+        }
+        Purpose::Curve(split) => {
+            if let Some(curve) = &mut state.curve {
+                let known = curve.split_mut(split);
+                for &(point, value) in values {
+                    known[point] = Some(value);
+                }
+            }
+        }
+        Purpose::Plane => {
+            let revision = state.fresh();
+            if let Some(plane) = &mut state.plane {
+                for &(point, value) in values {
+                    plane.values[point] = Some(value);
+                }
+                plane.revision = revision;
+            }
+        }
+        Purpose::Align | Purpose::Fit => {}
+    }
+}
+
+fn move_bends(state: &mut AppState, bends: Vec<Arc<ParamVec>>, epochs_done: usize) {
+    let Some(network) = state.joined().map(|pair| Arc::clone(&pair.network)) else { return };
+    let revision = state.fresh();
+    let Some(state_path) = &mut state.path else { return };
+    // A bend that the user took in hand meanwhile stays where it was put.
+    if state_path.by_hand || bends.len() != state_path.path.bends().len() {
+        return;
+    }
+    let path = &state_path.path;
+    let (a, b) = (Arc::clone(path.start()), Arc::clone(path.end()));
+    state_path.path = Arc::new(Path::new(&network, path.family(), a, b, bends));
+    state_path.revision = revision;
+    state_path.epochs_done = epochs_done;
+}
+
+fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
+    let Some(endpoints) = state.endpoints else { return };
+    let seal = alignment.seal;
+    if !(seal.max_logit_difference <= SEAL_TOLERANCE) {
+        let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
+        state.notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
+    }
+    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
+    state.use_aligned = true;
+}
+
+fn on_finished(state: &mut AppState, job: JobId) {
+    let Some(info) = state.jobs.remove(&job) else { return };
+    match info.purpose {
+        Purpose::TryNormalization { .. } => suggest(state),
+        Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
+        _ => {}
+    }
+}
+
+/// When all candidates are scored, offers the best if it is clearly better than what is in use.
+fn suggest(state: &mut AppState) {
+    let Some(trial) = &state.trial else { return };
+    let accuracies: Option<Vec<f64>> = trial.accuracies.iter().copied().collect();
+    let Some(accuracies) = accuracies else { return };
+    let best = (0..accuracies.len()).reduce(|best, i| if accuracies[best] < accuracies[i] { i } else { best });
+    let (Some(best), Some(&now)) = (best, accuracies.first()) else { return };
+    if now + WORTH_OFFERING < accuracies[best] {
+        let (label, normalization) = trial.candidates[best].clone();
+        state.suggestion =
+            Some(Suggestion { label, normalization, accuracy_now: now, accuracy_then: accuracies[best] });
+    }
+}

@@ -1,0 +1,23 @@
+//! The document: what the user set up, what was found, and what happens when. Drawn by `ui/`, which sends back
+//! [`Action`]s; [`update::on_action`] and [`events::on_event`] turn those and the compute thread's events into changes of the
+//! state and into [`Effect`]s. No egui, no burn, no files: all of it is tested without a window.
+
+mod action;
+pub mod events;
+mod notice;
+mod refresh;
+mod runs;
+mod settings;
+mod state;
+pub mod update;
+
+pub use action::{Action, Effect, Export};
+pub use notice::{Notice, Severity};
+pub use runs::{Run, RunId};
+pub use settings::{
+    AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint,
+};
+pub use state::{
+    AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState, PlaneState,
+    Purpose, Scored, Suggestion,
+};

@@ -1,0 +1,119 @@
+//! The filmstrip: every finished path with what it was made from and what came of it.
+
+use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
+use super::{AppState, Settings};
+use crate::data::SplitName;
+
+/// Cards kept; the oldest that is not pinned goes first.
+const MAX_RUNS: usize = 200;
+
+/// Names a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// One finished path. Restoring it is instant: nothing is computed again.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub id: RunId,
+    /// Counts from 1 in the order of making.
+    pub number: usize,
+    pub endpoints: (ModeId, ModeId),
+    /// "A to B", "A to aligned B".
+    pub pair: String,
+    pub settings: Settings,
+    pub alignment: Option<AlignmentState>,
+    pub path: PathState,
+    pub curve: CurveState,
+    pub plane: Option<PlaneState>,
+    pub pinned: bool,
+}
+
+impl Run {
+    /// "Bézier curve, 1 bend".
+    pub fn title(&self) -> String {
+        let family = self.settings.path.family.label();
+        match self.path.path.family().n_bends() {
+            0 => family.to_owned(),
+            1 => format!("{family}, 1 bend"),
+            n => format!("{family}, {n} bends"),
+        }
+    }
+
+    /// The loss barrier on the test split, nats.
+    pub fn barrier(&self) -> Option<f64> {
+        self.curve.loss_summary(SplitName::Test).map(|s| s.barrier)
+    }
+
+    /// The lowest accuracy along the path on the test split.
+    pub fn worst_accuracy(&self) -> Option<f64> {
+        self.curve.accuracy_summary(SplitName::Test).map(|s| s.min)
+    }
+}
+
+/// Makes or renews the card of the current path once its values along t are complete.
+pub(super) fn record_if_complete(state: &mut AppState) {
+    if state.curve.as_ref().is_some_and(|curve| curve.test.iter().all(Option::is_some)) && !state.runs_job(Purpose::Curve(SplitName::Test)) {
+        record(state);
+    }
+}
+
+/// Makes or renews the card of the current path.
+pub(super) fn record(state: &mut AppState) {
+    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints) else { return };
+    if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
+        return;
+    }
+    let plane = state.plane.clone().filter(|p| p.values.iter().all(Option::is_some));
+    if let Some(run) = state.runs.iter_mut().find(|run| run.path.revision == path.revision) {
+        run.curve = curve.clone();
+        run.plane = plane.or_else(|| run.plane.take());
+        run.settings = state.settings.clone();
+        return;
+    }
+    let b = if path.aligned { "aligned " } else { "" };
+    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
+    let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
+    let run = Run {
+        id: RunId(state.next_id + 1),
+        number,
+        endpoints,
+        pair,
+        settings: state.settings.clone(),
+        alignment: state.alignment.clone().filter(|_| path.aligned),
+        path: path.clone(),
+        curve: curve.clone(),
+        plane,
+        pinned: false,
+    };
+    state.next_id += 1;
+    // A path dragged further is the same card, not one card for every tug.
+    if path.by_hand {
+        state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+    }
+    state.runs.push(run);
+    if MAX_RUNS < state.runs.len()
+        && let Some(oldest) = state.runs.iter().position(|run| !run.pinned)
+    {
+        state.runs.remove(oldest);
+    }
+}
+
+/// Puts a run back on the table.
+pub(super) fn restore(state: &mut AppState, id: RunId) {
+    let Some(run) = state.runs.iter().find(|run| run.id == id).cloned() else { return };
+    if state.mode(run.endpoints.0).is_none() || state.mode(run.endpoints.1).is_none() {
+        state.notify(super::Notice::warning("This run's networks are no longer open"));
+        return;
+    }
+    state.settings = run.settings;
+    state.endpoints = Some(run.endpoints);
+    state.use_aligned = run.path.aligned;
+    if run.alignment.is_some() {
+        state.alignment = run.alignment;
+    }
+    state.path = Some(run.path);
+    state.curve = Some(run.curve);
+    if run.plane.is_some() {
+        state.plane = run.plane;
+    }
+}

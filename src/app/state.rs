@@ -1,0 +1,321 @@
+//! The document and everything found so far.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::runs::Run;
+use super::{Notice, Settings};
+use crate::checkpoint::Mode;
+use crate::compute::{Alignment, DataRef, PointValue, StepReport};
+use crate::data::{Dataset, Normalization, SplitName};
+use crate::geometry::{Grid, Path, Plane, Summary, summarise};
+use crate::net::{Network, ParamVec};
+use crate::worker::JobId;
+
+/// Names a mode for as long as the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModeId(pub u64);
+
+/// Everything the window draws.
+#[derive(Debug, Default)]
+pub struct AppState {
+    pub settings: Settings,
+    pub device: DeviceState,
+    pub data: Option<DataState>,
+    pub modes: Vec<ModeState>,
+    /// The chosen endpoints, once there are two modes.
+    pub endpoints: Option<(ModeId, ModeId)>,
+    /// The endpoints' parameters in A's layout; an error says why they cannot be joined.
+    pub pair: Option<Result<Pair, String>>,
+    pub alignment: Option<AlignmentState>,
+    /// Whether paths end at aligned B (once there is an alignment).
+    pub use_aligned: bool,
+    pub path: Option<PathState>,
+    pub curve: Option<CurveState>,
+    pub plane: Option<PlaneState>,
+    /// Where the scrubber stands on the path.
+    pub t: f64,
+    pub runs: Vec<Run>,
+    /// Jobs that run, in the order they were started.
+    pub jobs: BTreeMap<JobId, JobInfo>,
+    pub suggestion: Option<Suggestion>,
+    pub notices: Vec<Notice>,
+    pub(super) trial: Option<NormalizationTrial>,
+    pub(super) next_id: u64,
+}
+
+/// The device that computes.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceState {
+    /// Empty until it is known.
+    pub name: String,
+    pub is_gpu: bool,
+    pub choice: crate::compute::DeviceChoice,
+}
+
+/// The data set and how its pixels are scaled.
+#[derive(Clone, Debug)]
+pub struct DataState {
+    pub dataset: Arc<Dataset>,
+    pub normalization: Normalization,
+    /// Changes with every change of the two above.
+    pub(super) revision: u64,
+}
+
+impl DataState {
+    /// The images of a split.
+    pub fn split(&self, split: SplitName, limit: Option<usize>) -> DataRef {
+        DataRef {
+            dataset: Arc::clone(&self.dataset),
+            split,
+            normalization: self.normalization.clone(),
+            limit,
+        }
+    }
+
+    /// Why a network cannot take these images, if it cannot.
+    pub fn misfit(&self, network: &Network) -> Option<String> {
+        let pixels = self.dataset.shape.pixels();
+        if network.n_inputs() != pixels {
+            return Some(format!("takes {} inputs, the images have {pixels} pixels", network.n_inputs()));
+        }
+        let n_classes = self.dataset.n_classes();
+        (network.n_classes() < n_classes)
+            .then(|| format!("has {} outputs, the data has {n_classes} classes", network.n_classes()))
+    }
+}
+
+/// One loaded mode.
+#[derive(Clone, Debug)]
+pub struct ModeState {
+    pub id: ModeId,
+    pub mode: Arc<Mode>,
+    pub scores: Scored,
+    /// Data revision that `scores` belong to.
+    pub(super) scored_on: Option<u64>,
+}
+
+/// Values on both splits, as far as known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scored {
+    pub train: Option<PointValue>,
+    pub test: Option<PointValue>,
+}
+
+impl Scored {
+    pub fn split(&self, split: SplitName) -> Option<PointValue> {
+        match split {
+            SplitName::Train => self.train,
+            SplitName::Test => self.test,
+        }
+    }
+
+    pub(super) fn set(&mut self, split: SplitName, value: PointValue) {
+        match split {
+            SplitName::Train => self.train = Some(value),
+            SplitName::Test => self.test = Some(value),
+        }
+    }
+}
+
+/// Two modes that can be joined.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub network: Arc<Network>,
+    pub a: Arc<ParamVec>,
+    /// B as it was loaded, in A's layout.
+    pub b: Arc<ParamVec>,
+}
+
+/// An alignment of the current pair.
+#[derive(Clone, Debug)]
+pub struct AlignmentState {
+    pub endpoints: (ModeId, ModeId),
+    pub result: Arc<Alignment>,
+}
+
+/// The current path.
+#[derive(Clone, Debug)]
+pub struct PathState {
+    pub path: Arc<Path>,
+    pub aligned: bool,
+    /// Changes with every change of the path.
+    pub revision: u64,
+    pub epochs_done: usize,
+    /// Loss of the fit: (epoch, mean minibatch loss), in order.
+    pub losses: Vec<(f64, f64)>,
+    pub last_step: Option<StepReport>,
+    /// A bend was moved by the user.
+    pub by_hand: bool,
+    /// The user holds a bend now.
+    pub dragging: bool,
+}
+
+/// Values along the path.
+#[derive(Clone, Debug)]
+pub struct CurveState {
+    pub ts: Vec<f64>,
+    /// Lengths in weight space between neighbouring t.
+    pub steps: Vec<f64>,
+    pub test: Vec<Option<PointValue>>,
+    pub train: Vec<Option<PointValue>>,
+    pub(super) key: CurveKey,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct CurveKey {
+    pub(super) path_revision: u64,
+    pub(super) data_revision: u64,
+    pub(super) n_points: usize,
+    /// Only few images and no training split, for a path that is on the move.
+    pub(super) quick: bool,
+}
+
+impl CurveState {
+    pub fn split(&self, split: SplitName) -> &[Option<PointValue>] {
+        match split {
+            SplitName::Train => &self.train,
+            SplitName::Test => &self.test,
+        }
+    }
+
+    pub(super) fn split_mut(&mut self, split: SplitName) -> &mut Vec<Option<PointValue>> {
+        match split {
+            SplitName::Train => &mut self.train,
+            SplitName::Test => &mut self.test,
+        }
+    }
+
+    /// Statistics of the loss, when every point has a value.
+    pub fn loss_summary(&self, split: SplitName) -> Option<Summary> {
+        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.loss)).collect();
+        summarise(&self.ts, &values?, &self.steps)
+    }
+
+    /// Statistics of the accuracy, when every point has a value.
+    pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
+        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
+        summarise(&self.ts, &values?, &self.steps)
+    }
+}
+
+/// The plane that is drawn.
+#[derive(Clone, Debug)]
+pub struct PlaneState {
+    pub plane: Arc<Plane>,
+    /// Name of the third point: "bend", "mean neuron", "C", ...
+    pub third: String,
+    pub grid: Grid,
+    pub split: SplitName,
+    /// One a grid point, x first.
+    pub values: Vec<Option<PointValue>>,
+    /// Changes whenever the plane or its values do.
+    pub revision: u64,
+    pub(super) data_revision: u64,
+    pub(super) quick: bool,
+}
+
+/// A running job.
+#[derive(Clone, Debug)]
+pub struct JobInfo {
+    pub purpose: Purpose,
+    pub label: String,
+    /// 0..1.
+    pub done: f64,
+    pub started: Instant,
+}
+
+/// What a job's events are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Score { mode: ModeId, split: SplitName },
+    TryNormalization { candidate: usize },
+    Align,
+    Fit,
+    Curve(SplitName),
+    Plane,
+}
+
+/// Another normalisation that scores better.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    pub label: String,
+    pub normalization: Normalization,
+    /// Accuracy on the same images, now and with the suggestion.
+    pub accuracy_now: f64,
+    pub accuracy_then: f64,
+}
+
+/// The usual normalisations being tried on one mode.
+#[derive(Clone, Debug)]
+pub(super) struct NormalizationTrial {
+    pub(super) candidates: Vec<(String, Normalization)>,
+    pub(super) accuracies: Vec<Option<f64>>,
+    pub(super) data_revision: u64,
+}
+
+impl AppState {
+    /// A number that was not given out before.
+    pub(super) fn fresh(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    pub fn mode(&self, id: ModeId) -> Option<&ModeState> {
+        self.modes.iter().find(|m| m.id == id)
+    }
+
+    /// The letter of a mode: its place in the list.
+    pub fn letter(&self, id: ModeId) -> String {
+        let place = self.modes.iter().position(|m| m.id == id).unwrap_or(0);
+        match u8::try_from(place) {
+            Ok(place) if place < 26 => char::from(b'A' + place).to_string(),
+            _ => format!("#{}", place + 1),
+        }
+    }
+
+    /// The pair that can be joined now.
+    pub fn joined(&self) -> Option<&Pair> {
+        self.pair.as_ref()?.as_ref().ok()
+    }
+
+    /// The alignment of the current pair, if there is one.
+    pub fn current_alignment(&self) -> Option<&Arc<Alignment>> {
+        let alignment = self.alignment.as_ref()?;
+        (Some(alignment.endpoints) == self.endpoints).then_some(&alignment.result)
+    }
+
+    /// Where paths end: aligned B, or B as it was loaded.
+    pub fn path_end(&self) -> Option<Arc<ParamVec>> {
+        match self.current_alignment() {
+            Some(alignment) if self.use_aligned => Some(Arc::clone(&alignment.aligned)),
+            _ => Some(Arc::clone(&self.joined()?.b)),
+        }
+    }
+
+    /// Whether a job of this purpose runs.
+    pub fn runs_job(&self, purpose: Purpose) -> bool {
+        self.jobs.values().any(|job| job.purpose == purpose)
+    }
+
+    pub(super) fn job_of(&self, purpose: Purpose) -> Option<JobId> {
+        self.jobs.iter().find(|(_, job)| job.purpose == purpose).map(|(id, _)| *id)
+    }
+
+    pub fn is_fitting(&self) -> bool {
+        self.runs_job(Purpose::Fit)
+    }
+
+    /// The path is on the move: fitted or dragged.
+    pub(super) fn is_path_moving(&self) -> bool {
+        self.is_fitting() || self.path.as_ref().is_some_and(|p| p.dragging)
+    }
+
+    pub fn notify(&mut self, notice: Notice) {
+        if self.notices.last() != Some(&notice) {
+            log::info!("{}: {}", notice.headline, notice.details.join("; "));
+            self.notices.push(notice);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What happens when the user asks for something.
+
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::Arc;
+
+use super::action::Export;
+use super::state::{DataState, Purpose};
+use super::{Action, AppState, Effect, ModeId, Notice, Settings, refresh, runs};
+use crate::compute::CorrelateSpec;
+use crate::geometry::Path;
+use crate::worker::{Command, DiskRequest, Lane, Request};
+
+/// Changes the state and returns the work that follows.
+pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match action {
+        Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
+        Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
+        Action::Normalize(normalization) => {
+            state.suggestion = None;
+            if let Some(data) = state.data.clone() {
+                set_data(state, DataState { normalization, ..data });
+            }
+        }
+        Action::DismissSuggestion => state.suggestion = None,
+        Action::RemoveMode(id) => remove_mode(state, id, &mut effects),
+        Action::SetEndpoints { a, b } => {
+            state.endpoints = Some((a, b));
+            state.use_aligned = false;
+        }
+        Action::ChangeSettings(settings) => change_settings(state, *settings, &mut effects),
+        Action::Align => align(state, &mut effects),
+        Action::UseAligned(aligned) => {
+            stop(state, Purpose::Fit, &mut effects);
+            state.use_aligned = aligned;
+        }
+        Action::FindPath => effects.extend(refresh::start_fit(state)),
+        Action::ResetPath => {
+            stop(state, Purpose::Fit, &mut effects);
+            state.path = None;
+        }
+        Action::DragBend { bend, x, y, done } => drag_bend(state, bend, (x, y), done, &mut effects),
+        Action::KeepRun => runs::record(state),
+        Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
+        Action::Restore(id) => {
+            stop(state, Purpose::Fit, &mut effects);
+            runs::restore(state, id);
+        }
+        Action::Pin(id, pinned) => {
+            if let Some(run) = state.runs.iter_mut().find(|run| run.id == id) {
+                run.pinned = pinned;
+            }
+        }
+        Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
+        Action::CancelAll => {
+            let jobs: Vec<_> = state.jobs.keys().copied().collect();
+            effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
+        }
+        Action::UseDevice(choice) => {
+            state.device.choice = choice;
+            effects.push(Effect::Compute(Command::UseDevice(choice)));
+        }
+        Action::DismissNotice(index) => {
+            if index < state.notices.len() {
+                state.notices.remove(index);
+            }
+        }
+        Action::DismissNotices => state.notices.clear(),
+        Action::Save(path, export) => effects.extend(save(state, &path, &export)),
+        Action::SaveBytes(path, bytes) => effects.push(Effect::Disk(DiskRequest::SaveBytes { path, bytes })),
+    }
+    effects.extend(refresh::refresh(state));
+    effects
+}
+
+/// Takes a data set or another normalisation into use: everything evaluated so far is void.
+pub(super) fn set_data(state: &mut AppState, data: DataState) {
+    let revision = state.fresh();
+    state.data = Some(DataState { revision, ..data });
+    state.trial = None;
+}
+
+/// Asks for the end of a job of this purpose; its events stay welcome until it says that it ended.
+pub(super) fn stop(state: &AppState, purpose: Purpose, effects: &mut Vec<Effect>) {
+    if let Some(job) = state.job_of(purpose) {
+        effects.push(Effect::Compute(Command::Cancel { job }));
+    }
+}
+
+fn remove_mode(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
+    state.modes.retain(|m| m.id != id);
+    if state.endpoints.is_some_and(|(a, b)| a == id || b == id) {
+        stop(state, Purpose::Fit, effects);
+        state.endpoints = match state.modes.as_slice() {
+            [a, b, ..] => Some((a.id, b.id)),
+            _ => None,
+        };
+    }
+}
+
+fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<Effect>) {
+    let before = &state.settings.path;
+    if (before.family, before.n_bends) != (settings.path.family, settings.path.n_bends) {
+        stop(state, Purpose::Fit, effects);
+    }
+    state.settings = settings;
+}
+
+fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
+    let (Some(pair), Some(data)) = (state.joined().cloned(), &state.data) else { return };
+    let settings = &state.settings.align;
+    let spec = CorrelateSpec {
+        network: pair.network,
+        a: pair.a,
+        b: pair.b,
+        data: data.split(settings.split, Some(settings.n_samples)),
+    };
+    let label = "Aligning B to A".to_owned();
+    effects.push(refresh::start(state, Purpose::Align, Lane::Alignment, label, Request::Align(spec)));
+}
+
+fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, effects: &mut Vec<Effect>) {
+    stop(state, Purpose::Fit, effects);
+    let revision = state.fresh();
+    let (Some(path), Some(plane), Some(pair)) = (&mut state.path, &state.plane, &state.pair) else { return };
+    let (Ok(pair), true) = (pair, bend < path.path.bends().len()) else { return };
+    let mut bends = path.path.bends().to_vec();
+    // Only the part in the plane follows the mouse; a bend that stood off the plane comes down onto it.
+    bends[bend] = Arc::new(plane.plane.point(x, y));
+    let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
+    path.path = Arc::new(Path::new(&pair.network, path.path.family(), a, b, bends));
+    path.revision = revision;
+    path.by_hand = true;
+    path.dragging = !done;
+}
+
+fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
+    let Some(pair) = state.joined().cloned() else {
+        state.notify(Notice::warning("There is nothing to save yet"));
+        return Vec::new();
+    };
+    let one = |path: PathBuf, params, network, description: String| {
+        Effect::Disk(DiskRequest::SaveParams { path, network, params, description })
+    };
+    match export {
+        Export::Mode(id) => match state.mode(*id) {
+            Some(m) => vec![one(
+                path.to_owned(),
+                Arc::clone(&m.mode.params),
+                Arc::clone(&m.mode.network),
+                format!("mode {}", m.mode.name),
+            )],
+            None => Vec::new(),
+        },
+        Export::AlignedB => match state.current_alignment() {
+            Some(alignment) => {
+                let network = state.endpoints.and_then(|(_, b)| state.mode(b)).map(|m| Arc::clone(&m.mode.network));
+                let network = network.unwrap_or(pair.network);
+                vec![one(path.to_owned(), Arc::clone(&alignment.aligned), network, "B aligned to A".to_owned())]
+            }
+            None => Vec::new(),
+        },
+        Export::PathPoint => match &state.path {
+            Some(p) => {
+                let description = format!("{} path at t = {}", p.path.family().name(), state.t);
+                vec![one(path.to_owned(), Arc::new(p.path.point(state.t)), pair.network, description)]
+            }
+            None => Vec::new(),
+        },
+        Export::Bends => match &state.path {
+            Some(p) => {
+                let bends = p.path.bends().iter().enumerate();
+                bends
+                    .map(|(index, bend)| {
+                        let description = format!("bend {} of a {} path", index + 1, p.path.family().name());
+                        let path = path.with_extension(format!("{}.safetensors", index + 1));
+                        one(path, Arc::clone(bend), Arc::clone(&pair.network), description)
+                    })
+                    .collect()
+            }
+            None => Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,45 @@
+//! Inner products of a few basis vectors, from which lengths and distances of any combination follow without touching the
+//! vectors again.
+
+use std::sync::Arc;
+
+use crate::net::ParamVec;
+
+/// Gram matrix of `w_i - origin` in f64.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Span {
+    gram: Vec<Vec<f64>>,
+}
+
+impl Span {
+    /// `basis`: vectors of one length; differences are taken from `origin`.
+    pub fn new(origin: &ParamVec, basis: &[Arc<ParamVec>]) -> Self {
+        let n = basis.len();
+        let mut gram = vec![vec![0.0; n]; n];
+        for i in 0..n {
+            for j in 0..=i {
+                let dot = basis[i].dot_from(origin, &basis[j]);
+                gram[i][j] = dot;
+                gram[j][i] = dot;
+            }
+        }
+        Self { gram }
+    }
+
+    /// `|sum_i d_i (w_i - origin)|^2`, never below zero.
+    pub fn norm_squared(&self, d: &[f64]) -> f64 {
+        let mut sum = 0.0;
+        for (row, di) in self.gram.iter().zip(d) {
+            for (g, dj) in row.iter().zip(d) {
+                sum += di * g * dj;
+            }
+        }
+        sum.max(0.0)
+    }
+
+    /// `|theta(c) - theta(d)|` for two combinations whose coefficients have the same sum.
+    pub fn distance(&self, c: &[f64], d: &[f64]) -> f64 {
+        let difference: Vec<f64> = c.iter().zip(d).map(|(a, b)| a - b).collect();
+        self.norm_squared(&difference).sqrt()
+    }
+}

@@ -1,0 +1,9 @@
+//! The pure halves of alignment: correlations from streamed sums, assignments, and permutations applied to parameters.
+
+mod assignment;
+mod correlation;
+mod permutation;
+
+pub use assignment::{AssignmentError, maximise};
+pub use correlation::{CrossMoments, LayerMatch, UnitSums, match_by_correlation};
+pub use permutation::{Permutation, permute};

@@ -1,0 +1,183 @@
+//! Parameters as one flat vector with named tensors laid over it: geometry wants the vector, checkpoints, devices and
+//! permutations want the tensors.
+
+use std::sync::Arc;
+
+use rand::RngExt as _;
+
+/// Index of a tensor in a [`ParamLayout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParamId(pub usize);
+
+/// One named tensor of the flat vector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamSpec {
+    pub name: String,
+    pub shape: Vec<usize>,
+    /// Index of its first value in the flat vector.
+    pub offset: usize,
+    /// Inputs that feed one output, for the initialisation of this tensor.
+    pub fan_in: usize,
+}
+
+impl ParamSpec {
+    /// Number of values.
+    pub fn n_values(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Names, shapes and places of all tensors of a network, in order of depth.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParamLayout {
+    specs: Vec<ParamSpec>,
+    len: usize,
+}
+
+impl ParamLayout {
+    /// Appends a tensor behind the others.
+    pub fn push(&mut self, name: String, shape: Vec<usize>, fan_in: usize) -> ParamId {
+        let n_values: usize = shape.iter().product();
+        self.specs.push(ParamSpec {
+            name,
+            shape,
+            offset: self.len,
+            fan_in,
+        });
+        self.len += n_values;
+        ParamId(self.specs.len() - 1)
+    }
+
+    /// Tensors in order.
+    pub fn specs(&self) -> &[ParamSpec] {
+        &self.specs
+    }
+
+    /// One tensor.
+    pub fn spec(&self, id: ParamId) -> &ParamSpec {
+        &self.specs[id.0]
+    }
+
+    /// Number of values of the flat vector.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are no parameters at all.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// A point in weight space: a flat vector `[layout.len()]` and the layout that names its parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamVec {
+    layout: Arc<ParamLayout>,
+    values: Vec<f32>,
+}
+
+impl ParamVec {
+    /// Wraps a flat vector; `None` if its length is not the layout's.
+    pub fn new(layout: Arc<ParamLayout>, values: Vec<f32>) -> Option<Self> {
+        (values.len() == layout.len()).then_some(Self { layout, values })
+    }
+
+    /// All zeros.
+    pub fn zeros(layout: Arc<ParamLayout>) -> Self {
+        let values = vec![0.0; layout.len()];
+        Self { layout, values }
+    }
+
+    /// PyTorch's default for linear layers: weights and biases uniform in ±1/sqrt(fan_in).
+    pub fn random(layout: Arc<ParamLayout>, rng: &mut impl rand::Rng) -> Self {
+        let mut values = Vec::with_capacity(layout.len());
+        for spec in layout.specs() {
+            let bound = 1.0 / (spec.fan_in.max(1) as f32).sqrt();
+            values.extend((0..spec.n_values()).map(|_| rng.random_range(-bound..=bound)));
+        }
+        Self { layout, values }
+    }
+
+    pub fn layout(&self) -> &Arc<ParamLayout> {
+        &self.layout
+    }
+
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// The values of one tensor, row-major.
+    pub fn tensor(&self, id: ParamId) -> &[f32] {
+        let spec = self.layout.spec(id);
+        &self.values[spec.offset..spec.offset + spec.n_values()]
+    }
+
+    pub fn tensor_mut(&mut self, id: ParamId) -> &mut [f32] {
+        let spec = self.layout.spec(id);
+        let range = spec.offset..spec.offset + spec.n_values();
+        &mut self.values[range]
+    }
+
+    /// `sum_i c_i w_i`, summed in f64.
+    ///
+    /// `basis`: at least one vector, all of one length; `coefficients`: one a vector.
+    pub fn combination(basis: &[Arc<Self>], coefficients: &[f64]) -> Self {
+        assert_eq!(
+            basis.len(),
+            coefficients.len(),
+            "one coefficient a basis vector"
+        );
+        let mut sum = vec![0.0_f64; basis[0].values.len()];
+        for (vector, &c) in basis.iter().zip(coefficients) {
+            if c == 0.0 {
+                continue;
+            }
+            for (s, &w) in sum.iter_mut().zip(&vector.values) {
+                *s += c * f64::from(w);
+            }
+        }
+        Self {
+            layout: Arc::clone(&basis[0].layout),
+            values: sum.into_iter().map(|v| v as f32).collect(),
+        }
+    }
+
+    /// `<self - origin, other - origin>` in f64.
+    pub fn dot_from(&self, origin: &Self, other: &Self) -> f64 {
+        let mut sum = 0.0;
+        for ((&a, &b), &o) in self.values.iter().zip(&other.values).zip(&origin.values) {
+            let o = f64::from(o);
+            sum += (f64::from(a) - o) * (f64::from(b) - o);
+        }
+        sum
+    }
+
+    /// Euclidean distance in f64.
+    pub fn distance(&self, other: &Self) -> f64 {
+        self.dot_from(other, self).sqrt()
+    }
+
+    /// Number of NaN and infinite values, and the names of the tensors that hold them.
+    pub fn non_finite(&self) -> (usize, Vec<&str>) {
+        let mut count = 0;
+        let mut tensors = Vec::new();
+        for spec in self.layout.specs() {
+            let values = &self.values[spec.offset..spec.offset + spec.n_values()];
+            let bad = values.iter().filter(|v| !v.is_finite()).count();
+            if 0 < bad {
+                count += bad;
+                tensors.push(spec.name.as_str());
+            }
+        }
+        (count, tensors)
+    }
+
+    /// The same values under another network's names (their layouts must have the same shapes).
+    pub fn renamed(&self, layout: Arc<ParamLayout>) -> Option<Self> {
+        Self::new(layout, self.values.clone())
+    }
+}

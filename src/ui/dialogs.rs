@@ -1,0 +1,194 @@
+//! Asking for files: the system's dialog on a thread of its own, and a box to type a path into where there is none.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+use egui::{Align2, Context, Key, RichText, Window};
+
+use crate::app::{Action, Export};
+
+/// A dialog that comes back empty faster than a person can click was never shown.
+const TOO_FAST: Duration = Duration::from_millis(300);
+
+/// What a file is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    OpenCheckpoints,
+    OpenBends,
+    OpenData,
+    SavePathPoint,
+    SaveBends,
+    SaveAligned,
+    ExportLandscapePng,
+    ExportLandscapeSvg,
+    ExportCurveSvg,
+    ExportCurveCsv,
+}
+
+impl Wish {
+    fn title(self) -> &'static str {
+        match self {
+            Self::OpenCheckpoints => "Open checkpoints",
+            Self::OpenBends => "Open bends",
+            Self::OpenData => "Open a data folder",
+            Self::SavePathPoint => "Save the network at t",
+            Self::SaveBends => "Save the bends",
+            Self::SaveAligned => "Save aligned B",
+            Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
+            Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+        }
+    }
+
+    /// File name to start from, for what is saved.
+    fn file_name(self) -> Option<&'static str> {
+        match self {
+            Self::OpenCheckpoints | Self::OpenBends | Self::OpenData => None,
+            Self::SavePathPoint => Some("path.safetensors"),
+            Self::SaveBends => Some("bend.safetensors"),
+            Self::SaveAligned => Some("b-aligned.safetensors"),
+            Self::ExportLandscapePng => Some("landscape.png"),
+            Self::ExportLandscapeSvg => Some("landscape.svg"),
+            Self::ExportCurveSvg => Some("curves.svg"),
+            Self::ExportCurveCsv => Some("curves.csv"),
+        }
+    }
+}
+
+/// A file that was chosen for something.
+pub(super) struct Chosen {
+    pub(super) wish: Wish,
+    pub(super) paths: Vec<PathBuf>,
+}
+
+struct Pending {
+    wish: Wish,
+    asked: Instant,
+    answer: Receiver<Vec<PathBuf>>,
+}
+
+struct PathBox {
+    wish: Wish,
+    text: String,
+    explain: bool,
+}
+
+/// Dialogs that are open.
+#[derive(Default)]
+pub(super) struct Dialogs {
+    pending: Option<Pending>,
+    path_box: Option<PathBox>,
+    chosen: Vec<Chosen>,
+}
+
+impl Dialogs {
+    /// Opens the system's dialog, unless one is open already.
+    pub(super) fn ask(&mut self, wish: Wish) {
+        if self.pending.is_some() {
+            return;
+        }
+        let (sender, answer) = bounded(1);
+        let dialog = move || {
+            // Nobody may be waiting any more.
+            let _heard = sender.send(pollster::block_on(choose(wish)));
+        };
+        match std::thread::Builder::new().name("dialog".to_owned()).spawn(dialog) {
+            Ok(_detached) => self.pending = Some(Pending { wish, asked: Instant::now(), answer }),
+            Err(error) => {
+                log::warn!("no thread for a dialog: {error}");
+                self.type_path(wish);
+            }
+        }
+    }
+
+    /// Opens the box to type a path into.
+    pub(super) fn type_path(&mut self, wish: Wish) {
+        let text = wish.file_name().unwrap_or("").to_owned();
+        self.path_box = Some(PathBox { wish, text, explain: false });
+    }
+
+    /// Takes in answers of the system's dialog and draws the path box.
+    pub(super) fn show(&mut self, ctx: &Context) {
+        if let Some(pending) = &self.pending {
+            match pending.answer.try_recv() {
+                Ok(paths) => {
+                    let (wish, fast) = (pending.wish, pending.asked.elapsed() < TOO_FAST);
+                    self.pending = None;
+                    if !paths.is_empty() {
+                        self.chosen.push(Chosen { wish, paths });
+                    } else if fast {
+                        self.type_path(wish);
+                        if let Some(path_box) = &mut self.path_box {
+                            path_box.explain = true;
+                        }
+                    }
+                }
+                Err(crossbeam_channel::TryRecvError::Empty) => ctx.request_repaint_after(Duration::from_millis(100)),
+                Err(crossbeam_channel::TryRecvError::Disconnected) => self.pending = None,
+            }
+        }
+        self.show_path_box(ctx);
+    }
+
+    fn show_path_box(&mut self, ctx: &Context) {
+        let Some(path_box) = &mut self.path_box else { return };
+        let (mut accepted, mut closed) = (false, false);
+        let window = Window::new(path_box.wish.title()).collapsible(false).anchor(Align2::CENTER_CENTER, [0.0, 0.0]);
+        window.show(ctx, |ui| {
+            if path_box.explain {
+                ui.label(RichText::new("This desktop offers no file dialog, so type the path here.").weak());
+            }
+            let label = ui.label("Path");
+            let field = egui::TextEdit::singleline(&mut path_box.text).desired_width(420.0);
+            let response = ui.add(field).labelled_by(label.id);
+            if !response.has_focus() && path_box.text.is_empty() {
+                response.request_focus();
+            }
+            accepted = response.lost_focus() && ui.input(|i| i.key_pressed(Key::Enter));
+            ui.horizontal(|ui| {
+                accepted |= ui.button("OK").clicked();
+                closed = ui.button("Cancel").clicked() || ui.input(|i| i.key_pressed(Key::Escape));
+            });
+        });
+        if accepted && !path_box.text.trim().is_empty() {
+            let paths = vec![PathBuf::from(path_box.text.trim())];
+            self.chosen.push(Chosen { wish: path_box.wish, paths });
+            self.path_box = None;
+        } else if closed {
+            self.path_box = None;
+        }
+    }
+
+    /// Files chosen since the last call.
+    pub(super) fn take_chosen(&mut self) -> Vec<Chosen> {
+        std::mem::take(&mut self.chosen)
+    }
+}
+
+async fn choose(wish: Wish) -> Vec<PathBuf> {
+    let dialog = rfd::AsyncFileDialog::new().set_title(wish.title());
+    let one = |handle: Option<rfd::FileHandle>| handle.map(|h| h.path().to_owned()).into_iter().collect();
+    match (wish, wish.file_name()) {
+        (Wish::OpenCheckpoints | Wish::OpenBends, _) => {
+            let dialog = dialog.add_filter("Checkpoints", &["safetensors", "pt", "pth", "th", "bin"]).add_filter("All files", &["*"]);
+            let chosen = dialog.pick_files().await.unwrap_or_default();
+            chosen.into_iter().map(|h| h.path().to_owned()).collect()
+        }
+        (_, Some(name)) => one(dialog.set_file_name(name).save_file().await),
+        (_, None) => one(dialog.pick_folder().await),
+    }
+}
+
+/// What a chosen file means to the document; exports of pictures are drawn by the window.
+pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
+    let first = chosen.paths.first()?.clone();
+    Some(match chosen.wish {
+        Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
+        Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
+        Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
+        Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
+        Wish::SaveBends => Action::Save(first, Export::Bends),
+        Wish::SaveAligned => Action::Save(first, Export::AlignedB),
+        Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => return None,
+    })
+}

@@ -1,0 +1,129 @@
+//! The bar at the top and the keyboard shortcuts.
+
+use egui::{Align, Key, KeyboardShortcut, Layout, Modifiers, Panel, RichText, Ui};
+
+use super::dialogs::Wish;
+use super::{View, default_layout};
+use crate::app::{Action, AppState};
+use crate::compute::DeviceChoice;
+
+pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
+    Panel::top("menu").exact_size(32.0).show(ui, |ui| {
+        ui.horizontal_centered(|ui| {
+            ui.label(RichText::new("lowroad").heading().strong());
+            ui.add_space(8.0);
+            ui.menu_button("File", |ui| file(ui, state, view, actions));
+            ui.menu_button("Edit", |ui| edit(ui, state, actions));
+            ui.menu_button("View", |ui| look(ui, view));
+            ui.menu_button("Help", |ui| {
+                if ui.button("Keyboard shortcuts").clicked() {
+                    view.shortcuts = true;
+                }
+                if ui.button("About lowroad").clicked() {
+                    view.about = true;
+                }
+            });
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let dark = ui.visuals().dark_mode;
+                let label = if dark { "Light" } else { "Dark" };
+                if ui.button(label).on_hover_text("Change the theme (Ctrl+T)").clicked() {
+                    toggle_theme(ui.ctx());
+                }
+            });
+        });
+    });
+}
+
+fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
+    if ui.button("Open checkpoints…").clicked() {
+        view.dialogs.ask(Wish::OpenCheckpoints);
+    }
+    if ui.button("Open data…").clicked() {
+        view.dialogs.ask(Wish::OpenData);
+    }
+    if ui.button("Type a path…").clicked() {
+        view.dialogs.type_path(Wish::OpenCheckpoints);
+    }
+    ui.separator();
+    let has_path = state.path.is_some();
+    let has_bends = state.path.as_ref().is_some_and(|p| !p.path.bends().is_empty());
+    let has_alignment = state.current_alignment().is_some();
+    for (enabled, label, wish) in [
+        (has_path, "Save the network at t…", Wish::SavePathPoint),
+        (has_bends, "Save the bends…", Wish::SaveBends),
+        (has_alignment, "Save aligned B…", Wish::SaveAligned),
+        (state.plane.is_some(), "Export the landscape as PNG…", Wish::ExportLandscapePng),
+        (state.plane.is_some(), "Export the landscape as SVG…", Wish::ExportLandscapeSvg),
+        (state.curve.is_some(), "Export the curves as SVG…", Wish::ExportCurveSvg),
+        (state.curve.is_some(), "Export the curves as CSV…", Wish::ExportCurveCsv),
+    ] {
+        if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
+            view.dialogs.ask(wish);
+        }
+    }
+    ui.separator();
+    if ui.add_enabled(has_path, egui::Button::new("Keep this path as a run")).clicked() {
+        actions.push(Action::KeepRun);
+    }
+    ui.separator();
+    if ui.button("Quit").clicked() {
+        ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+    }
+}
+
+fn edit(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    ui.menu_button("Device", |ui| {
+        for (choice, label) in [
+            (DeviceChoice::Auto, "Automatic"),
+            (DeviceChoice::Gpu, "Graphics processor"),
+            (DeviceChoice::Cpu, "Processor"),
+        ] {
+            if ui.radio(state.device.choice == choice, label).clicked() {
+                actions.push(Action::UseDevice(choice));
+            }
+        }
+    });
+    if ui.add_enabled(!state.jobs.is_empty(), egui::Button::new("Stop what runs")).clicked() {
+        actions.push(Action::CancelAll);
+    }
+}
+
+fn look(ui: &mut Ui, view: &mut View) {
+    egui::global_theme_preference_buttons(ui);
+    ui.separator();
+    if ui.button("Reset the layout").clicked() {
+        view.tree = default_layout();
+    }
+    egui::gui_zoom::zoom_menu_buttons(ui);
+}
+
+fn toggle_theme(ctx: &egui::Context) {
+    let dark = ctx.theme() == egui::Theme::Dark;
+    ctx.set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
+}
+
+/// Shortcuts that work wherever the focus is.
+pub(super) fn shortcuts(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
+    let pressed = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
+    if pressed(Modifiers::COMMAND, Key::O) {
+        view.dialogs.ask(Wish::OpenCheckpoints);
+    }
+    if pressed(Modifiers::COMMAND, Key::D) {
+        view.dialogs.ask(Wish::OpenData);
+    }
+    if pressed(Modifiers::COMMAND, Key::L) {
+        actions.push(Action::Align);
+    }
+    if pressed(Modifiers::COMMAND, Key::Enter) {
+        actions.push(Action::FindPath);
+    }
+    if pressed(Modifiers::COMMAND, Key::T) {
+        toggle_theme(ui.ctx());
+    }
+    if pressed(Modifiers::NONE, Key::F1) {
+        view.shortcuts = !view.shortcuts;
+    }
+    if !state.jobs.is_empty() && pressed(Modifiers::NONE, Key::Escape) {
+        actions.push(Action::CancelAll);
+    }
+}

@@ -1,0 +1,165 @@
+//! The window: draws the state and returns what the user wants. Holds no lock, sends no command and never waits.
+
+mod along_path;
+mod controls;
+mod dialogs;
+mod fields;
+mod filmstrip;
+mod landscape;
+mod menu;
+mod path_controls;
+mod popups;
+mod status_bar;
+mod theme;
+mod window;
+
+pub use window::{UiError, Window, WindowOptions, run};
+
+use egui_tiles::{Tile, TileId, Tiles, Tree};
+
+use crate::app::{Action, AppState, Metric};
+use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
+use crate::ui::dialogs::Dialogs;
+use crate::ui::fields::Fields;
+
+/// One of the parts of the window that can be moved and resized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pane {
+    Controls,
+    Landscape,
+    AlongPath,
+    Runs,
+}
+
+/// What belongs to the window and not to the document: layout, looks, open menus.
+struct View {
+    tree: Tree<Pane>,
+    renderer: Renderer,
+    style: HeatmapStyle,
+    /// The clip range follows the values.
+    auto_clip: bool,
+    curve: CurveView,
+    fields: Fields,
+    dialogs: Dialogs,
+    /// `--normalize`, until there is data to apply it to.
+    pending_normalization: Option<String>,
+    /// The bend that the mouse holds.
+    held_bend: Option<usize>,
+    /// The mouse is over a bend, so that the plot must not take a drag for panning.
+    hovers_bend: bool,
+    playing: bool,
+    about: bool,
+    shortcuts: bool,
+    notices: bool,
+}
+
+/// How the curves along the path are drawn.
+#[derive(Clone, Copy)]
+struct CurveView {
+    metric: Metric,
+    log: bool,
+    train: bool,
+    statistics: bool,
+}
+
+impl View {
+    fn new(renderer: Renderer) -> Self {
+        Self {
+            tree: default_layout(),
+            renderer,
+            style: HeatmapStyle {
+                map: ColorMap::Viridis,
+                log: true,
+                contours: Contours { bands: None, lines: true },
+                ..HeatmapStyle::default()
+            },
+            auto_clip: true,
+            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
+            fields: Fields::default(),
+            dialogs: Dialogs::default(),
+            pending_normalization: None,
+            held_bend: None,
+            hovers_bend: false,
+            playing: false,
+            about: false,
+            shortcuts: false,
+            notices: false,
+        }
+    }
+}
+
+/// Controls, landscape above the plot, runs.
+fn default_layout() -> Tree<Pane> {
+    let mut tiles = Tiles::default();
+    let controls = tiles.insert_pane(Pane::Controls);
+    let landscape = tiles.insert_pane(Pane::Landscape);
+    let along_path = tiles.insert_pane(Pane::AlongPath);
+    let runs = tiles.insert_pane(Pane::Runs);
+    let middle = tiles.insert_vertical_tile(vec![landscape, along_path]);
+    set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
+    let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
+    set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
+    Tree::new("layout", root, tiles)
+}
+
+fn set_shares(tiles: &mut Tiles<Pane>, container: TileId, shares: &[(TileId, f32)]) {
+    if let Some(Tile::Container(egui_tiles::Container::Linear(linear))) = tiles.get_mut(container) {
+        for &(tile, share) in shares {
+            linear.shares.set_share(tile, share);
+        }
+    }
+}
+
+/// Draws everything and collects what the user wants.
+fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
+    let mut actions = Vec::new();
+    menu::shortcuts(ui, state, view, &mut actions);
+    menu::show(ui, state, view, &mut actions);
+    status_bar::show(ui, state, view, &mut actions);
+    egui::CentralPanel::no_frame().show(ui, |ui| {
+        let mut tree = std::mem::replace(&mut view.tree, Tree::empty("layout"));
+        let mut panes = Panes { state, view, actions: &mut actions };
+        tree.ui(&mut panes, ui);
+        view.tree = tree;
+    });
+    popups::show(ui.ctx(), state, view, &mut actions);
+    along_path::play(ui.ctx(), state, view, &mut actions);
+    actions
+}
+
+/// Fills the tiles.
+struct Panes<'a> {
+    state: &'a AppState,
+    view: &'a mut View,
+    actions: &'a mut Vec<Action>,
+}
+
+impl egui_tiles::Behavior<Pane> for Panes<'_> {
+    fn pane_ui(&mut self, ui: &mut egui::Ui, _id: TileId, pane: &mut Pane) -> egui_tiles::UiResponse {
+        let frame = egui::Frame::new().fill(ui.visuals().panel_fill).inner_margin(8);
+        frame.show(ui, |ui| {
+            ui.set_min_size(ui.available_size());
+            match pane {
+                Pane::Controls => controls::show(ui, self.state, self.view, self.actions),
+                Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
+                Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
+                Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
+            }
+        });
+        egui_tiles::UiResponse::None
+    }
+
+    fn tab_title_for_pane(&mut self, pane: &Pane) -> egui::WidgetText {
+        match pane {
+            Pane::Controls => "Set up",
+            Pane::Landscape => "Landscape",
+            Pane::AlongPath => "Along the path",
+            Pane::Runs => "Runs",
+        }
+        .into()
+    }
+
+    fn simplification_options(&self) -> egui_tiles::SimplificationOptions {
+        egui_tiles::SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
+    }
+}

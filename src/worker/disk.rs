@@ -1,0 +1,137 @@
+//! A second named thread that opens and saves files, so that no frame waits for a disk.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::checkpoint::{Mode, save_params};
+use crate::data::Dataset;
+use crate::net::{Network, ParamVec};
+use crate::{data, files};
+
+const CAPACITY: usize = 256;
+
+/// Work for the disk thread.
+#[derive(Debug)]
+pub enum DiskRequest {
+    /// Checkpoints, data files or folders, in any mix.
+    Open(Vec<PathBuf>),
+    OpenData(String),
+    SaveParams { path: PathBuf, network: Arc<Network>, params: Arc<ParamVec>, description: String },
+    SaveBytes { path: PathBuf, bytes: Vec<u8> },
+}
+
+/// What the disk thread answers.
+#[derive(Debug)]
+pub enum DiskEvent {
+    Mode(Box<Mode>),
+    Data(Arc<Dataset>),
+    Saved(PathBuf),
+    Failed { headline: String, details: Vec<String> },
+}
+
+/// The disk thread. Dropping it lets what is queued finish first, so that no save is lost.
+pub struct Disk {
+    requests: Option<Sender<DiskRequest>>,
+    events: Receiver<DiskEvent>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Disk {
+    /// `notify` is called after each event, from the disk thread.
+    pub fn spawn(notify: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (request_sender, request_receiver) = bounded(CAPACITY);
+        let (event_sender, events) = bounded(CAPACITY);
+        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+            for request in request_receiver {
+                for event in carry_out(request) {
+                    // Nobody listens any more, but saves that are queued are still made.
+                    let _heard = event_sender.try_send(event);
+                    notify();
+                }
+            }
+        })?;
+        Ok(Self { requests: Some(request_sender), events, thread: Some(thread) })
+    }
+
+    /// Hands over a request; `false` if the disk is hopelessly behind.
+    pub fn send(&self, request: DiskRequest) -> bool {
+        self.requests.as_ref().is_some_and(|requests| requests.try_send(request).is_ok())
+    }
+
+    pub fn try_event(&self) -> Option<DiskEvent> {
+        self.events.try_recv().ok()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.requests = None;
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
+    match request {
+        DiskRequest::Open(paths) => open_all(paths),
+        DiskRequest::OpenData(spec) => vec![open_data(&spec)],
+        DiskRequest::SaveParams { path, network, params, description } => {
+            let metadata = BTreeMap::from([
+                ("lowroad".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                ("description".to_owned(), description),
+            ]);
+            vec![match save_params(&path, &network, &params, &metadata) {
+                Ok(()) => DiskEvent::Saved(path),
+                Err(error) => failed(format!("{} was not saved", path.display()), &error),
+            }]
+        }
+        DiskRequest::SaveBytes { path, bytes } => vec![match files::write_atomic(&path, &bytes) {
+            Ok(()) => DiskEvent::Saved(path),
+            Err(error) => failed(format!("{} was not saved", path.display()), &error),
+        }],
+    }
+}
+
+/// Each path is a data folder, an IDX file of one, or a checkpoint.
+fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
+    let mut opened_data = false;
+    let mut events = Vec::new();
+    for path in paths {
+        let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let is_data = path.is_dir() || name.contains("ubyte");
+        if is_data {
+            // The four files of one set may be dropped together.
+            if !std::mem::replace(&mut opened_data, true) {
+                events.push(open_data(&path.to_string_lossy()));
+            }
+            continue;
+        }
+        events.push(match Mode::open(&path) {
+            Ok(mode) => DiskEvent::Mode(Box::new(mode)),
+            Err(error) => failed(format!("{name} cannot be opened"), &error),
+        });
+    }
+    events
+}
+
+fn open_data(spec: &str) -> DiskEvent {
+    match data::open(spec) {
+        Ok(dataset) => DiskEvent::Data(Arc::new(dataset)),
+        Err(error) => failed("The data cannot be opened".to_owned(), &error),
+    }
+}
+
+fn failed(headline: String, error: &dyn std::error::Error) -> DiskEvent {
+    let mut details = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        details.push(error.to_string());
+        cause = error.source();
+    }
+    DiskEvent::Failed { headline, details }
+}

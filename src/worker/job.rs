@@ -1,0 +1,329 @@
+//! The compute thread's loop: jobs as things that can be stepped, in turn, with a command check between any two slices.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError};
+
+use super::message::{Command, Event, JobError, JobId, Lane, Request};
+use crate::compute::{
+    ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
+};
+
+/// How long one job works before commands are looked at and the next job has its turn.
+const SLICE: Duration = Duration::from_millis(20);
+/// How often a fit shows its bends.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
+
+/// Sends events and wakes whoever draws them.
+pub(super) struct Outbox {
+    events: Sender<Event>,
+    notify: Box<dyn Fn() + Send>,
+}
+
+/// The receiver of events is gone: time to end the thread.
+struct Closed;
+
+impl Outbox {
+    pub(super) fn new(events: Sender<Event>, notify: impl Fn() + Send + 'static) -> Self {
+        Self {
+            events,
+            notify: Box::new(notify),
+        }
+    }
+
+    /// Waits for room if there is none.
+    fn send(&self, event: Event) -> Result<(), Closed> {
+        self.events.send(event).map_err(|_gone| Closed)?;
+        (self.notify)();
+        Ok(())
+    }
+
+    /// Drops the event if there is no room.
+    fn send_lossy(&self, event: Event) {
+        if self.events.try_send(event).is_ok() {
+            (self.notify)();
+        }
+    }
+}
+
+enum Work {
+    Evaluate(Evaluate),
+    Align(Box<Correlate>),
+    Fit {
+        fit: Box<Fit>,
+        last_snapshot: Instant,
+    },
+}
+
+struct Job {
+    id: JobId,
+    lane: Lane,
+    work: Work,
+}
+
+/// Runs until the other side is gone.
+pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &Outbox) {
+    let Ok(mut engine) = open(choice, outbox) else {
+        return;
+    };
+    let mut jobs: Vec<Job> = Vec::new();
+    let mut turn = 0;
+    let mut panic_next = false;
+    loop {
+        // With nothing to do, sleep until told otherwise.
+        let command = if jobs.is_empty() {
+            commands.recv().map_err(|_gone| TryRecvError::Disconnected)
+        } else {
+            commands.try_recv()
+        };
+        let outcome = match command {
+            Ok(Command::Start { job, lane, request }) => {
+                start(&engine, &mut jobs, job, lane, *request, outbox)
+            }
+            Ok(Command::Cancel { job }) => cancel(&mut jobs, |j| j.id == job, outbox),
+            Ok(Command::UseDevice(choice)) => cancel(&mut jobs, |_| true, outbox)
+                .and_then(|()| open(choice, outbox))
+                .map(|opened| engine = opened),
+            Ok(Command::PanicInNextSlice) => {
+                panic_next = true;
+                Ok(())
+            }
+            Err(TryRecvError::Empty) => {
+                turn = (turn + 1) % jobs.len();
+                let panics = std::mem::take(&mut panic_next);
+                match slice(&engine, &mut jobs[turn], panics, outbox) {
+                    Ok(Turn::Again) => Ok(()),
+                    Ok(Turn::Over) => {
+                        jobs.remove(turn);
+                        Ok(())
+                    }
+                    Ok(Turn::DeviceLost) => {
+                        jobs.remove(turn);
+                        leave_gpu(&mut engine, &mut jobs, outbox)
+                    }
+                    Err(closed) => Err(closed),
+                }
+            }
+            Err(TryRecvError::Disconnected) => Err(Closed),
+        };
+        if outcome.is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens a device; one that cannot be had is replaced by the CPU, with the reason.
+fn open(choice: DeviceChoice, outbox: &Outbox) -> Result<Engine, Closed> {
+    let opened = catch_unwind(|| Engine::open(choice));
+    let (engine, failed) = match opened {
+        Ok(Ok(engine)) => (engine, None),
+        Ok(Err(error)) => (Engine::cpu(), Some(error.to_string())),
+        Err(panic) => (Engine::cpu(), Some(panic_text(panic.as_ref()))),
+    };
+    outbox.send(Event::Device {
+        name: engine.name().to_owned(),
+        is_gpu: engine.is_gpu(),
+        failed,
+    })?;
+    Ok(engine)
+}
+
+/// After a fault of the GPU its other jobs cannot go on either; later ones run on the CPU.
+fn leave_gpu(engine: &mut Engine, jobs: &mut Vec<Job>, outbox: &Outbox) -> Result<(), Closed> {
+    cancel(jobs, |_| true, outbox)?;
+    *engine = Engine::cpu();
+    let failed = Some("the GPU failed during a job; computing goes on on the CPU".to_owned());
+    outbox.send(Event::Device {
+        name: engine.name().to_owned(),
+        is_gpu: false,
+        failed,
+    })
+}
+
+fn start(
+    engine: &Engine,
+    jobs: &mut Vec<Job>,
+    id: JobId,
+    lane: Lane,
+    request: Request,
+    outbox: &Outbox,
+) -> Result<(), Closed> {
+    cancel(jobs, |job| job.lane == lane, outbox)?;
+    outbox.send(Event::Started { job: id })?;
+    let prepared = catch_unwind(AssertUnwindSafe(|| prepare(engine, request)));
+    match flatten(prepared) {
+        Ok(work) => {
+            jobs.push(Job { id, lane, work });
+            Ok(())
+        }
+        Err(error) => outbox.send(Event::Failed { job: id, error }),
+    }
+}
+
+fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
+    Ok(match request {
+        Request::Evaluate(spec) => Work::Evaluate(Evaluate::new(engine, spec)?),
+        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Fit(spec) => Work::Fit {
+            fit: Box::new(Fit::new(engine, spec)?),
+            last_snapshot: Instant::now(),
+        },
+    })
+}
+
+/// Ends the jobs that `which` names. A fit hands over what it has first.
+fn cancel(
+    jobs: &mut Vec<Job>,
+    which: impl Fn(&Job) -> bool,
+    outbox: &Outbox,
+) -> Result<(), Closed> {
+    let mut kept = Vec::with_capacity(jobs.len());
+    for job in jobs.drain(..) {
+        if !which(&job) {
+            kept.push(job);
+            continue;
+        }
+        if let Work::Fit { fit, .. } = &job.work {
+            let trained = catch_unwind(AssertUnwindSafe(|| fit.trained()));
+            if let Ok(vectors) = flatten(trained) {
+                outbox.send(Event::Trained {
+                    job: job.id,
+                    vectors,
+                    epochs_done: fit.epochs_done(),
+                })?;
+            }
+        }
+        outbox.send(Event::Cancelled { job: job.id })?;
+    }
+    *jobs = kept;
+    Ok(())
+}
+
+enum Turn {
+    Again,
+    Over,
+    DeviceLost,
+}
+
+/// One slice of one job. Whatever goes wrong ends this job only.
+fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Result<Turn, Closed> {
+    let id = job.id;
+    let stepped = catch_unwind(AssertUnwindSafe(|| {
+        assert!(!panics, "asked to panic");
+        step(id, &mut job.work, outbox)
+    }));
+    match flatten(stepped) {
+        Ok(Ok(Turn::Over)) => {
+            outbox.send(Event::Finished { job: id })?;
+            Ok(Turn::Over)
+        }
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(closed)) => Err(closed),
+        Err(error) => {
+            let lost = engine.is_gpu()
+                && matches!(
+                    error,
+                    JobError::Panicked(_) | JobError::Compute(ComputeError::Device(_))
+                );
+            outbox.send(Event::Failed { job: id, error })?;
+            Ok(if lost { Turn::DeviceLost } else { Turn::Over })
+        }
+    }
+}
+
+fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
+    match work {
+        Work::Evaluate(evaluate) => {
+            let step = evaluate.step(SLICE)?;
+            let finished = step.finished;
+            if !step.changed.is_empty()
+                && outbox
+                    .send(Event::Values {
+                        job: id,
+                        values: step.changed,
+                    })
+                    .is_err()
+            {
+                return Ok(Err(Closed));
+            }
+            outbox.send_lossy(Event::Progress {
+                job: id,
+                done: step.done,
+            });
+            Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+        }
+        Work::Align(correlate) => match correlate.step()? {
+            CorrelateStep::Working(done) => {
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            CorrelateStep::Finished(alignment) => Ok(outbox
+                .send(Event::Aligned { job: id, alignment })
+                .map(|()| Turn::Over)),
+        },
+        Work::Fit { fit, last_snapshot } => fit_slice(id, fit, last_snapshot, outbox),
+    }
+}
+
+fn fit_slice(
+    id: JobId,
+    fit: &mut Fit,
+    last_snapshot: &mut Instant,
+    outbox: &Outbox,
+) -> Result<Result<Turn, Closed>, ComputeError> {
+    let started = Instant::now();
+    let mut last: Option<StepReport> = None;
+    let (mut sum, mut n) = (0.0, 0.0);
+    let mut finished = false;
+    while !finished && started.elapsed() < SLICE {
+        match fit.step(true)? {
+            Some(report) => {
+                sum += report.loss;
+                n += 1.0;
+                last = Some(report);
+            }
+            None => finished = true,
+        }
+    }
+    if let Some(report) = last {
+        let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
+        outbox.send_lossy(Event::FitStep {
+            job: id,
+            report: StepReport {
+                loss: sum / n,
+                ..report
+            },
+        });
+        outbox.send_lossy(Event::Progress { job: id, done });
+    }
+    if finished || SNAPSHOT_EVERY <= last_snapshot.elapsed() {
+        *last_snapshot = Instant::now();
+        let trained = Event::Trained {
+            job: id,
+            vectors: fit.trained()?,
+            epochs_done: fit.epochs_done(),
+        };
+        if outbox.send(trained).is_err() {
+            return Ok(Err(Closed));
+        }
+    }
+    Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+}
+
+fn flatten<T>(caught: std::thread::Result<Result<T, ComputeError>>) -> Result<T, JobError> {
+    match caught {
+        Ok(result) => result.map_err(JobError::Compute),
+        Err(panic) => Err(JobError::Panicked(panic_text(panic.as_ref()))),
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    }
+}

@@ -1,0 +1,119 @@
+//! The whole protocol between the app (or the command line) and the compute thread. Owned data only; no tensors.
+
+use std::sync::Arc;
+
+use crate::compute::{
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue,
+    StepReport,
+};
+use crate::data::SplitName;
+use crate::net::ParamVec;
+
+/// Names one job; never used twice in a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+/// What a job is for. Starting a job replaces the one that runs in the same lane: the newest request wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Loss and accuracy of one mode.
+    Score {
+        mode: u64,
+        split: SplitName,
+    },
+    /// A mode under one of several normalisations, by number.
+    Trial(usize),
+    Alignment,
+    Fit,
+    /// Values along the path.
+    Curve(SplitName),
+    Plane,
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Answered by `Event::Values`.
+    Evaluate(EvaluateSpec),
+    /// Answered by `Event::Aligned`.
+    Align(CorrelateSpec),
+    /// Answered by `Event::FitStep` and `Event::Trained`.
+    Fit(FitSpec),
+}
+
+/// From the app to the compute thread.
+#[derive(Debug)]
+pub enum Command {
+    Start {
+        job: JobId,
+        lane: Lane,
+        request: Box<Request>,
+    },
+    Cancel {
+        job: JobId,
+    },
+    /// Cancels all jobs and moves to another device.
+    UseDevice(DeviceChoice),
+    /// Panics inside the job that runs next; only tests send it.
+    #[doc(hidden)]
+    PanicInNextSlice,
+}
+
+/// From the compute thread. Every event of a job names it; those of a job that is no longer wanted are dropped by the
+/// receiver. Each job ends with exactly one of `Finished`, `Cancelled` and `Failed`.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The device in use from now on.
+    Device {
+        name: String,
+        is_gpu: bool,
+        failed: Option<String>,
+    },
+    Started {
+        job: JobId,
+    },
+    /// Share of the job that is done, 0..1. May be lost.
+    Progress {
+        job: JobId,
+        done: f64,
+    },
+    /// New values of points, by index.
+    Values {
+        job: JobId,
+        values: Vec<(usize, PointValue)>,
+    },
+    /// The last minibatch of a slice; its loss is the mean over the slice. May be lost.
+    FitStep {
+        job: JobId,
+        report: StepReport,
+    },
+    /// The trained vectors as they are now.
+    Trained {
+        job: JobId,
+        vectors: Vec<Arc<ParamVec>>,
+        epochs_done: usize,
+    },
+    Aligned {
+        job: JobId,
+        alignment: Box<Alignment>,
+    },
+    Finished {
+        job: JobId,
+    },
+    Cancelled {
+        job: JobId,
+    },
+    Failed {
+        job: JobId,
+        error: JobError,
+    },
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum JobError {
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+    #[error("internal error, the job was ended: {0}")]
+    Panicked(String),
+}

@@ -1,0 +1,102 @@
+//! One named thread makes every call to burn. It takes commands, works on its jobs in turn in slices of some milliseconds,
+//! and sends events. It knows nothing of windows: the window and the command line drive it alike. A second thread opens and
+//! saves files.
+
+mod disk;
+mod job;
+mod message;
+
+pub use disk::{Disk, DiskEvent, DiskRequest};
+pub use message::{Command, Event, JobError, JobId, Lane, Request};
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::compute::DeviceChoice;
+
+/// Room for bursts; a full channel makes the compute thread wait for the window, never the reverse.
+const EVENT_CAPACITY: usize = 1024;
+const COMMAND_CAPACITY: usize = 1024;
+
+/// The compute thread. Dropping it cancels what runs and waits for the thread, at most one slice.
+pub struct Worker {
+    // Dropped first, so that a thread blocked on sending an event wakes up.
+    events: Option<Receiver<Event>>,
+    commands: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    next_job: AtomicU64,
+}
+
+impl Worker {
+    /// Starts the thread and opens the device on it.
+    ///
+    /// `notify` is called after each event, from the compute thread.
+    pub fn spawn(
+        choice: DeviceChoice,
+        notify: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (command_sender, command_receiver) = bounded(COMMAND_CAPACITY);
+        let (event_sender, event_receiver) = bounded(EVENT_CAPACITY);
+        let thread = std::thread::Builder::new()
+            .name("compute".to_owned())
+            .spawn(move || {
+                job::run(
+                    choice,
+                    &command_receiver,
+                    &job::Outbox::new(event_sender, notify),
+                )
+            })?;
+        Ok(Self {
+            events: Some(event_receiver),
+            commands: Some(command_sender),
+            thread: Some(thread),
+            next_job: AtomicU64::new(1),
+        })
+    }
+
+    /// A fresh name for a job.
+    pub fn new_job(&self) -> JobId {
+        JobId(self.next_job.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Hands over a command. Returns whether it was taken: a full queue means that the device hangs.
+    pub fn send(&self, command: Command) -> bool {
+        self.commands
+            .as_ref()
+            .is_some_and(|commands| commands.try_send(command).is_ok())
+    }
+
+    /// Starts a job and returns its name.
+    pub fn start(&self, lane: Lane, request: Request) -> JobId {
+        let job = self.new_job();
+        self.send(Command::Start {
+            job,
+            lane,
+            request: Box::new(request),
+        });
+        job
+    }
+
+    /// The next event, if there is one now.
+    pub fn try_event(&self) -> Option<Event> {
+        self.events.as_ref()?.try_recv().ok()
+    }
+
+    /// Waits for the next event; `None` when the thread is gone.
+    pub fn wait_event(&self) -> Option<Event> {
+        self.events.as_ref()?.recv().ok()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.events = None;
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread itself was already reported by the hook; there is nobody left to tell.
+            let _ended = thread.join();
+        }
+    }
+}
