@@ -124,7 +124,7 @@ fn clip_field(ui: &mut Ui, style: &mut HeatmapStyle, full_range: (f32, f32), end
         field,
     );
     ui.accesskit_node_builder(response.id, |node| {
-        node.set_label(format!("{} value", end.name()))
+        node.set_label(format!("{} value", end.name()));
     });
     if response.on_hover_text(end.hint()).changed() {
         end.set(style, value);

@@ -172,32 +172,24 @@ impl Field {
             };
         }
         let corner = [(cell[0] - 0.5).floor(), (cell[1] - 0.5).floor()];
-        let part = [cell[0] - 0.5 - corner[0], cell[1] - 0.5 - corner[1]];
+        let [right, up] = [cell[0] - 0.5 - corner[0], cell[1] - 0.5 - corner[1]];
+        let columns = [0.0, 1.0].map(|step| clamped(corner[0] + step, self.width));
+        let rows = [0.0, 1.0].map(|step| clamped(corner[1] + step, self.height) * self.width);
         // Weighted sum and weight, each with its derivatives along x and y: the value is their quotient.
         let mut sum = [0.0_f32; 3];
         let mut weight = [0.0_f32; 3];
-        for (step_x, step_y) in [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)] {
-            let (x, y) = (
-                clamped(corner[0] + step_x, self.width),
-                clamped(corner[1] + step_y, self.height),
-            );
-            if self.state(x, y) != CellState::Finite {
-                continue;
-            }
-            let value = self.values[y * self.width + x];
-            let (wx, dx) = if step_x > 0.0 {
-                (part[0], 1.0)
-            } else {
-                (1.0 - part[0], -1.0)
-            };
-            let (wy, dy) = if step_y > 0.0 {
-                (part[1], 1.0)
-            } else {
-                (1.0 - part[1], -1.0)
-            };
-            for (slot, tap) in [wx * wy, dx * wy, wx * dy].into_iter().enumerate() {
-                sum[slot] += tap * value;
-                weight[slot] += tap;
+        for (row, along_y, slope_y) in [(rows[0], 1.0 - up, -1.0), (rows[1], up, 1.0)] {
+            for (column, along_x, slope_x) in
+                [(columns[0], 1.0 - right, -1.0), (columns[1], right, 1.0)]
+            {
+                let Some(value) = self.finite(row + column) else {
+                    continue;
+                };
+                let taps = [along_x * along_y, slope_x * along_y, along_x * slope_y];
+                for slot in 0..3 {
+                    sum[slot] += taps[slot] * value;
+                    weight[slot] += taps[slot];
+                }
             }
         }
         let value = sum[0] / weight[0];
@@ -213,6 +205,11 @@ impl Field {
     fn index(&self, x: usize, y: usize) -> Option<usize> {
         let index = (x < self.width && y < self.height).then(|| y * self.width + x)?;
         (index < self.values.len() && index < self.known.len()).then_some(index)
+    }
+
+    fn finite(&self, index: usize) -> Option<f32> {
+        let value = *self.values.get(index)?;
+        (*self.known.get(index)? && value.is_finite()).then_some(value)
     }
 
     fn finite_values(&self) -> impl Iterator<Item = f32> + '_ {

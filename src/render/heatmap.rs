@@ -181,7 +181,7 @@ impl PlotItem for HeatmapItem {
 }
 
 /// An image of more pixels than this is drawn coarser and enlarged: a frame must not wait for it.
-const MOST_PIXELS: f32 = 160_000.0;
+const MOST_PIXELS: f32 = 90_000.0;
 /// How long the image of a heatmap that is no longer drawn is kept.
 const KEEP_UNUSED: Duration = Duration::from_secs(5);
 

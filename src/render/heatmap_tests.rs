@@ -1,3 +1,4 @@
+use eframe::egui_wgpu::{self, RenderState, RendererOptions};
 use egui::{Vec2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
@@ -81,16 +82,31 @@ fn item(field: &Arc<Field>, style: &HeatmapStyle, renderer: Renderer) -> Heatmap
     )
 }
 
+/// A renderer for textures of `format`, of which egui prefers the one that does not encode by itself.
+fn render_state(format: wgpu::TextureFormat) -> RenderState {
+    let mut state = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
+    let renderer = egui_wgpu::Renderer::new(&state.device, format, RendererOptions::PREDICTABLE);
+    state.renderer = Arc::new(egui::mutex::RwLock::new(renderer));
+    state.target_format = format;
+    state
+}
+
 /// Draws items into frames of one window and photographs it.
 fn photograph(
     size: Vec2,
     scale: f32,
     parts: impl Fn(Renderer) -> Vec<(HeatmapItem, PlotTransform)> + 'static,
 ) -> RgbaImage {
-    let state = create_render_state(
-        default_wgpu_setup(),
-        eframe::egui_wgpu::RendererOptions::PREDICTABLE,
-    );
+    photograph_in(wgpu::TextureFormat::Rgba8Unorm, size, scale, parts)
+}
+
+fn photograph_in(
+    format: wgpu::TextureFormat,
+    size: Vec2,
+    scale: f32,
+    parts: impl Fn(Renderer) -> Vec<(HeatmapItem, PlotTransform)> + 'static,
+) -> RgbaImage {
+    let state = render_state(format);
     let renderer = gpu::install(Some(&state));
     assert!(
         matches!(renderer, Renderer::Gpu { .. }),
@@ -208,6 +224,26 @@ fn two_heatmaps_on_screen_keep_their_own_values() {
 }
 
 #[test]
+#[ignore = "needs a wgpu adapter"]
+fn targets_that_encode_srgb_show_the_same_colours() {
+    let photos = [
+        wgpu::TextureFormat::Rgba8Unorm,
+        wgpu::TextureFormat::Rgba8UnormSrgb,
+    ]
+    .map(|format| {
+        let (field, style) = (Arc::new(landscape(25)), styles()[3].clone());
+        photograph_in(format, vec2(200.0, 200.0), 1.0, move |renderer| {
+            let frame = Rect::from_min_size(pos2(0.0, 0.0), vec2(200.0, 200.0));
+            vec![(
+                item(&field, &style, renderer),
+                transform(frame, [-2.0, 2.0], [-2.0, 2.0]),
+            )]
+        })
+    });
+    assert_eq!(differing(&photos[0], &photos[1]), 0);
+}
+
+#[test]
 fn a_plot_without_wgpu_draws_an_image_and_survives_every_shape_of_field() {
     let fields = [
         landscape(9),
@@ -268,10 +304,7 @@ fn look_at_heatmaps() {
     }
     for theme in [egui::Theme::Dark, egui::Theme::Light] {
         for (index, style) in styles().into_iter().enumerate().skip(2).take(2) {
-            let state = create_render_state(
-                default_wgpu_setup(),
-                eframe::egui_wgpu::RendererOptions::PREDICTABLE,
-            );
+            let state = create_render_state(default_wgpu_setup(), RendererOptions::PREDICTABLE);
             let renderer = gpu::install(Some(&state));
             let field = Arc::new(landscape(41));
             let mut harness = Harness::builder()

@@ -2,7 +2,8 @@
 //!
 //! Mirrors `shaders/heatmap.wgsl` line by line; a test holds the two together.
 
-use image::{Rgba, RgbaImage};
+use image::RgbaImage;
+use rayon::prelude::*;
 
 use super::colormap::{ColorTable, table_index};
 use super::field::{CellState, Field, Sample};
@@ -107,14 +108,20 @@ pub(super) fn draw(
     size: [u32; 2],
 ) -> RgbaImage {
     let shader = Shader::new(field, style, view, ground);
-    RgbaImage::from_fn(size[0], size[1], |x, y| {
-        let color = shader.shade([x as f32 + 0.5, y as f32 + 0.5]);
-        color.map_or(Rgba([0; 4]), |color| {
-            let [red, green, blue] =
-                color.map(|channel| (channel.clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
-            Rgba([red, green, blue, 255])
-        })
-    })
+    let mut picture = RgbaImage::new(size[0], size[1]);
+    let row_bytes = (size[0] as usize * 4).max(1);
+    picture
+        .par_chunks_exact_mut(row_bytes)
+        .enumerate()
+        .for_each(|(y, row)| {
+            for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+                if let Some(color) = shader.shade([x as f32 + 0.5, y as f32 + 0.5]) {
+                    let [red, green, blue] = color.map(|channel| (channel * 255.0 + 0.5) as u8);
+                    pixel.copy_from_slice(&[red, green, blue, 255]);
+                }
+            }
+        });
+    picture
 }
 
 type Rgb = [f32; 3];
@@ -264,6 +271,8 @@ fn coverage(half_width: f32, distance: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
+    use image::Rgba;
+
     use super::super::colormap::ColorMap;
     use super::super::style::Contours;
     use super::*;

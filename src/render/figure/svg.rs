@@ -275,7 +275,7 @@ pub(super) fn escaped(text: &str) -> String {
             '\'' => escaped.push_str("&apos;"),
             '\n' => escaped.push('\n'),
             _ if character.is_control() || matches!(character, '\u{FFFE}' | '\u{FFFF}') => {
-                escaped.push(' ')
+                escaped.push(' ');
             }
             _ => escaped.push(character),
         }
