@@ -17,7 +17,7 @@ const QUICK_IMAGES: usize = 1024;
 /// Images on which normalisations are compared.
 const TRIAL_IMAGES: usize = 1000;
 /// Points of the first, coarse picture along each axis.
-const COARSE: usize = 9;
+pub(super) const COARSE: usize = 9;
 /// Width of the region that is evaluated over its height, at least and at most.
 const PICTURE_ASPECT: f64 = 1.9;
 /// Distance off the plane, in shares of |B - A|, up to which the bend counts as lying in it.

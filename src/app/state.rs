@@ -220,6 +220,13 @@ pub struct PlaneState {
     pub(super) quick: bool,
 }
 
+impl PlaneState {
+    /// Distance in points between neighbours of the coarse picture that comes first.
+    pub fn coarse_stride(&self) -> usize {
+        self.grid.coarse_stride(super::refresh::COARSE)
+    }
+}
+
 /// A running job.
 #[derive(Clone, Debug)]
 pub struct JobInfo {

@@ -10,9 +10,6 @@ use crate::app::{Metric, PlaneState, RunId};
 use crate::figures::{auto_clip, field_of};
 use crate::render::{Field, HeatmapStyle, to_image};
 
-/// Grids begin with every so-many-th point at most.
-const MAX_COARSE_STRIDE: usize = 64;
-
 /// What has been made so far.
 #[derive(Default)]
 pub(super) struct Fields {
@@ -29,7 +26,7 @@ impl Fields {
             return Arc::clone(field);
         }
         let mut field = field_of(plane.grid, &plane.values, metric);
-        fill_from_coarse(&mut field);
+        fill_from_coarse(&mut field, plane.coarse_stride());
         let field = Arc::new(field);
         self.current = Some((plane.revision, metric, Arc::clone(&field)));
         field
@@ -58,7 +55,7 @@ impl Fields {
 
 /// Gives cells that are not evaluated yet the value of the coarse point they belong to, so that a picture stands before its
 /// points are all there. Cells without one stay unknown.
-fn fill_from_coarse(field: &mut Field) {
+fn fill_from_coarse(field: &mut Field, coarse_stride: usize) {
     let (width, height) = (field.width, field.height);
     let known = field.known.clone();
     let nearest = |i: usize, stride: usize, n: usize| ((i + stride / 2) / stride * stride).min((n - 1) / stride * stride);
@@ -67,7 +64,7 @@ fn fill_from_coarse(field: &mut Field) {
             if known[y * width + x] {
                 continue;
             }
-            let strides = std::iter::successors(Some(2_usize), |s| Some(2 * s)).take_while(|s| *s <= MAX_COARSE_STRIDE);
+            let strides = std::iter::successors(Some(2_usize), |s| Some(2 * s)).take_while(|s| *s <= coarse_stride);
             let mut sources = strides.map(|s| nearest(y, s, height) * width + nearest(x, s, width));
             if let Some(source) = sources.find(|&source| known[source]) {
                 field.values[y * width + x] = field.values[source];
@@ -87,10 +84,10 @@ mod tests {
         let mut field = Field::unknown(5, 3);
         field.set(0, 0, 1.0);
         field.set(4, 0, 2.0);
-        fill_from_coarse(&mut field);
+        fill_from_coarse(&mut field, 4);
         assert_eq!((field.get(1, 0), field.get(3, 0), field.get(0, 1)), (Some(1.0), Some(2.0), Some(1.0)));
         let mut empty = Field::unknown(4, 4);
-        fill_from_coarse(&mut empty);
+        fill_from_coarse(&mut empty, 4);
         assert!(empty.known.iter().all(|known| !known));
     }
 }
