@@ -12,11 +12,15 @@
 
 pub mod app;
 pub mod checkpoint;
+pub mod cli;
 pub mod compute;
 pub mod data;
+pub mod demo;
+pub mod figures;
 pub mod files;
 pub mod geometry;
 pub mod matching;
 pub mod net;
 pub mod render;
+pub mod ui;
 pub mod worker;

@@ -12,6 +12,8 @@ use crate::worker::{Command, DiskRequest};
 pub enum Action {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    /// Checkpoints that become the bends of the path, in order.
+    OpenBends(Vec<PathBuf>),
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),
@@ -29,6 +31,8 @@ pub enum Action {
     ResetPath,
     /// The user drags a bend to a place on the plane; `done` when the mouse lets go.
     DragBend { bend: usize, x: f64, y: f64, done: bool },
+    /// The user zoomed to a part of the plane (x from, to, y from, to), or back to all of it.
+    Look(Option<[f64; 4]>),
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),

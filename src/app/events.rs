@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::state::{AlignmentState, DataState, ModeState, Purpose, Suggestion};
+use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::set_data;
-use super::{AppState, Effect, ModeId, Notice, Scored, Severity, refresh, runs};
+use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, PointValue};
 use crate::data::{Dataset, Normalization};
@@ -73,6 +73,7 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
 pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     match event {
         DiskEvent::Mode(mode) => add_mode(state, *mode),
+        DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data(dataset) => add_data(state, dataset, None),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
@@ -100,6 +101,42 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
 pub fn add_data(state: &mut AppState, dataset: Arc<Dataset>, normalization: Option<Normalization>) {
     let normalization = normalization.unwrap_or_else(|| Normalization::identity(dataset.shape.channels));
     set_data(state, DataState { dataset, normalization, revision: 0 });
+}
+
+/// Puts bends from files on the path; their number becomes the path's.
+fn set_bends(state: &mut AppState, modes: &[Mode]) {
+    let (Some(pair), Some(path)) = (state.joined().cloned(), state.path.clone()) else {
+        state.notify(Notice::warning("Open two modes before their bends"));
+        return;
+    };
+    let bends: Result<Vec<_>, _> = modes.iter().map(|mode| mode.params_for(&pair.network)).collect();
+    let bends = match bends {
+        Ok(bends) => bends,
+        Err(error) => {
+            state.notify(Notice::error("These bends do not fit the path", &error));
+            return;
+        }
+    };
+    let settings = &mut state.settings.path;
+    settings.n_bends = bends.len();
+    if !settings.family.is_trained() {
+        settings.family = Family::Bezier;
+    }
+    let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
+    let family = settings.path_family();
+    let loaded = Path::new(&pair.network, family, a, b, bends);
+    let revision = state.fresh();
+    state.path = Some(PathState {
+        path: Arc::new(loaded),
+        revision,
+        epochs_done: 0,
+        losses: Vec::new(),
+        last_step: None,
+        from_files: true,
+        by_hand: false,
+        dragging: false,
+        ..path
+    });
 }
 
 fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
@@ -158,6 +195,7 @@ fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
         let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
         state.notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
     }
+    state.look = None;
     state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
     state.use_aligned = true;
 }

@@ -18,6 +18,8 @@ const QUICK_IMAGES: usize = 1024;
 const TRIAL_IMAGES: usize = 1000;
 /// Points of the first, coarse picture along each axis.
 const COARSE: usize = 9;
+/// Width of the region that is evaluated over its height, at least and at most.
+const PICTURE_ASPECT: f64 = 1.9;
 /// Distance off the plane, in shares of |B - A|, up to which the bend counts as lying in it.
 const ON_PLANE: f64 = 1e-4;
 
@@ -98,6 +100,7 @@ fn sync_path(state: &mut AppState) {
         epochs_done: 0,
         losses: Vec::new(),
         last_step: None,
+        from_files: false,
         by_hand: false,
         dragging: false,
     });
@@ -184,9 +187,9 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     let empty = vec![None; ts.len()];
     let curve = CurveState { steps: path.path.steps(&ts), test: empty.clone(), train: empty, ts, key };
     state.curve = Some(match state.curve.take() {
-        // While the path moves, old values stay until new ones come: no flicker.
-        Some(old) if quick && old.ts.len() == curve.ts.len() => {
-            CurveState { test: old.test, train: curve.train, ..curve }
+        // While the path moves, and when it comes to rest, old values stay until new ones come: no flicker.
+        Some(old) if (quick || old.key.quick) && old.ts.len() == curve.ts.len() && old.key.data_revision == key.data_revision => {
+            CurveState { test: old.test, train: old.train, ..curve }
         }
         _ => curve,
     });
@@ -212,7 +215,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
             return;
         }
     };
-    let grid = grid_around(&plane, &settings, state.plane.as_ref(), &path);
+    let grid = grid_around(&plane, state, &path);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
         let same_values = shown.grid == grid && shown.split == settings.split && shown.data_revision == data.revision;
@@ -259,7 +262,6 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
     let (a, b) = (path.path.start(), path.path.end());
     let (third, name): (Option<Arc<ParamVec>>, String) = match state.settings.plane.third {
         ThirdPoint::Bend => match farthest_bend(path) {
-            Some((index, bend)) if path.path.bends().len() == 1 => (Some(bend), format!("bend {}", index + 1)),
             Some((index, bend)) => (Some(bend), format!("bend {}", index + 1)),
             None => (None, String::new()),
         },
@@ -323,8 +325,12 @@ fn farthest_bend(path: &PathState) -> Option<(usize, Arc<ParamVec>)> {
     farthest.map(|(index, _)| (index, Arc::clone(&path.path.bends()[index])))
 }
 
-/// The points and the path with a margin around them.
-fn grid_around(plane: &Plane, settings: &super::PlaneSettings, shown: Option<&PlaneState>, path: &PathState) -> Grid {
+/// What the user zoomed to, or the points with a margin around them.
+fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> Grid {
+    let (settings, shown) = (&state.settings.plane, state.plane.as_ref());
+    if let Some([x0, x1, y0, y1]) = state.look {
+        return Grid { x: Axis { min: x0, max: x1, n: settings.nx }, y: Axis { min: y0, max: y1, n: settings.ny } };
+    }
     // While the user drags a bend the frame must not move under the mouse.
     if let Some(shown) = shown.filter(|s| path.by_hand && std::ptr::eq(&*s.plane, plane))
         && (shown.grid.x.n, shown.grid.y.n) == (settings.nx, settings.ny)
@@ -335,9 +341,13 @@ fn grid_around(plane: &Plane, settings: &super::PlaneSettings, shown: Option<&Pl
     let (left, right) = (c.0.min(0.0), c.0.max(b.0));
     let (low, high) = (c.1.min(0.0), c.1.max(0.0));
     let (mx, my) = (settings.margin * plane.length(), settings.margin * plane.height());
+    let (width, height) = (right - left + 2.0 * mx, high - low + 2.0 * my);
+    // Widened to the shape of the picture: a bend near the straight line would otherwise leave a thin strip.
+    let wider = 0.5 * (height * PICTURE_ASPECT - width).max(0.0);
+    let higher = 0.5 * (width / PICTURE_ASPECT - height).max(0.0);
     Grid {
-        x: Axis { min: left - mx, max: right + mx, n: settings.nx },
-        y: Axis { min: low - my, max: high + my, n: settings.ny },
+        x: Axis { min: left - mx - wider, max: right + mx + wider, n: settings.nx },
+        y: Axis { min: low - my - higher, max: high + my + higher, n: settings.ny },
     }
 }
 

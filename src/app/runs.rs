@@ -29,8 +29,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// "Bézier curve, 1 bend".
+    /// "Bézier curve, 1 bend"; a curve that was not bent yet is what it looks like.
     pub fn title(&self) -> String {
+        let is_straight = self.path.epochs_done == 0 && !self.path.by_hand && !self.path.from_files;
+        if is_straight && self.settings.path.family.is_trained() {
+            return "Straight line".to_owned();
+        }
         let family = self.settings.path.family.label();
         match self.path.path.family().n_bends() {
             0 => family.to_owned(),

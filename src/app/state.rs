@@ -34,6 +34,8 @@ pub struct AppState {
     pub path: Option<PathState>,
     pub curve: Option<CurveState>,
     pub plane: Option<PlaneState>,
+    /// The part of the plane that the user zoomed to: x from, to, y from, to.
+    pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
     pub t: f64,
     pub runs: Vec<Run>,
@@ -146,6 +148,8 @@ pub struct PathState {
     /// Loss of the fit: (epoch, mean minibatch loss), in order.
     pub losses: Vec<(f64, f64)>,
     pub last_step: Option<StepReport>,
+    /// The bends were read from files.
+    pub from_files: bool,
     /// A bend was moved by the user.
     pub by_hand: bool,
     /// The user holds a bend now.

@@ -15,6 +15,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
+        Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
             state.suggestion = None;
@@ -25,14 +26,17 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::DismissSuggestion => state.suggestion = None,
         Action::RemoveMode(id) => remove_mode(state, id, &mut effects),
         Action::SetEndpoints { a, b } => {
+            stop(state, Purpose::Fit, &mut effects);
             state.endpoints = Some((a, b));
-            state.use_aligned = false;
+            state.use_aligned = state.current_alignment().is_some();
+            state.look = None;
         }
         Action::ChangeSettings(settings) => change_settings(state, *settings, &mut effects),
         Action::Align => align(state, &mut effects),
         Action::UseAligned(aligned) => {
             stop(state, Purpose::Fit, &mut effects);
             state.use_aligned = aligned;
+            state.look = None;
         }
         Action::FindPath => effects.extend(refresh::start_fit(state)),
         Action::ResetPath => {
@@ -40,6 +44,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.path = None;
         }
         Action::DragBend { bend, x, y, done } => drag_bend(state, bend, (x, y), done, &mut effects),
+        Action::Look(look) => {
+            state.look = look.filter(|[x0, x1, y0, y1]| x0 < x1 && y0 < y1);
+        }
         Action::KeepRun => runs::record(state),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
@@ -102,6 +109,9 @@ fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<E
     let before = &state.settings.path;
     if (before.family, before.n_bends) != (settings.path.family, settings.path.n_bends) {
         stop(state, Purpose::Fit, effects);
+    }
+    if state.settings.plane.third != settings.plane.third || state.settings.plane.margin != settings.plane.margin {
+        state.look = None;
     }
     state.settings = settings;
 }

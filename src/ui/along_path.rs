@@ -1,6 +1,6 @@
 //! Loss and accuracy along t, the scrubber, and the numbers read off the curves.
 
-use egui::{Align2, Color32, Context, Key, RichText, Ui, WidgetInfo, WidgetType};
+use egui::{Align2, Color32, Context, Key, RichText, Ui, WidgetInfo, Role};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Text, VLine};
 
 use super::landscape::plot_points;
@@ -117,7 +117,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         plot.vline(VLine::new("t", state.t).color(theme::mode_color(2, dark)).width(1.5));
     });
     let summary = summary(curve);
-    response.response.widget_info(|| WidgetInfo::labeled(WidgetType::Other, true, &summary));
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
 }
 
 /// The level the barrier is measured from, and its peak.

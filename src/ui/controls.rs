@@ -1,6 +1,6 @@
 //! The column of controls: modes, data, alignment; the path's and the plane's are in `path_controls`.
 
-use egui::{Color32, ComboBox, RichText, ScrollArea, Ui, WidgetInfo, WidgetType};
+use egui::{Color32, ComboBox, RichText, ScrollArea, Ui, WidgetInfo, Role};
 
 use super::landscape::push_settings;
 use super::{View, path_controls, theme};
@@ -11,6 +11,8 @@ use crate::ui::dialogs::Wish;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        // The scroll bar must not lie on the text.
+        ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
         section(ui, "Modes", |ui| modes(ui, state, view, actions));
         section(ui, "Data", |ui| data(ui, state, view, actions));
         section(ui, "Alignment", |ui| alignment(ui, state, actions));
@@ -60,7 +62,7 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let letter = state.letter(entry.id);
             let remove = ui.small_button("×").on_hover_text(format!("Take {letter} out"));
-            remove.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Take {letter} out")));
+            remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Take {letter} out")));
             if remove.clicked() {
                 actions.push(Action::RemoveMode(entry.id));
             }
@@ -105,7 +107,7 @@ fn mode_choice(ui: &mut Ui, state: &AppState, label: &str, chosen: &mut ModeId) 
             }
         })
         .response
-        .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, label));
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, label));
 }
 
 fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
@@ -130,7 +132,7 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
     if let Some(suggestion) = &state.suggestion {
         egui::Frame::group(ui.style()).show(ui, |ui| {
             ui.label(format!(
-                "With the pixels as they are, accuracy is {}. With {} it is {}.",
+                "Accuracy is {} as the pixels are scaled now. Scaled as “{}” it is {}.",
                 theme::percent(suggestion.accuracy_now),
                 suggestion.label,
                 theme::percent(suggestion.accuracy_then)
@@ -213,9 +215,9 @@ fn alignment(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 fn seal(ui: &mut Ui, result: &Alignment) {
     let seal = result.seal;
     let sound = seal.max_logit_difference < 1e-3;
-    let (mark, color): (&str, Color32) =
-        if sound { ("✔", theme::good(ui.visuals())) } else { ("✖", ui.visuals().error_fg_color) };
-    let text = format!("{mark} same function: logits differ by at most {:.1e}", seal.max_logit_difference);
+    let (verdict, color): (&str, Color32) =
+        if sound { ("Same function", theme::good(ui.visuals())) } else { ("Not the same function", ui.visuals().error_fg_color) };
+    let text = format!("{verdict}: logits differ by at most {:.1e}", seal.max_logit_difference);
     ui.label(RichText::new(text).small().color(color)).on_hover_text(format!(
         "Aligned B and B as loaded were compared on {} images; {} get the same class",
         theme::count(seal.n_images),
@@ -234,7 +236,7 @@ fn layers(ui: &mut Ui, state: &AppState, result: &Alignment) {
         for (group, layer) in pair.network.groups().iter().zip(&result.layers) {
             ui.label(RichText::new(&group.name).small());
             ui.label(RichText::new(theme::count(group.n_units)).small());
-            let text = format!("{:.2} → {:.2}", layer.mean_before, layer.mean_after);
+            let text = format!("{:.2} to {:.2}", layer.mean_before, layer.mean_after);
             ui.label(RichText::new(text).small()).on_hover_text("Mean correlation of paired units, before and after");
             let moved = 1.0 - layer.permutation.n_fixed() as f64 / group.n_units.max(1) as f64;
             ui.label(RichText::new(theme::percent(moved)).small());

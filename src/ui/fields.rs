@@ -7,7 +7,11 @@ use egui::{ColorImage, Context, TextureHandle, TextureOptions};
 
 use super::theme::THUMBNAIL;
 use crate::app::{Metric, PlaneState, RunId};
+use crate::figures::{auto_clip, field_of};
 use crate::render::{Field, HeatmapStyle, to_image};
+
+/// Grids begin with every so-many-th point at most.
+const MAX_COARSE_STRIDE: usize = 64;
 
 /// What has been made so far.
 #[derive(Default)]
@@ -24,7 +28,9 @@ impl Fields {
         {
             return Arc::clone(field);
         }
-        let field = Arc::new(field_of(plane, metric));
+        let mut field = field_of(plane.grid, &plane.values, metric);
+        fill_from_coarse(&mut field);
+        let field = Arc::new(field);
         self.current = Some((plane.revision, metric, Arc::clone(&field)));
         field
     }
@@ -33,7 +39,7 @@ impl Fields {
     pub(super) fn thumbnail(&mut self, ctx: &Context, run: RunId, plane: &PlaneState, metric: Metric, style: &HeatmapStyle) -> &TextureHandle {
         let current = self.thumbnails.get(&run).is_some_and(|(revision, drawn, _)| *revision == plane.revision && drawn == style);
         if !current {
-            let field = field_of(plane, metric);
+            let field = field_of(plane.grid, &plane.values, metric);
             let clip = auto_clip(&field, metric).unwrap_or(style.clip);
             let image = to_image(&field, &HeatmapStyle { clip, ..style.clone() }, THUMBNAIL[0], THUMBNAIL[1]);
             let size = THUMBNAIL.map(|side| side as usize);
@@ -50,26 +56,41 @@ impl Fields {
     }
 }
 
-/// The range of colours that shows a field well: losses end at the 95th percentile, or a few huge ones would hide the rest.
-pub(super) fn auto_clip(field: &Field, metric: Metric) -> Option<(f32, f32)> {
-    let (low, high) = match metric {
-        Metric::Loss => field.robust_range((0.0, 0.95))?,
-        Metric::Accuracy => field.finite_range()?,
-    };
-    Some(if low < high { (low, high) } else { (low, low + low.abs().max(1.0) * 1e-3) })
-}
-
-pub(super) fn field_of(plane: &PlaneState, metric: Metric) -> Field {
-    let mut field = Field::unknown(plane.grid.x.n, plane.grid.y.n);
-    for (index, value) in plane.values.iter().enumerate() {
-        if let Some(value) = value {
-            field.values[index] = match metric {
-                Metric::Loss => value.loss as f32,
-                Metric::Accuracy => value.accuracy as f32,
-            };
-            field.known[index] = true;
+/// Gives cells that are not evaluated yet the value of the coarse point they belong to, so that a picture stands before its
+/// points are all there. Cells without one stay unknown.
+fn fill_from_coarse(field: &mut Field) {
+    let (width, height) = (field.width, field.height);
+    let known = field.known.clone();
+    let nearest = |i: usize, stride: usize, n: usize| ((i + stride / 2) / stride * stride).min((n - 1) / stride * stride);
+    for y in 0..height {
+        for x in 0..width {
+            if known[y * width + x] {
+                continue;
+            }
+            let strides = std::iter::successors(Some(2_usize), |s| Some(2 * s)).take_while(|s| *s <= MAX_COARSE_STRIDE);
+            let mut sources = strides.map(|s| nearest(y, s, height) * width + nearest(x, s, width));
+            if let Some(source) = sources.find(|&source| known[source]) {
+                field.values[y * width + x] = field.values[source];
+                field.known[y * width + x] = true;
+            }
         }
     }
     field.touch();
-    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coarse_points_fill_the_cells_around_them_and_nothing_else() {
+        let mut field = Field::unknown(5, 3);
+        field.set(0, 0, 1.0);
+        field.set(4, 0, 2.0);
+        fill_from_coarse(&mut field);
+        assert_eq!((field.get(1, 0), field.get(3, 0), field.get(0, 1)), (Some(1.0), Some(2.0), Some(1.0)));
+        let mut empty = Field::unknown(4, 4);
+        fill_from_coarse(&mut empty);
+        assert!(empty.known.iter().all(|known| !known));
+    }
 }

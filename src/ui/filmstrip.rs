@@ -1,6 +1,6 @@
 //! Finished runs as cards: look, compare, go back.
 
-use egui::{Align, Layout, RichText, ScrollArea, Sense, Ui, WidgetInfo, WidgetType};
+use egui::{Align, Layout, RichText, ScrollArea, Sense, Ui, WidgetInfo, Role};
 
 use super::{View, theme};
 use crate::app::{Action, AppState, Run};
@@ -12,6 +12,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         return;
     }
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
         for run in state.runs.iter().rev() {
             card(ui, state, view, run, actions);
         }
@@ -29,7 +30,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         if let Some(plane) = &run.plane {
             let metric = run.settings.plane.metric;
             let texture = view.fields.thumbnail(ui.ctx(), run.id, plane, metric, &view.style);
-            let size = egui::vec2(ui.available_width(), ui.available_width() * 0.5);
+            let size = egui::vec2(ui.available_width(), ui.available_width() * theme::THUMBNAIL[1] as f32 / theme::THUMBNAIL[0] as f32);
             let image = egui::Image::new(texture).fit_to_exact_size(size).sense(Sense::click()).alt_text(format!("Landscape of run {}", run.number));
             let response = ui.add(image).on_hover_text("Go back to this run");
             if response.clicked() {
@@ -41,7 +42,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
             let button = egui::Button::new(RichText::new(title).strong()).frame(false).truncate();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let remove = ui.small_button("×").on_hover_text("Remove this run");
-                remove.widget_info(|| WidgetInfo::labeled(WidgetType::Button, true, format!("Remove run {}", run.number)));
+                remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Remove run {}", run.number)));
                 if remove.clicked() {
                     actions.push(Action::RemoveRun(run.id));
                 }
@@ -71,7 +72,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         ui.horizontal(|ui| {
             let label = format!("Pin run {}", run.number);
             let response = ui.checkbox(&mut pinned, "Pin").on_hover_text("Draw this run's curve beside the current one");
-            response.widget_info(|| WidgetInfo::selected(WidgetType::Checkbox, true, pinned, &label));
+            response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, pinned, &label));
             if response.changed() {
                 actions.push(Action::Pin(run.id, pinned));
             }

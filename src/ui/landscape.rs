@@ -1,12 +1,12 @@
 //! The plane: the heatmap with its anchors, the path on it, and the bend that the mouse can drag.
 
-use egui::{Align2, Color32, ComboBox, RichText, Ui, WidgetInfo, WidgetType};
+use egui::{Align2, Color32, ComboBox, RichText, Ui, WidgetInfo, Role};
 use egui_plot::{Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text};
 
-use super::fields::auto_clip;
 use super::{View, theme};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
 use crate::data::SplitName;
+use crate::figures::auto_clip;
 use crate::geometry::{PathFamily, PlanePoint};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
@@ -14,6 +14,8 @@ use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 const PATH_POINTS: usize = 129;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
+/// How long a zoom rests before what it shows is evaluated.
+const LOOK_AFTER_SECS: f64 = 0.3;
 /// Distances off the plane below this share of |B - A| count as none.
 const ON_PLANE: f64 = 1e-3;
 
@@ -38,7 +40,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         let width = (ui.available_width() - BAR_WIDTH).max(80.0);
         let (x, y) = (plane.grid.x, plane.grid.y);
         let item = HeatmapItem::new(
-            egui::Id::new("landscape"),
+            egui::Id::unique("landscape"),
             field.clone(),
             (x.at(0), x.at(x.n.saturating_sub(1))),
             (y.at(0), y.at(y.n.saturating_sub(1))),
@@ -46,6 +48,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             view.renderer,
         );
         let holds_bend = view.held_bend.is_some() || view.hovers_bend;
+        let mut looked = None;
+        let looked_out = &mut looked;
         let response = Plot::new("landscape plot")
             .width(width)
             .height(height)
@@ -59,18 +63,22 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             .show(ui, |plot| {
                 plot.add(item);
                 sketch.draw(plot);
+                let bounds = plot.plot_bounds();
+                let zoomed = !plot.auto_bounds().x || !plot.auto_bounds().y;
+                *looked_out = zoomed.then(|| [bounds.min()[0], bounds.max()[0], bounds.min()[1], bounds.max()[1]]);
                 plot.pointer_coordinate()
             });
+        look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
         drag(&response, &sketch, state, view, actions);
         let summary = summary(state, plane, path);
-        response.response.widget_info(|| WidgetInfo::labeled(WidgetType::Other, true, &summary));
+        response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
         let unit = match metric {
             Metric::Loss => "nats",
             Metric::Accuracy => "accuracy",
         };
         let range = field.finite_range().unwrap_or((0.0, 1.0));
-        if color_bar_ui(ui, &mut view.style, range, unit).changed() {
+        if color_bar_ui(ui, &mut view.style, range, unit) {
             view.auto_clip = false;
         }
     });
@@ -126,7 +134,7 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
         })
         .response
         .on_hover_text("Colours: perceptually even and safe for colour-blind readers")
-        .widget_info(|| WidgetInfo::labeled(WidgetType::ComboBox, true, "Colours"));
+        .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Colours"));
         ui.toggle_value(&mut view.style.reversed, "Reversed");
         ui.toggle_value(&mut view.auto_clip, "Auto range").on_hover_text("The range of colours follows the values");
     });
@@ -245,6 +253,23 @@ fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
         let spot = PlotPoint::new(position.x + (12.0 + dx) * pixels[0], position.y + (dy - 12.0) * pixels[1]);
         let text = RichText::new(name).size(13.0).strong().color(color);
         plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
+    }
+}
+
+/// Evaluates what the user zoomed to, once the zoom comes to rest.
+fn look(ui: &Ui, state: &AppState, view: &mut View, looked: Option<[f64; 4]>, actions: &mut Vec<Action>) {
+    let now = ui.input(|i| i.time);
+    if looked != view.looked.0 {
+        view.looked = (looked, now);
+    }
+    if state.look == looked || state.is_fitting() {
+        return;
+    }
+    let rest = now - view.looked.1;
+    if LOOK_AFTER_SECS < rest {
+        actions.push(Action::Look(looked));
+    } else {
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(LOOK_AFTER_SECS - rest + 0.02));
     }
 }
 

@@ -3,6 +3,7 @@
 mod along_path;
 mod controls;
 mod dialogs;
+mod exports;
 mod fields;
 mod filmstrip;
 mod landscape;
@@ -47,6 +48,8 @@ struct View {
     held_bend: Option<usize>,
     /// The mouse is over a bend, so that the plot must not take a drag for panning.
     hovers_bend: bool,
+    /// What the landscape's zoom shows (`None`: all), and since when.
+    looked: (Option<[f64; 4]>, f64),
     playing: bool,
     about: bool,
     shortcuts: bool,
@@ -80,6 +83,7 @@ impl View {
             pending_normalization: None,
             held_bend: None,
             hovers_bend: false,
+            looked: (None, 0.0),
             playing: false,
             about: false,
             shortcuts: false,
@@ -99,7 +103,11 @@ fn default_layout() -> Tree<Pane> {
     set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
-    Tree::new("layout", root, tiles)
+    Tree::new(layout_id(), root, tiles)
+}
+
+fn layout_id() -> egui::Id {
+    egui::Id::unique("layout")
 }
 
 fn set_shares(tiles: &mut Tiles<Pane>, container: TileId, shares: &[(TileId, f32)]) {
@@ -117,7 +125,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     menu::show(ui, state, view, &mut actions);
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
-        let mut tree = std::mem::replace(&mut view.tree, Tree::empty("layout"));
+        let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
         let mut panes = Panes { state, view, actions: &mut actions };
         tree.ui(&mut panes, ui);
         view.tree = tree;

@@ -1,6 +1,6 @@
 //! Controls of the path family, its fit, and the plane.
 
-use egui::{ComboBox, DragValue, RichText, Ui, WidgetInfo, WidgetType};
+use egui::{ComboBox, DragValue, RichText, Ui, WidgetInfo, Role};
 use egui_plot::{Line, Plot};
 
 use super::landscape::{plot_points, push_settings};
@@ -148,7 +148,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
         .label_formatter(|_| None)
         .show(ui, |plot| plot.line(Line::new("loss of the fit", plot_points(points)).color(theme::path_color(dark)).width(1.2)));
     let text = format!("Loss of the fit: {} after {} epochs", theme::nats(last), path.epochs_done);
-    response.response.widget_info(|| WidgetInfo::labeled(WidgetType::Other, true, &text));
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
 }
 
 /// Places of the bends on the plane, for those who do not drag with a mouse.

@@ -9,7 +9,7 @@ pub(super) fn show(ctx: &Context, state: &AppState, view: &mut View, actions: &m
     notices(ctx, state, view, actions);
     about(ctx, view);
     shortcuts(ctx, view);
-    view.dialogs.show(ctx, actions);
+    view.dialogs.show(ctx);
     dropping(ctx);
 }
 
@@ -95,7 +95,7 @@ fn dropping(ctx: &Context) {
         return;
     }
     let screen = ctx.content_rect();
-    let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::new("dropping")));
+    let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("dropping")));
     painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(190));
     let text = names.join("\n");
     let color = theme::mode_color(0, true);

@@ -2,10 +2,10 @@
 
 use egui::{Color32, Context, FontId, Stroke, TextStyle, Theme, Ui, Visuals};
 
-/// Width of the column of controls, of the filmstrip, and of a card's picture.
-pub(super) const CONTROLS_WIDTH: f32 = 300.0;
-pub(super) const FILMSTRIP_WIDTH: f32 = 220.0;
-pub(super) const THUMBNAIL: [u32; 2] = [184, 104];
+/// Room kept beside what scrolls.
+pub(super) const SCROLL_BAR_WIDTH: f32 = 10.0;
+/// Pixels of a run's picture.
+pub(super) const THUMBNAIL: [u32; 2] = [360, 190];
 /// Radius of a mode's dot in lists, and of the markers in pictures.
 pub(super) const DOT_RADIUS: f32 = 5.0;
 pub(super) const MARKER_RADIUS: f32 = 6.0;

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use super::dialogs::action_of;
+use super::exports::export;
 use super::{View, show, theme};
 use crate::app::{Action, AppState, Effect, Notice, events, update};
 use crate::compute::DeviceChoice;
@@ -95,12 +97,12 @@ impl Window {
             longest_frame: Duration::ZERO,
         };
         window.state.device.choice = options.device;
+        window.act(Action::SetT(0.5));
         if options.files.is_empty() && options.data.is_none() {
             events::add_data(&mut window.state, Arc::new(data::optdigits()), None);
             for mode in demo::modes() {
                 events::add_mode(&mut window.state, mode);
             }
-            window.act(Action::SetT(0.5));
         } else {
             window.act(Action::OpenData(options.data.unwrap_or_else(|| data::EMBEDDED.to_owned())));
             window.act(Action::Open(options.files));
@@ -184,12 +186,20 @@ impl eframe::App for Window {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
-        let dropped: Vec<PathBuf> = ui.input(|i| i.raw.dropped_files.iter().filter_map(|f| f.path.clone()).collect());
+        let dropped: Vec<PathBuf> = ui.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
         if !dropped.is_empty() {
             self.act(Action::Open(dropped));
         }
         let mut actions = show(ui, &self.state, &mut self.view);
-        actions.extend(self.view.dialogs.take_results());
+        for chosen in self.view.dialogs.take_chosen() {
+            match action_of(&chosen) {
+                Some(action) => actions.push(action),
+                None => match export(&self.state, &self.view, &chosen) {
+                    Ok(action) => actions.push(action),
+                    Err(notice) => self.state.notify(notice),
+                },
+            }
+        }
         for action in actions {
             self.act(action);
         }

@@ -19,6 +19,7 @@ const CAPACITY: usize = 256;
 pub enum DiskRequest {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    OpenBends(Vec<PathBuf>),
     OpenData(String),
     SaveParams { path: PathBuf, network: Arc<Network>, params: Arc<ParamVec>, description: String },
     SaveBytes { path: PathBuf, bytes: Vec<u8> },
@@ -28,6 +29,8 @@ pub enum DiskRequest {
 #[derive(Debug)]
 pub enum DiskEvent {
     Mode(Box<Mode>),
+    /// Checkpoints for the bends of a path, in order.
+    Bends(Vec<Mode>),
     Data(Arc<Dataset>),
     Saved(PathBuf),
     Failed { headline: String, details: Vec<String> },
@@ -79,6 +82,13 @@ impl Drop for Disk {
 fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
     match request {
         DiskRequest::Open(paths) => open_all(paths),
+        DiskRequest::OpenBends(paths) => {
+            let bends: Result<Vec<Mode>, _> = paths.iter().map(|path| Mode::open(path)).collect();
+            vec![match bends {
+                Ok(bends) => DiskEvent::Bends(bends),
+                Err(error) => failed("The bends cannot be opened".to_owned(), &error),
+            }]
+        }
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
         DiskRequest::SaveParams { path, network, params, description } => {
             let metadata = BTreeMap::from([

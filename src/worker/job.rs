@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
+use crate::data::SplitName;
 use crate::compute::{
     ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
 };
@@ -90,7 +91,7 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
                 Ok(())
             }
             Err(TryRecvError::Empty) => {
-                turn = (turn + 1) % jobs.len();
+                turn = next_turn(&jobs, turn);
                 let panics = std::mem::take(&mut panic_next);
                 match slice(&engine, &mut jobs[turn], panics, outbox) {
                     Ok(Turn::Again) => Ok(()),
@@ -110,6 +111,24 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
         if outcome.is_err() {
             return;
         }
+    }
+}
+
+/// The job that works next: of those that are most wanted, the one behind `turn`.
+fn next_turn(jobs: &[Job], turn: usize) -> usize {
+    let most_wanted = jobs.iter().map(|job| rank(job.lane)).min();
+    let mut behind = (1..=jobs.len()).map(|step| (turn + step) % jobs.len());
+    behind.find(|&index| Some(rank(jobs[index].lane)) == most_wanted).unwrap_or(0)
+}
+
+/// What the user looks at comes first; values on the large training split can wait.
+fn rank(lane: Lane) -> u8 {
+    match lane {
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Alignment => 0,
+        Lane::Score { split: SplitName::Test, .. } => 0,
+        Lane::Trial(_) => 1,
+        Lane::Score { split: SplitName::Train, .. } => 2,
+        Lane::Curve(SplitName::Train) => 3,
     }
 }
 

@@ -1,0 +1,240 @@
+//! Losses and accuracies along a path, and what they come to.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use super::jobs::Jobs;
+use super::output::{Number, accuracy_text, loss_text, table};
+use super::score::ScoreReport;
+use crate::compute::{DataRef, EvaluateSpec, PointValue};
+use crate::data::SplitName;
+use crate::geometry::{Path, PathFamily, Summary, summarise};
+use crate::net::Network;
+
+const BARRIER_DEFINITION: &str = "max over t of loss(t) - (loss(0) + loss(1)) / 2 (Frankle et al. 2020); for accuracy \
+                                  (accuracy(0) + accuracy(1)) / 2 - min over t of accuracy(t)";
+
+/// The report, and the values it was made of.
+pub(super) struct PathResult {
+    pub(super) report: PathReport,
+    pub(super) ts: Vec<f64>,
+    pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
+}
+
+/// Everything that was found along a path.
+#[derive(Serialize)]
+pub(super) struct PathReport {
+    family: &'static str,
+    align: &'static str,
+    bends: usize,
+    /// Euclidean distance in weight space along the path, and straight from end to end.
+    length: Number,
+    distance: Number,
+    points: Vec<PointReport>,
+    summary: SummaryReport,
+}
+
+#[derive(Serialize)]
+struct PointReport {
+    t: f64,
+    stage: usize,
+    s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<ScoreReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train: Option<ScoreReport>,
+}
+
+#[derive(Serialize)]
+struct SummaryReport {
+    barrier_definition: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    test: Option<SplitSummary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    train: Option<SplitSummary>,
+}
+
+/// Of the loss; of the accuracy beside it.
+#[derive(Serialize)]
+struct SplitSummary {
+    #[serde(flatten)]
+    loss: LossSummary,
+    accuracy: AccuracySummary,
+    images: usize,
+}
+
+#[derive(Serialize)]
+struct LossSummary {
+    start: Number,
+    end: Number,
+    min: Number,
+    max: Number,
+    t_max: Number,
+    mean: Number,
+    integral: Number,
+    barrier: Number,
+}
+
+#[derive(Serialize)]
+struct AccuracySummary {
+    start: Number,
+    end: Number,
+    min: Number,
+    max: Number,
+    t_min: Number,
+    mean: Number,
+    integral: Number,
+    barrier: Number,
+}
+
+impl From<Summary> for LossSummary {
+    fn from(s: Summary) -> Self {
+        Self {
+            start: s.start.into(),
+            end: s.end.into(),
+            min: s.min.into(),
+            max: s.max.into(),
+            t_max: s.t_max.into(),
+            mean: s.mean.into(),
+            integral: s.integral.into(),
+            barrier: s.barrier.into(),
+        }
+    }
+}
+
+impl AccuracySummary {
+    /// Of the share of errors, whose worst is its maximum.
+    fn of_errors(s: Summary) -> Self {
+        Self {
+            start: (1.0 - s.start).into(),
+            end: (1.0 - s.end).into(),
+            min: (1.0 - s.max).into(),
+            max: (1.0 - s.min).into(),
+            t_min: s.t_max.into(),
+            mean: (1.0 - s.mean).into(),
+            integral: (1.0 - s.integral).into(),
+            barrier: s.barrier.into(),
+        }
+    }
+}
+
+/// Evaluates `n_points` evenly spaced points of a path on each of `data`.
+pub(super) fn evaluate_path(
+    jobs: &Jobs,
+    network: &Arc<Network>,
+    path: &Path,
+    align: &'static str,
+    n_points: usize,
+    data: &[DataRef],
+) -> Result<PathResult> {
+    let ts = PathFamily::even_ts(n_points);
+    let steps = path.steps(&ts);
+    let mut points: Vec<PointReport> =
+        ts.iter().map(|&t| PointReport { t, stage: 0, s: t, test: None, train: None }).collect();
+    let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
+    let mut all_values = Vec::with_capacity(data.len());
+    for data in data {
+        let rows = ts.iter().map(|&t| path.coefficients(t)).collect();
+        let spec = EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone());
+        let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
+        let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
+        for (point, &value) in points.iter_mut().zip(&values) {
+            match data.split {
+                SplitName::Test => point.test = Some(value.into()),
+                SplitName::Train => point.train = Some(value.into()),
+            }
+        }
+        match data.split {
+            SplitName::Test => summary.test = found,
+            SplitName::Train => summary.train = found,
+        }
+        all_values.push((data.split, values.into_iter().map(Some).collect()));
+    }
+    let distance = path.start().distance(path.end());
+    let report = PathReport {
+        family: path.family().name(),
+        align,
+        bends: path.bends().len(),
+        length: path.length().into(),
+        distance: distance.into(),
+        points,
+        summary,
+    };
+    Ok(PathResult { report, ts, values: all_values })
+}
+
+fn summary_of(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<SplitSummary> {
+    let losses: Vec<f64> = values.iter().map(|v| v.loss).collect();
+    let errors: Vec<f64> = values.iter().map(|v| 1.0 - v.accuracy).collect();
+    Some(SplitSummary {
+        loss: summarise(ts, &losses, steps)?.into(),
+        accuracy: AccuracySummary::of_errors(summarise(ts, &errors, steps)?),
+        images: values.first()?.n_images,
+    })
+}
+
+impl PathReport {
+    fn splits(&self) -> impl Iterator<Item = (&'static str, &SplitSummary)> {
+        let both = [("test", self.summary.test.as_ref()), ("train", self.summary.train.as_ref())];
+        both.into_iter().filter_map(|(name, found)| Some((name, found?)))
+    }
+
+    /// The summaries, a line each.
+    pub(super) fn describe(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .splits()
+            .map(|(name, found)| {
+                vec![
+                    name.to_owned(),
+                    loss_text(found.loss.start.0),
+                    loss_text(found.loss.end.0),
+                    loss_text(found.loss.max.0),
+                    format!("{:.3}", found.loss.t_max.0),
+                    loss_text(found.loss.integral.0),
+                    loss_text(found.loss.barrier.0),
+                    accuracy_text(found.accuracy.start.0),
+                    accuracy_text(found.accuracy.end.0),
+                    accuracy_text(found.accuracy.min.0),
+                ]
+            })
+            .collect();
+        let heads = [
+            "split", "start", "end", "max", "at t", "integral", "barrier", "accuracy start", "end", "min",
+        ];
+        let aligned = if self.align == "none" { String::new() } else { format!(" to aligned B ({})", self.align) };
+        let bends = match self.bends {
+            0 => String::new(),
+            1 => ", 1 bend".to_owned(),
+            n => format!(", {n} bends"),
+        };
+        format!(
+            "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}",
+            self.family,
+            self.points.len(),
+            self.length.0,
+            self.distance.0,
+            table(&heads, &rows)
+        )
+    }
+
+    /// Every point, as rows of a CSV file.
+    pub(super) fn to_csv(&self) -> Result<Vec<u8>> {
+        let mut out = csv::Writer::from_writer(Vec::new());
+        out.write_record(["t", "split", "loss", "accuracy"])?;
+        for point in &self.points {
+            for (split, score) in [("test", point.test), ("train", point.train)] {
+                let Some(score) = score else { continue };
+                let row = [
+                    point.t.to_string(),
+                    split.to_owned(),
+                    score.loss.0.to_string(),
+                    score.accuracy.0.to_string(),
+                ];
+                out.write_record(row)?;
+            }
+        }
+        out.into_inner().context("could not write the rows")
+    }
+}

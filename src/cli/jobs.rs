@@ -1,0 +1,126 @@
+//! Jobs of the compute thread, one after the other, with a progress bar on a terminal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::say;
+use crate::compute::{
+    Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue,
+};
+use crate::net::ParamVec;
+use crate::worker::{Event, Lane, Request, Worker};
+
+/// Steps of a progress bar.
+const BAR_STEPS: u64 = 1000;
+
+/// The compute thread as the commands use it.
+pub(super) struct Jobs {
+    worker: Worker,
+}
+
+impl Jobs {
+    /// Starts the compute thread.
+    ///
+    /// # Errors
+    /// When a GPU was asked for and there is none.
+    pub(super) fn open(choice: DeviceChoice) -> Result<Self> {
+        let worker = Worker::spawn(choice, || ()).context("could not start the compute thread")?;
+        loop {
+            match worker.wait_event() {
+                Some(Event::Device { name, failed: None, .. }) => {
+                    log::info!("computing on {name}");
+                    return Ok(Self { worker });
+                }
+                Some(Event::Device { failed: Some(reason), .. }) if choice == DeviceChoice::Gpu => {
+                    bail!("--device gpu: {reason}");
+                }
+                Some(Event::Device { name, failed: Some(reason), .. }) => {
+                    say(&format!("note: computing on {name}: {reason}"));
+                    return Ok(Self { worker });
+                }
+                Some(_) => {}
+                None => bail!("the compute thread ended before it opened a device"),
+            }
+        }
+    }
+
+    /// One value a point, in order.
+    pub(super) fn evaluate(&self, what: &str, spec: EvaluateSpec) -> Result<Vec<PointValue>> {
+        let spec = EvaluateSpec { progressive: false, ..spec };
+        let mut found: Vec<Option<PointValue>> = vec![None; spec.coefficients.len()];
+        let lane = Lane::Curve(spec.data.split);
+        self.run(what, lane, Request::Evaluate(spec), |event| {
+            if let Event::Values { values, .. } = event {
+                for (index, value) in values {
+                    if let Some(slot) = found.get_mut(index) {
+                        *slot = Some(value);
+                    }
+                }
+            }
+        })?;
+        let found: Option<Vec<PointValue>> = found.into_iter().collect();
+        found.context("internal error: some points came back without a value")
+    }
+
+    /// B's units in A's order.
+    pub(super) fn align(&self, what: &str, spec: CorrelateSpec) -> Result<Alignment> {
+        let mut found = None;
+        self.run(what, Lane::Alignment, Request::Align(spec), |event| {
+            if let Event::Aligned { alignment, .. } = event {
+                found = Some(*alignment);
+            }
+        })?;
+        found.context("internal error: the alignment came back empty")
+    }
+
+    /// The trained vectors.
+    pub(super) fn fit(&self, what: &str, spec: FitSpec) -> Result<Vec<Arc<ParamVec>>> {
+        let mut found = None;
+        self.run(what, Lane::Fit, Request::Fit(spec), |event| {
+            if let Event::Trained { vectors, .. } = event {
+                found = Some(vectors);
+            }
+        })?;
+        found.context("internal error: the fit came back empty")
+    }
+
+    /// Starts a job and waits for its end.
+    fn run(&self, what: &str, lane: Lane, request: Request, mut on_event: impl FnMut(Event)) -> Result<()> {
+        let bar = bar(what);
+        let own = self.worker.start(lane, request);
+        let outcome = loop {
+            match self.worker.wait_event() {
+                Some(Event::Progress { job, done }) if job == own => {
+                    bar.set_position((done * BAR_STEPS as f64) as u64);
+                }
+                Some(Event::FitStep { job, report }) if job == own => {
+                    bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
+                }
+                Some(Event::Finished { job }) if job == own => break Ok(()),
+                Some(Event::Cancelled { job }) if job == own => break Err(anyhow!("the job was cancelled")),
+                Some(Event::Failed { job, error }) if job == own => break Err(anyhow::Error::new(error)),
+                Some(Event::Device { failed: Some(reason), .. }) => say(&format!("note: {reason}")),
+                Some(event) => on_event(event),
+                None => break Err(anyhow!("the compute thread ended in the middle of a job")),
+            }
+        };
+        bar.finish_and_clear();
+        outcome.with_context(|| format!("{what} failed"))
+    }
+}
+
+/// Draws itself on a terminal and nowhere else.
+fn bar(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(BAR_STEPS).with_prefix(what.to_owned());
+    let template = "{prefix} [{wide_bar}] {percent:>3} % · {eta} left {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    if !bar.is_hidden() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+    bar
+}

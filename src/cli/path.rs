@@ -1,0 +1,264 @@
+//! `lowroad path`: fits and evaluates a path between two networks.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+
+use super::align::{SampleOptions, by_activations, warn_if_broken};
+use super::along::evaluate_path;
+use super::fitting::{DEFAULT_EPOCHS, FitOptions, FitTarget, t_sampling};
+use super::jobs::Jobs;
+use super::open::{Endpoints, Images, fitting, open_mode};
+use super::options::{
+    DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive,
+};
+use super::output::{check_targets, report, save_network, say, write_json};
+use crate::compute::TSampling;
+use crate::data::SplitName;
+use crate::geometry::{self, PathFamily};
+use crate::net::ParamVec;
+
+/// The most points along t.
+const MAX_POINTS: usize = 100_000;
+
+/// Fits and evaluates a path of networks from A to B
+#[derive(Args, Debug)]
+pub(super) struct Path {
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    #[arg(long, value_enum, default_value_t = Family::Bezier)]
+    family: Family,
+    /// Joins A to B as it is, or to B with its units in A's order
+    #[arg(long, value_enum, default_value_t = AlignMethod::None)]
+    align: AlignMethod,
+    #[command(flatten)]
+    samples: SampleOptions,
+    /// Trained points between the ends: how many (1 unless given), or checkpoints, separated by commas, which are taken as
+    /// they are unless `--epochs` is given
+    #[arg(long, value_name = "N|FILE,..")]
+    bends: Option<Bends>,
+    /// Evenly spaced points at which the path is evaluated, both ends included
+    #[arg(long, value_name = "N", default_value_t = 33, value_parser = n_points)]
+    points: usize,
+    #[command(flatten)]
+    fit: FitOptions,
+    /// One random t a minibatch, or a minibatch in N shares with a t from each N-th of [0, 1]
+    #[arg(long, value_name = "one|stratified:N", default_value = "one", value_parser = t_sampling)]
+    t_sampling: TSampling,
+    /// Saves the bends, aligned B and `path.json` into a folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    save: Option<PathBuf>,
+    /// Seed of the fit
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    data: DataOptions,
+    #[command(flatten)]
+    score: ScoreOptions,
+    #[command(flatten)]
+    network: NetworkOptions,
+    #[command(flatten)]
+    device: DeviceOptions,
+    #[command(flatten)]
+    json: JsonOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Family {
+    /// The straight line
+    Linear,
+    /// Every neuron on a quarter ellipse about the mean neuron (Anokhin & Yarotsky 2020)
+    Arc,
+    /// Straight segments through the bends (Garipov et al. 2018)
+    Chain,
+    /// A Bezier curve with the bends as control points (Garipov et al. 2018)
+    Bezier,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum AlignMethod {
+    None,
+    Activation,
+}
+
+impl AlignMethod {
+    fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Activation => "activation",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Bends {
+    Count(usize),
+    Files(Vec<PathBuf>),
+}
+
+impl FromStr for Bends {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.chars().all(|c| c.is_ascii_digit()) {
+            return positive(text).map(Self::Count);
+        }
+        let files: Vec<PathBuf> = text.split(',').map(PathBuf::from).collect();
+        if files.iter().any(|file| file.as_os_str().is_empty()) {
+            return Err("expected a number, or files separated by commas".to_owned());
+        }
+        Ok(Self::Files(files))
+    }
+}
+
+fn n_points(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        n @ 2..=MAX_POINTS => Ok(n),
+        _ => Err(format!("expected 2 to {MAX_POINTS}")),
+    }
+}
+
+impl Path {
+    /// The family with its number of bends.
+    fn family(&self) -> Result<PathFamily, UsageError> {
+        let n_bends = match &self.bends {
+            None => 1,
+            Some(Bends::Count(n)) => *n,
+            Some(Bends::Files(files)) => files.len(),
+        };
+        let family = match self.family {
+            Family::Linear => PathFamily::Linear,
+            Family::Arc => PathFamily::Arc,
+            Family::Chain => PathFamily::Chain { n_bends },
+            Family::Bezier => PathFamily::Bezier { n_bends },
+        };
+        if family.n_bends() == 0 {
+            let refuse = |option: &str| {
+                let text = format!("{option} makes no sense with --family {}: it has no bends to fit", family.name());
+                Err(UsageError(text))
+            };
+            if self.bends.is_some() {
+                return refuse("--bends");
+            }
+            if self.fit.epochs.is_some() {
+                return refuse("--epochs");
+            }
+        }
+        Ok(family)
+    }
+
+    /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
+    fn epochs(&self, family: PathFamily) -> usize {
+        let from_files = matches!(self.bends, Some(Bends::Files(_)));
+        let default = if family.n_bends() == 0 || from_files { 0 } else { DEFAULT_EPOCHS };
+        self.fit.epochs.unwrap_or(default)
+    }
+
+    fn command(&self, family: PathFamily) -> String {
+        format!(
+            "lowroad path {} {} --data {} --family {} --align {} --seed {} {}",
+            self.a.display(),
+            self.b.display(),
+            self.data.data,
+            family.name(),
+            self.align.name(),
+            self.seed,
+            self.fit.as_arguments(self.epochs(family))
+        )
+    }
+}
+
+pub(super) fn run(args: &Path) -> Result<()> {
+    let family = args.family()?;
+    check_targets([args.json.json.as_ref()])?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
+    let bends = open_bends(args, &ends)?;
+    let images = Images::open(&args.data)?;
+    images.check(&ends.a)?;
+    if let Some(folder) = &args.save {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not make the folder {}", folder.display()))?;
+    }
+    let jobs = Jobs::open(args.device.device)?;
+    let b = match args.align {
+        AlignMethod::None => Arc::clone(&ends.b_params),
+        AlignMethod::Activation => {
+            let alignment = by_activations(&jobs, &ends, args.samples.of(&images))?;
+            warn_if_broken(&alignment);
+            let seal = alignment.seal.max_logit_difference;
+            say(&format!("aligned B to A on {} images; logits differ by at most {seal:.1e}", alignment.n_samples));
+            alignment.aligned
+        }
+    };
+    let start = match bends {
+        Some(bends) => path_of(&ends, family, &b, bends),
+        None => geometry::Path::straight(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(&b)),
+    };
+    let path = fit(args, &jobs, &ends, &images, start)?;
+
+    let scored = images.scored(args.score);
+    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
+    if let Some(folder) = &args.save {
+        let command = args.command(family);
+        for (index, bend) in path.bends().iter().enumerate() {
+            let file = folder.join(format!("bend.{}.safetensors", index + 1));
+            save_network(&file, &ends.network, bend, &command, Some(args.seed))?;
+        }
+        if args.align != AlignMethod::None {
+            let file = folder.join("b_aligned.safetensors");
+            save_network(&file, &ends.b.network, &b, &command, Some(args.seed))?;
+        }
+        write_json(&folder.join("path.json"), &found)?;
+    }
+    report(&args.json, &found, &found.describe())
+}
+
+fn open_bends(args: &Path, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
+    let Some(Bends::Files(files)) = &args.bends else {
+        return Ok(None);
+    };
+    let open = |file: &PathBuf| fitting(&open_mode(file, &args.network)?, &ends.a);
+    files.iter().map(open).collect::<Result<_>>().map(Some)
+}
+
+fn path_of(ends: &Endpoints, family: PathFamily, b: &Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> geometry::Path {
+    geometry::Path::new(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(b), bends)
+}
+
+/// Trains the bends, if there are any and for as long as was asked.
+fn fit(args: &Path, jobs: &Jobs, ends: &Endpoints, images: &Images, start: geometry::Path) -> Result<geometry::Path> {
+    let family = start.family();
+    let epochs = args.epochs(family);
+    if epochs == 0 || family.n_bends() == 0 {
+        return Ok(start);
+    }
+    let target = FitTarget {
+        network: Arc::clone(&ends.network),
+        family: Some(family),
+        basis: start.basis().to_vec(),
+        data: images.of(SplitName::Train, None),
+        sampling: args.t_sampling,
+        seed: args.seed,
+    };
+    let bends = jobs.fit("fitting the path", args.fit.spec(target, epochs))?;
+    Ok(path_of(ends, family, start.end(), bends))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bends_are_a_number_or_files() {
+        assert_eq!("3".parse(), Ok(Bends::Count(3)));
+        assert_eq!("a.pt,b.pt".parse(), Ok(Bends::Files(vec!["a.pt".into(), "b.pt".into()])));
+        for text in ["0", "a.pt,", ""] {
+            assert!(text.parse::<Bends>().is_err(), "{text}");
+        }
+    }
+}

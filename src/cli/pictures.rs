@@ -1,0 +1,81 @@
+//! Figures of what was found: the same as the window exports.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::along::PathResult;
+use super::field::PlaneResult;
+use crate::app::Metric;
+use crate::data::SplitName;
+use crate::figures::{Curve, PlanePicture, auto_clip, curve_figure, field_of, ink};
+use crate::files;
+use crate::geometry::{self, Grid, Plane};
+use crate::render::HeatmapStyle;
+use crate::render::figure::svg_to_png;
+
+/// Pixels of a PNG for each unit of the figure.
+const PNG_SCALE: f32 = 2.0;
+
+/// What the points of a plane are called, and the path that is drawn on it.
+pub(super) struct PlaneNames<'a> {
+    pub(super) points: [String; 3],
+    pub(super) path: Option<&'a geometry::Path>,
+}
+
+/// The plane on the first split that was evaluated.
+pub(super) fn plane_svg(
+    plane: &Plane,
+    grid: Grid,
+    found: &PlaneResult,
+    metric: Metric,
+    names: &PlaneNames<'_>,
+    command: &str,
+) -> Result<String> {
+    let (split, values) = found.values.first().context("internal error: a plane without values")?;
+    let field = field_of(grid, values, metric);
+    let style = HeatmapStyle {
+        // A plane of nothing but NaN has no range, and is hatched whatever the range.
+        clip: auto_clip(&field, metric).unwrap_or((0.0, 1.0)),
+        reversed: metric == Metric::Loss,
+        ..HeatmapStyle::default()
+    };
+    let picture = PlanePicture {
+        plane,
+        grid,
+        values,
+        metric,
+        split: *split,
+        style,
+        names: names.points.clone(),
+        path: names.path,
+        command: Some(command.to_owned()),
+    };
+    Ok(picture.figure().to_svg())
+}
+
+/// Each path's test values along t.
+pub(super) fn curves_svg(results: &[(&str, PathResult)], metric: Metric, command: &str) -> String {
+    let mut curves = Vec::new();
+    for (place, (label, result)) in results.iter().enumerate() {
+        for (split, values) in &result.values {
+            if *split == SplitName::Test {
+                let (label, color) = ((*label).to_owned(), ink(place));
+                curves.push(Curve { label, color, dashed: false, ts: &result.ts, values });
+            }
+        }
+    }
+    curve_figure(&curves, metric, false, Some(command.to_owned())).to_svg()
+}
+
+/// Saves a figure where it was asked for.
+pub(super) fn save_svg_and_png(svg_path: Option<&Path>, png_path: Option<&Path>, svg: &str) -> Result<()> {
+    if let Some(path) = svg_path {
+        files::write_atomic(path, svg.as_bytes())?;
+    }
+    if let Some(path) = png_path {
+        let png = svg_to_png(svg, PNG_SCALE).with_context(|| format!("could not draw {}", path.display()))?;
+        files::write_atomic(path, &png)?;
+    }
+    Ok(())
+}
