@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use image::ImageFormat;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 
 use super::axes::{Axes, Scale, TICK_SIZE};
 use super::svg::{Anchor, Area, INK, SOFT_INK, Stroke, Svg, TextStyle, hex, text_width, wrapped};
@@ -377,9 +377,12 @@ fn within(area: Area, [x, y]: [f64; 2]) -> bool {
 }
 
 fn png_bytes(picture: &image::RgbaImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    picture
-        .write_to(&mut bytes, ImageFormat::Png)
+    let opaque = image::DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
+    let mut bytes = Vec::new();
+    let encoder =
+        PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
+    opaque
+        .write_with_encoder(encoder)
         .expect("a picture in memory, of more than no pixels, can be encoded");
-    bytes.into_inner()
+    bytes
 }
