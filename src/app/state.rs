@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::runs::Run;
-use super::{Notice, Settings};
+use super::{Notice, Settings, ThirdPoint};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, DataRef, PointValue, StepReport};
 use crate::data::{Dataset, Normalization, SplitName};
@@ -44,6 +44,7 @@ pub struct AppState {
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
     pub(super) trial: Option<NormalizationTrial>,
+    pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
 }
 
@@ -61,6 +62,8 @@ pub struct DeviceState {
 pub struct DataState {
     pub dataset: Arc<Dataset>,
     pub normalization: Normalization,
+    /// The usual ways to scale these pixels, by name.
+    pub usual: Arc<Vec<(String, Normalization)>>,
     /// Changes with every change of the two above.
     pub(super) revision: u64,
 }
@@ -80,11 +83,18 @@ impl DataState {
     pub fn misfit(&self, network: &Network) -> Option<String> {
         let pixels = self.dataset.shape.pixels();
         if network.n_inputs() != pixels {
-            return Some(format!("takes {} inputs, the images have {pixels} pixels", network.n_inputs()));
+            return Some(format!(
+                "takes {} inputs, the images have {pixels} pixels",
+                network.n_inputs()
+            ));
         }
         let n_classes = self.dataset.n_classes();
-        (network.n_classes() < n_classes)
-            .then(|| format!("has {} outputs, the data has {n_classes} classes", network.n_classes()))
+        (network.n_classes() < n_classes).then(|| {
+            format!(
+                "has {} outputs, the data has {n_classes} classes",
+                network.n_classes()
+            )
+        })
     }
 }
 
@@ -124,6 +134,7 @@ impl Scored {
 /// Two modes that can be joined.
 #[derive(Clone, Debug)]
 pub struct Pair {
+    pub(super) ends: (ModeId, ModeId),
     pub network: Arc<Network>,
     pub a: Arc<ParamVec>,
     /// B as it was loaded, in A's layout.
@@ -193,13 +204,21 @@ impl CurveState {
 
     /// Statistics of the loss, when every point has a value.
     pub fn loss_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.loss)).collect();
+        let values: Option<Vec<f64>> = self
+            .split(split)
+            .iter()
+            .map(|v| v.map(|v| v.loss))
+            .collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
+        let values: Option<Vec<f64>> = self
+            .split(split)
+            .iter()
+            .map(|v| v.map(|v| v.accuracy))
+            .collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 }
@@ -225,6 +244,16 @@ impl PlaneState {
     pub fn coarse_stride(&self) -> usize {
         self.grid.coarse_stride(super::refresh::COARSE)
     }
+}
+
+/// The plane that serves a path and a choice of the third point, so that it is not worked out again at every event.
+#[derive(Clone, Debug)]
+pub(super) struct PlaneChoice {
+    pub(super) path_revision: u64,
+    pub(super) third: ThirdPoint,
+    pub(super) n_modes: usize,
+    pub(super) plane: Arc<Plane>,
+    pub(super) name: String,
 }
 
 /// A running job.
@@ -311,7 +340,10 @@ impl AppState {
     }
 
     pub(super) fn job_of(&self, purpose: Purpose) -> Option<JobId> {
-        self.jobs.iter().find(|(_, job)| job.purpose == purpose).map(|(id, _)| *id)
+        self.jobs
+            .iter()
+            .find(|(_, job)| job.purpose == purpose)
+            .map(|(id, _)| *id)
     }
 
     pub fn is_fitting(&self) -> bool {

@@ -87,6 +87,11 @@ pub fn install(state: Option<&RenderState>) -> Renderer {
     }
 }
 
+/// Whether the processor draws, as a software driver or because there is no wgpu at all.
+pub fn is_software(state: Option<&RenderState>) -> bool {
+    state.is_none_or(|state| state.adapter.get_info().device_type == wgpu::DeviceType::Cpu)
+}
+
 /// A paint callback that fills `frame` (in points) with the part of the field that `view` shows.
 pub(super) fn paint_callback(
     id: egui::Id,

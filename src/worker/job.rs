@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
-use crate::data::SplitName;
 use crate::compute::{
     ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
 };
+use crate::data::SplitName;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -118,16 +118,24 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
 fn next_turn(jobs: &[Job], turn: usize) -> usize {
     let most_wanted = jobs.iter().map(|job| rank(job.lane)).min();
     let mut behind = (1..=jobs.len()).map(|step| (turn + step) % jobs.len());
-    behind.find(|&index| Some(rank(jobs[index].lane)) == most_wanted).unwrap_or(0)
+    behind
+        .find(|&index| Some(rank(jobs[index].lane)) == most_wanted)
+        .unwrap_or(0)
 }
 
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Alignment => 0,
-        Lane::Score { split: SplitName::Test, .. } => 0,
+        Lane::Score {
+            split: SplitName::Test,
+            ..
+        } => 0,
         Lane::Trial(_) => 1,
-        Lane::Score { split: SplitName::Train, .. } => 2,
+        Lane::Score {
+            split: SplitName::Train,
+            ..
+        } => 2,
         Lane::Curve(SplitName::Train) => 3,
     }
 }
