@@ -288,7 +288,6 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         {
             CurveState {
                 test: old.test,
-                train: old.train,
                 ..curve
             }
         }
@@ -350,15 +349,13 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         Request::Evaluate(spec),
     ));
     let empty = vec![None; grid.len()];
+    let follows = |old: &PlaneState| {
+        let same_ends = (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
+        (quick || old.quick) && same_ends && old.grid.len() == grid.len() && old.split == settings.split
+    };
     let values = match state.plane.take() {
-        // The last picture stays until the new values come, where it is the same picture or nearly so.
-        Some(old)
-            if old.grid.len() == grid.len()
-                && old.third == third
-                && old.split == settings.split =>
-        {
-            old.values
-        }
+        // Behind a moving bend the last picture stays until the new values come: no flicker.
+        Some(old) if follows(&old) => old.values,
         _ => empty,
     };
     state.plane = Some(PlaneState {
