@@ -104,8 +104,10 @@ pub(super) fn run(args: &Demo) -> Result<()> {
         let svg = plane_svg(&plane, grid, &landscape, metric, &names, COMMAND)?;
         save_svg_and_png(Some(&into(&format!("{name}.svg"))), Some(&into(&format!("{name}.png"))), &svg)?;
     }
+    let labels = ["straight line", "straight line to aligned B", "Bézier curve"];
+    let curves: Vec<_> = labels.into_iter().zip(results.iter().map(|(_, result)| result)).collect();
     for (name, metric) in [("paths-loss", Metric::Loss), ("paths-accuracy", Metric::Accuracy)] {
-        let svg = curves_svg(&results, metric, COMMAND);
+        let svg = curves_svg(&curves, metric, COMMAND);
         save_svg_and_png(Some(&into(&format!("{name}.svg"))), Some(&into(&format!("{name}.png"))), &svg)?;
     }
     files::write_atomic(&into("plane.csv"), &plane_files::csv(&landscape.report)?)?;
