@@ -87,7 +87,10 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
 /// Takes in what the disk thread read or wrote.
 pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     match event {
-        DiskEvent::Mode(mode) => add_mode(state, *mode),
+        DiskEvent::Mode(mode) => {
+            leave_demo(state);
+            add_mode(state, *mode);
+        }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => add_data(state, dataset, usual),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
@@ -100,6 +103,17 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
         }
     }
     refresh::refresh(state)
+}
+
+/// The user's first own network takes the place of the demo's, which came from no file.
+fn leave_demo(state: &mut AppState) {
+    if state.modes.iter().all(|m| m.mode.path.is_none()) {
+        state.modes.clear();
+        state.endpoints = None;
+        state.alignment = None;
+        state.use_aligned = false;
+        state.look = None;
+    }
 }
 
 /// Appends a mode.

@@ -235,11 +235,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
         return;
     }
     let dark = ui.visuals().dark_mode;
-    let points = path
-        .losses
-        .iter()
-        .map(|&(epoch, loss)| [epoch, loss])
-        .collect();
+    let points = thinned(&path.losses);
     let last = path.losses.last().map_or(f64::NAN, |l| l.1);
     let response = Plot::new("fit losses")
         .height(64.0)
