@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Int, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::batches::{Block, ImageOrder, check_fit, load};
@@ -136,11 +136,39 @@ enum TileInput {
     Images(Tensor<3>),
 }
 
+/// The basis without its vectors that hold NaN or infinite weights, for points that leave those out: 0 x NaN is NaN.
+struct SoundBasis {
+    basis: Basis,
+    /// Places of its vectors in the whole basis, for the host and for the device.
+    places: Vec<usize>,
+    place_tensor: Tensor<1, Int>,
+}
+
+impl SoundBasis {
+    /// `None` if all vectors are sound, or none.
+    fn new(engine: &Engine, basis: &[Arc<ParamVec>]) -> Option<Self> {
+        let is_sound = |w: &ParamVec| w.values().iter().all(|v| v.is_finite());
+        let places: Vec<usize> = (0..basis.len()).filter(|&i| is_sound(&basis[i])).collect();
+        if places.is_empty() || places.len() == basis.len() {
+            return None;
+        }
+        let vectors: Vec<Arc<ParamVec>> = places.iter().map(|&i| Arc::clone(&basis[i])).collect();
+        let ints: Vec<i32> = places.iter().map(|&i| i as i32).collect();
+        let place_tensor = Tensor::from_data(TensorData::new(ints, [places.len()]), &engine.device);
+        Some(Self { basis: Basis::new(engine, &vectors), places, place_tensor })
+    }
+
+    fn suffices_for(&self, row: &[f64]) -> bool {
+        row.iter().enumerate().all(|(i, &c)| c == 0.0 || self.places.contains(&i))
+    }
+}
+
 /// A running evaluation; call [`Self::step`] until it is finished.
 pub struct Evaluate {
     engine: Engine,
     spec: EvaluateSpec,
     basis: Basis,
+    sound: Option<SoundBasis>,
     order: ImageOrder,
     passes: Vec<Pass>,
     pass: usize,
@@ -184,10 +212,14 @@ impl Evaluate {
             (CPU_TILE_IMAGES, CPU_TILE_BYTES)
         };
         let widest: usize = widest;
-        let tile_points = (tile_bytes / (4 * tile_images * widest)).clamp(1, MAX_TILE_POINTS);
+        let sound = SoundBasis::new(engine, &spec.basis);
+        // With vectors that are not finite, each point by itself, for it to be spoiled by its own only.
+        let most_points = if sound.is_some() { 1 } else { MAX_TILE_POINTS };
+        let tile_points = (tile_bytes / (4 * tile_images * widest)).clamp(1, most_points);
         Ok(Self {
             engine: engine.clone(),
             basis: Basis::new(engine, &spec.basis),
+            sound,
             order: ImageOrder::shuffled(n_images, IMAGE_SEED),
             scores: vec![(Score::default(), 0); spec.coefficients.len()],
             spec,
@@ -217,6 +249,9 @@ impl Evaluate {
         } else {
             1.0
         };
+        // Several blocks of images may have gone by.
+        changed.sort_unstable();
+        changed.dedup();
         let changed = changed
             .into_iter()
             .map(|point| (point, self.value(point)))
@@ -313,14 +348,22 @@ impl Evaluate {
             .iter()
             .map(|&p| self.spec.coefficients[p].as_slice())
             .collect();
-        let coefficients = coefficient_tensor(&self.engine, &rows);
+        let sound = self.sound.as_ref().filter(|sound| rows.iter().all(|row| sound.suffices_for(row)));
+        let coefficients = match sound {
+            None => coefficient_tensor(&self.engine, &rows),
+            Some(sound) => {
+                let rows: Vec<Vec<f64>> =
+                    rows.iter().map(|row| sound.places.iter().map(|&i| row[i]).collect()).collect();
+                let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+                coefficient_tensor(&self.engine, &rows)
+            }
+        };
         let shared = match block.tiles.first().map(|tile| &tile.input) {
             Some(TileInput::Products { node, .. }) => params_of(&self.spec.network, *node),
             _ => Vec::new(),
         };
-        let params = self
-            .basis
-            .combine(&coefficients, |id| !shared.contains(&id));
+        let basis = sound.map_or(&self.basis, |sound| &sound.basis);
+        let params = basis.combine(&coefficients, |id| !shared.contains(&id));
         let score_tile = |tile: &Tile| {
             let logits = match &tile.input {
                 TileInput::Products {
@@ -328,7 +371,11 @@ impl Evaluate {
                     n_units,
                     products,
                 } => {
-                    let first = coefficients.clone().matmul(products.clone());
+                    let products = match sound {
+                        None => products.clone(),
+                        Some(sound) => products.clone().select(0, sound.place_tensor.clone()),
+                    };
+                    let first = coefficients.clone().matmul(products);
                     let first = first.reshape([points.len(), tile.n_images, *n_units]);
                     forward_from(&self.spec.network, *node, first, &params, |_, _| {})
                 }
