@@ -343,11 +343,9 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
                 && old.ts.len() == curve.ts.len()
                 && old.key.data_revision == key.data_revision =>
         {
-            let stale = vec![true; curve.ts.len()];
             CurveState {
                 test: old.test,
-                train: old.train,
-                stale: (stale.clone(), stale),
+                stale: (vec![true; curve.ts.len()], vec![false; curve.ts.len()]),
                 ..curve
             }
         }
@@ -409,15 +407,17 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         Request::Evaluate(spec),
     ));
     let empty = (vec![None; grid.len()], vec![false; grid.len()]);
+    let follows = |old: &PlaneState| {
+        let same_ends =
+            (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
+        (quick || old.quick)
+            && same_ends
+            && old.grid.len() == grid.len()
+            && old.split == settings.split
+    };
     let (values, stale) = match state.plane.take() {
-        // The last picture stays until the new values come, where it is the same picture or nearly so.
-        Some(old)
-            if old.grid.len() == grid.len()
-                && old.third == third
-                && old.split == settings.split =>
-        {
-            (old.values, vec![true; grid.len()])
-        }
+        // Behind a moving bend the last picture stays until the new values come: no flicker.
+        Some(old) if follows(&old) => (old.values, vec![true; grid.len()]),
         _ => empty,
     };
     state.plane = Some(PlaneState {

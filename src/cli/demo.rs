@@ -62,23 +62,17 @@ struct AlignmentReport {
 }
 
 pub(super) fn run(args: &Demo) -> Result<()> {
-    fs::create_dir_all(&args.out)
-        .with_context(|| format!("could not make the folder {}", args.out.display()))?;
+    fs::create_dir_all(&args.out).with_context(|| format!("could not make the folder {}", args.out.display()))?;
     let ends = embedded()?;
     let dataset = Arc::new(crate::data::open(EMBEDDED)?);
     let normalization = Normalization::identity(dataset.shape.channels);
-    let images = Images {
-        dataset,
-        normalization,
-    };
+    let images = Images { dataset, normalization };
     let jobs = Jobs::open(args.device.device)?;
 
     let alignment = by_activations(&jobs, &ends, images.of(SplitName::Train, None))?;
     warn_if_broken(&alignment);
     let (a, b, aligned) = (&ends.a.params, &ends.b_params, &alignment.aligned);
-    let straight = |family, b: &Arc<_>| {
-        geometry::Path::straight(&ends.network, family, Arc::clone(a), Arc::clone(b))
-    };
+    let straight = |family, b: &Arc<_>| geometry::Path::straight(&ends.network, family, Arc::clone(a), Arc::clone(b));
     let start = straight(PathFamily::Bezier { n_bends: 1 }, b);
     let target = FitTarget {
         network: Arc::clone(&ends.network),
@@ -88,39 +82,15 @@ pub(super) fn run(args: &Demo) -> Result<()> {
         sampling: TSampling::One,
         seed: args.seed,
     };
-    let bends = jobs.fit(
-        "fitting the path",
-        FitOptions::default().spec(target, EPOCHS),
-    )?;
-    let bend = Arc::clone(
-        bends
-            .first()
-            .context("internal error: the fit gave no bend")?,
-    );
-    let curve = geometry::Path::new(
-        &ends.network,
-        start.family(),
-        Arc::clone(a),
-        Arc::clone(b),
-        bends,
-    );
+    let bends = jobs.fit("fitting the path", FitOptions::default().spec(target, EPOCHS))?;
+    let bend = Arc::clone(bends.first().context("internal error: the fit gave no bend")?);
+    let curve = geometry::Path::new(&ends.network, start.family(), Arc::clone(a), Arc::clone(b), bends);
 
-    let scored = [
-        images.of(SplitName::Test, None),
-        images.of(SplitName::Train, None),
-    ];
-    let evaluate = |path: &geometry::Path, align| {
-        evaluate_path(&jobs, &ends.network, path, align, N_POINTS, &scored)
-    };
+    let scored = [images.of(SplitName::Test, None), images.of(SplitName::Train, None)];
+    let evaluate = |path: &geometry::Path, align| evaluate_path(&jobs, &ends.network, path, align, N_POINTS, &scored);
     let results = [
-        (
-            "linear",
-            evaluate(&straight(PathFamily::Linear, b), "none")?,
-        ),
-        (
-            "linear-aligned",
-            evaluate(&straight(PathFamily::Linear, aligned), "activation")?,
-        ),
+        ("linear", evaluate(&straight(PathFamily::Linear, b), "none")?),
+        ("linear-aligned", evaluate(&straight(PathFamily::Linear, aligned), "activation")?),
         ("bezier", evaluate(&curve, "none")?),
     ];
     let plane = Plane::through(Arc::clone(a), Arc::clone(b), Arc::clone(&bend))
@@ -129,51 +99,24 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let landscape = evaluate_plane(&jobs, &ends.network, &plane, grid, &scored[..1])?;
 
     let into = |name: &str| args.out.join(name);
-    let names = PlaneNames {
-        points: ["A", "B", "bend"].map(str::to_owned),
-        path: Some(&curve),
-    };
-    for (name, metric) in [
-        ("plane-loss", Metric::Loss),
-        ("plane-accuracy", Metric::Accuracy),
-    ] {
+    let names = PlaneNames { points: ["A", "B", "bend"].map(str::to_owned), path: Some(&curve) };
+    for (name, metric) in [("plane-loss", Metric::Loss), ("plane-accuracy", Metric::Accuracy)] {
         let svg = plane_svg(&plane, grid, &landscape, metric, &names, COMMAND)?;
-        save_svg_and_png(
-            Some(&into(&format!("{name}.svg"))),
-            Some(&into(&format!("{name}.png"))),
-            &svg,
-        )?;
+        save_svg_and_png(Some(&into(&format!("{name}.svg"))), Some(&into(&format!("{name}.png"))), &svg)?;
     }
-    for (name, metric) in [
-        ("paths-loss", Metric::Loss),
-        ("paths-accuracy", Metric::Accuracy),
-    ] {
-        let svg = curves_svg(&results, metric, COMMAND);
-        save_svg_and_png(
-            Some(&into(&format!("{name}.svg"))),
-            Some(&into(&format!("{name}.png"))),
-            &svg,
-        )?;
+    let labels = ["straight line", "straight line to aligned B", "Bézier curve"];
+    let curves: Vec<_> = labels.into_iter().zip(results.iter().map(|(_, result)| result)).collect();
+    for (name, metric) in [("paths-loss", Metric::Loss), ("paths-accuracy", Metric::Accuracy)] {
+        let svg = curves_svg(&curves, metric, COMMAND);
+        save_svg_and_png(Some(&into(&format!("{name}.svg"))), Some(&into(&format!("{name}.png"))), &svg)?;
     }
     files::write_atomic(&into("plane.csv"), &plane_files::csv(&landscape.report)?)?;
     write_json(&into("plane.json"), &landscape.report)?;
     for (name, result) in &results {
         files::write_atomic(&into(&format!("{name}.csv")), &result.report.to_csv()?)?;
     }
-    save_network(
-        &into("bend.1.safetensors"),
-        &ends.network,
-        &bend,
-        COMMAND,
-        Some(args.seed),
-    )?;
-    save_network(
-        &into("b_aligned.safetensors"),
-        &ends.network,
-        aligned,
-        COMMAND,
-        None,
-    )?;
+    save_network(&into("bend.1.safetensors"), &ends.network, &bend, COMMAND, Some(args.seed))?;
+    save_network(&into("b_aligned.safetensors"), &ends.network, aligned, COMMAND, None)?;
     let report = DemoReport {
         data: EMBEDDED,
         network: ends.network.name(),
@@ -188,25 +131,13 @@ pub(super) fn run(args: &Demo) -> Result<()> {
 /// The demo's two networks as endpoints.
 fn embedded() -> Result<Endpoints> {
     let mut modes = demo::modes().into_iter();
-    let a = modes
-        .next()
-        .context("internal error: the demo has no first network")?;
-    let b = modes
-        .next()
-        .context("internal error: the demo has no second network")?;
+    let a = modes.next().context("internal error: the demo has no first network")?;
+    let b = modes.next().context("internal error: the demo has no second network")?;
     let b_params = b.params_for(&a.network)?;
-    Ok(Endpoints {
-        network: Arc::clone(&a.network),
-        a,
-        b,
-        b_params,
-    })
+    Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
 }
 
-fn alignment_report(
-    ends: &Endpoints,
-    alignment: &crate::compute::Alignment,
-) -> Vec<AlignmentReport> {
+fn alignment_report(ends: &Endpoints, alignment: &crate::compute::Alignment) -> Vec<AlignmentReport> {
     let layers = ends.network.groups().iter().zip(&alignment.layers);
     layers
         .map(|(group, layer)| AlignmentReport {

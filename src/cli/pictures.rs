@@ -58,7 +58,7 @@ pub(super) fn plane_svg(
 }
 
 /// Each path's test values along t.
-pub(super) fn curves_svg(results: &[(&str, PathResult)], metric: Metric, command: &str) -> String {
+pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, command: &str) -> String {
     let mut curves = Vec::new();
     for (place, (label, result)) in results.iter().enumerate() {
         for (split, values) in &result.values {

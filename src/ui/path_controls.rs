@@ -9,6 +9,9 @@ use crate::app::{Action, AppState, Family, FitSettings, PathState, PlaneSettings
 use crate::compute::{Optimizer, Schedule, TSampling};
 use crate::ui::dialogs::Wish;
 
+/// Points of the picture of the fit's loss.
+const LOSS_POINTS: usize = 80;
+
 pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let mut settings = state.settings.clone();
     let mut family = settings.path.family;
@@ -106,7 +109,10 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
         }
     });
     if let Some(path) = state.path.as_ref().filter(|p| 0 < p.epochs_done) {
-        ui.label(RichText::new(format!("{} epochs so far", path.epochs_done)).small());
+        ui.label(RichText::new(match path.epochs_done {
+            1 => "1 epoch so far".to_owned(),
+            n => format!("{n} epochs so far"),
+        }).small());
     }
 }
 
@@ -263,6 +269,16 @@ fn losses(ui: &mut Ui, path: &PathState) {
         .widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
 }
 
+/// Means of neighbours, so that a long fit's noise does not fill the picture.
+fn thinned(losses: &[(f64, f64)]) -> Vec<[f64; 2]> {
+    let mean = |part: &[(f64, f64)]| {
+        let n = part.len() as f64;
+        let sum = part.iter().fold((0.0, 0.0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
+        [sum.0 / n, sum.1 / n]
+    };
+    losses.chunks(losses.len().div_ceil(LOSS_POINTS)).map(mean).collect()
+}
+
 /// Places of the bends on the plane, for those who do not drag with a mouse.
 fn bends(
     ui: &mut Ui,
@@ -279,7 +295,9 @@ fn bends(
         let at = projection.at(&c);
         ui.horizontal(|ui| {
             let label = ui.label(RichText::new(format!("Bend {}", index + 1)).small());
-            let (mut x, mut y) = (at.x, at.y);
+            // Rounding noise must not read as `-0.0`.
+            let noise = 1e-6 * plane.plane.length();
+            let [mut x, mut y] = [at.x, at.y].map(|v| if v.abs() < noise { 0.0 } else { v });
             let speed = 0.01 * plane.plane.length();
             let moved = ui
                 .add(

@@ -13,6 +13,8 @@ use crate::data::SplitName;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
+/// The same for a fit, which shares the device with the pictures that follow it and must get on.
+const FIT_SLICE: Duration = Duration::from_millis(50);
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 
@@ -303,7 +305,7 @@ fn fit_slice(
     let mut last: Option<StepReport> = None;
     let (mut sum, mut n) = (0.0, 0.0);
     let mut finished = false;
-    while !finished && started.elapsed() < SLICE {
+    while !finished && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;

@@ -1,1 +1,10 @@
-//! One test binary.
+//! One test binary: lowroad from outside, as a program and as a library.
+#![allow(clippy::unwrap_used)]
+
+mod cli;
+mod faults;
+mod function_preservation;
+mod program;
+mod reference;
+mod tidy;
+mod worker;

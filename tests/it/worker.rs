@@ -1,0 +1,226 @@
+//! The protocol of the compute thread, as the window relies on it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lowroad::compute::{
+    DataRef, DeviceChoice, EvaluateSpec, FitSpec, Optimizer, Schedule, TSampling,
+};
+use lowroad::data::{Normalization, SplitName, optdigits};
+use lowroad::geometry::PathFamily;
+use lowroad::net::{Network, ParamVec, zoo};
+use lowroad::worker::{Command, Event, JobError, JobId, Lane, Request, Worker};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+fn worker() -> Worker {
+    let worker = Worker::spawn(DeviceChoice::Cpu, || ()).unwrap();
+    assert!(matches!(worker.wait_event(), Some(Event::Device { is_gpu: false, failed: None, .. })));
+    worker
+}
+
+fn network() -> Arc<Network> {
+    Arc::new(zoo::mlp(&[64, 32, 10], true).unwrap())
+}
+
+fn random(network: &Network, seed: u64) -> Arc<ParamVec> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    Arc::new(ParamVec::random(network.layout().clone(), &mut rng))
+}
+
+fn data(split: SplitName) -> DataRef {
+    DataRef { dataset: Arc::new(optdigits()), split, normalization: Normalization::identity(1), limit: None }
+}
+
+/// `n_points` points of a line.
+fn evaluation(n_points: usize) -> Request {
+    let network = network();
+    let basis = vec![random(&network, 1), random(&network, 2)];
+    let rows = PathFamily::even_ts(n_points).into_iter().map(|t| vec![1.0 - t, t]).collect();
+    Request::Evaluate(EvaluateSpec::new(network, basis, rows, data(SplitName::Test)))
+}
+
+/// More points than any test waits for.
+fn long() -> Request {
+    evaluation(200_000)
+}
+
+fn fit(epochs: usize) -> Request {
+    let network = network();
+    let basis = vec![random(&network, 1), random(&network, 2), random(&network, 3)];
+    Request::Fit(FitSpec {
+        network,
+        family: Some(PathFamily::Bezier { n_bends: 1 }),
+        basis,
+        data: data(SplitName::Train),
+        epochs,
+        first_epoch: 0,
+        batch_size: 128,
+        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        learning_rate: 0.05,
+        schedule: Schedule::Constant,
+        weight_decay: 0.0,
+        sampling: TSampling::One,
+        seed: 0,
+    })
+}
+
+fn job_of(event: &Event) -> Option<JobId> {
+    match *event {
+        Event::Device { .. } => None,
+        Event::Started { job }
+        | Event::Progress { job, .. }
+        | Event::Values { job, .. }
+        | Event::FitStep { job, .. }
+        | Event::Trained { job, .. }
+        | Event::Aligned { job, .. }
+        | Event::Finished { job }
+        | Event::Cancelled { job }
+        | Event::Failed { job, .. } => Some(job),
+    }
+}
+
+fn is_end(event: &Event) -> bool {
+    matches!(event, Event::Finished { .. } | Event::Cancelled { .. } | Event::Failed { .. })
+}
+
+/// The events of a job up to and with its end.
+fn events_of(worker: &Worker, job: JobId) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let event = worker.wait_event().expect("the thread is alive");
+        if job_of(&event) == Some(job) {
+            let over = is_end(&event);
+            events.push(event);
+            if over {
+                return events;
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_starts_progresses_and_ends_once() {
+    let worker = worker();
+    let job = worker.start(Lane::Plane, evaluation(40));
+    let events = events_of(&worker, job);
+    assert!(matches!(events[0], Event::Started { .. }));
+    assert!(matches!(events[events.len() - 1], Event::Finished { .. }));
+    assert_eq!(events.iter().filter(|event| is_end(event)).count(), 1);
+    let progress: Vec<f64> =
+        events.iter().filter_map(|e| if let Event::Progress { done, .. } = e { Some(*done) } else { None }).collect();
+    assert!(progress.windows(2).all(|pair| pair[0] <= pair[1]), "{progress:?}");
+    let mut n_images = vec![0; 40];
+    for event in &events {
+        if let Event::Values { values, .. } = event {
+            for (index, value) in values {
+                assert!(n_images[*index] < value.n_images, "values only rest on more and more images");
+                n_images[*index] = value.n_images;
+            }
+        }
+    }
+    assert_eq!(n_images, [1797; 40]);
+    // Nothing comes after the end.
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(worker.try_event().is_none());
+}
+
+#[test]
+fn a_cancelled_job_ends_soon_and_does_not_finish() {
+    let worker = worker();
+    let job = worker.start(Lane::Plane, long());
+    while !matches!(worker.wait_event(), Some(Event::Values { .. })) {}
+    let asked = Instant::now();
+    assert!(worker.send(Command::Cancel { job }));
+    let events = events_of(&worker, job);
+    assert!(matches!(events[events.len() - 1], Event::Cancelled { .. }));
+    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn cancelling_a_fit_hands_over_what_it_has() {
+    let worker = worker();
+    let job = worker.start(Lane::Fit, fit(100_000));
+    while !matches!(worker.wait_event(), Some(Event::FitStep { .. })) {}
+    worker.send(Command::Cancel { job });
+    let events = events_of(&worker, job);
+    assert!(matches!(events[events.len() - 1], Event::Cancelled { .. }));
+    let Event::Trained { vectors, .. } = &events[events.len() - 2] else {
+        panic!("expected the trained bend before the end");
+    };
+    assert_eq!(vectors.len(), 1);
+    assert_ne!(vectors[0], random(&network(), 2), "the bend has moved");
+}
+
+#[test]
+fn the_newest_of_fifty_rapid_requests_wins() {
+    let worker = worker();
+    let jobs: Vec<JobId> = (0..50).map(|_| worker.start(Lane::Plane, long())).collect();
+    let last = worker.start(Lane::Plane, evaluation(5));
+    let mut cancelled = Vec::new();
+    loop {
+        match worker.wait_event().unwrap() {
+            Event::Cancelled { job } => cancelled.push(job),
+            Event::Finished { job } => {
+                assert_eq!(job, last);
+                break;
+            }
+            Event::Failed { error, .. } => panic!("{error}"),
+            _ => {}
+        }
+    }
+    assert_eq!(cancelled, jobs);
+}
+
+#[test]
+fn jobs_of_different_lanes_run_side_by_side() {
+    let worker = worker();
+    let slow = worker.start(Lane::Plane, long());
+    let quick = worker.start(Lane::Curve(SplitName::Test), evaluation(5));
+    let events = events_of(&worker, quick);
+    assert!(matches!(events[events.len() - 1], Event::Finished { .. }));
+    worker.send(Command::Cancel { job: slow });
+    assert!(matches!(events_of(&worker, slow).last(), Some(Event::Cancelled { .. })));
+}
+
+#[test]
+fn a_panic_ends_its_job_and_no_other() {
+    let worker = worker();
+    worker.send(Command::PanicInNextSlice);
+    let job = worker.start(Lane::Plane, evaluation(5));
+    let events = events_of(&worker, job);
+    let Some(Event::Failed { error: JobError::Panicked(text), .. }) = events.last() else {
+        panic!("expected a failure, found {:?}", events.last());
+    };
+    assert!(text.contains("asked to panic"), "{text}");
+    let next = worker.start(Lane::Plane, evaluation(5));
+    assert!(matches!(events_of(&worker, next).last(), Some(Event::Finished { .. })));
+}
+
+#[test]
+fn a_network_that_does_not_fit_the_data_fails_with_both_sizes() {
+    let worker = worker();
+    let network = Arc::new(zoo::mlp(&[65, 10], true).unwrap());
+    let basis = vec![random(&network, 1)];
+    let spec = EvaluateSpec::new(network, basis, vec![vec![1.0]], data(SplitName::Test));
+    let job = worker.start(Lane::Plane, Request::Evaluate(spec));
+    let events = events_of(&worker, job);
+    let Some(Event::Failed { error, .. }) = events.last() else {
+        panic!("expected a failure, found {:?}", events.last());
+    };
+    let text = error.to_string();
+    assert!(text.contains("65") && text.contains("64") && text.contains("optdigits"), "{text}");
+}
+
+#[test]
+fn dropping_the_handle_in_the_middle_of_a_job_ends_the_thread() {
+    let worker = worker();
+    worker.start(Lane::Plane, long());
+    worker.start(Lane::Fit, fit(100_000));
+    while !matches!(worker.wait_event(), Some(Event::FitStep { .. })) {}
+    // Events pile up unread; dropping joins the thread, so it must return.
+    std::thread::sleep(Duration::from_millis(100));
+    let started = Instant::now();
+    drop(worker);
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+}
