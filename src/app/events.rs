@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
-use super::update::set_data;
+use super::update::{set_data, stop};
 use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, PointValue};
@@ -19,6 +19,11 @@ const SEAL_TOLERANCE: f64 = 1e-2;
 
 /// Changes the state and returns the work that follows. Events of jobs that are no longer wanted change nothing.
 pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
+    take_in(state, event);
+    refresh::refresh(state)
+}
+
+fn take_in(state: &mut AppState, event: Event) {
     match event {
         Event::Device {
             name,
@@ -30,6 +35,7 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
             if let Some(reason) = failed {
                 state.notify(Notice::warning("Computing on the CPU").with_details(vec![reason]));
             }
+            refresh::restart_interrupted(state);
         }
         Event::Started { .. } => {}
         Event::Progress { job, done } => {
@@ -39,23 +45,23 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
         }
         Event::Values { job, values } => on_values(state, job, &values),
         Event::FitStep { job, report } => {
-            let Some(info) = state.jobs.get_mut(&job) else {
-                return Vec::new();
+            let (Some(info), Some(path)) = (state.jobs.get_mut(&job), &mut state.path) else {
+                return;
             };
-            let epochs = state.settings.path.fit.epochs;
+            let Some(fit) = path.fit.filter(|fit| fit.job == job) else {
+                return;
+            };
             info.label = format!(
                 "Fitting the path: epoch {}/{}, loss {:.3}",
                 report.epoch + 1,
-                report.epoch.max(epochs - 1) + 1,
+                fit.until,
                 report.loss
             );
-            if let Some(path) = &mut state.path {
-                let start = path.losses.last().map_or(0.0, |l| l.0).floor();
-                let within = report.n_steps.max(1) as f64 / epochs.max(1) as f64;
-                let epoch = report.epoch as f64 + (report.step as f64 % within) / within;
-                path.losses.push((epoch.max(start), report.loss));
-                path.last_step = Some(report);
-            }
+            let start = path.losses.last().map_or(0.0, |l| l.0).floor();
+            let within = report.n_steps.max(1) as f64 / fit.epochs.max(1) as f64;
+            let epoch = report.epoch as f64 + (report.step as f64 % within) / within;
+            path.losses.push((epoch.max(start), report.loss));
+            path.last_step = Some(report);
         }
         Event::Trained {
             job,
@@ -63,7 +69,7 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
             epochs_done,
         } => {
             if state.jobs.contains_key(&job) {
-                move_bends(state, vectors, epochs_done);
+                move_bends(state, job, vectors, epochs_done);
             }
         }
         Event::Aligned { job, alignment } => {
@@ -73,26 +79,32 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
         }
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
-            state.jobs.remove(&job);
+            if let Some(info) = state.jobs.remove(&job) {
+                on_interrupted(state, info.purpose);
+            }
         }
         Event::Failed { job, error } => {
             if let Some(info) = state.jobs.remove(&job) {
+                on_interrupted(state, info.purpose);
                 state.notify(Notice::error(format!("{} failed", info.label), &error));
             }
         }
     }
-    refresh::refresh(state)
 }
 
 /// Takes in what the disk thread read or wrote.
 pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
+    let mut effects = Vec::new();
     match event {
         DiskEvent::Mode(mode) => {
             leave_demo(state);
             add_mode(state, *mode);
         }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
-        DiskEvent::Data { dataset, usual } => add_data(state, dataset, usual),
+        DiskEvent::Data { dataset, usual } => {
+            stop(state, Purpose::Fit, &mut effects);
+            add_data(state, dataset, usual);
+        }
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
             state.notify(Notice {
@@ -102,7 +114,8 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             });
         }
     }
-    refresh::refresh(state)
+    effects.extend(refresh::refresh(state));
+    effects
 }
 
 /// The user's first own network takes the place of the demo's, which came from no file.
@@ -191,6 +204,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         from_files: true,
         by_hand: false,
         dragging: false,
+        fit: None,
         ..path
     });
 }
@@ -208,15 +222,17 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
             }
         }
         Purpose::TryNormalization { candidate } => {
-            if let (Some(trial), Some((_, value))) = (&mut state.trial, values.last()) {
-                trial.accuracies[candidate] = Some(value.accuracy);
+            // An earlier trial may have had more candidates.
+            if let (Some(trial), Some((_, value))) = (&mut state.trial, values.last())
+                && let Some(accuracy) = trial.accuracies.get_mut(candidate)
+            {
+                *accuracy = Some(value.accuracy);
             }
         }
         Purpose::Curve(split) => {
             if let Some(curve) = &mut state.curve {
-                let known = curve.split_mut(split);
                 for &(point, value) in values {
-                    known[point] = Some(value);
+                    curve.set(split, point, value);
                 }
             }
         }
@@ -225,6 +241,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
             if let Some(plane) = &mut state.plane {
                 for &(point, value) in values {
                     plane.values[point] = Some(value);
+                    plane.stale[point] = false;
                 }
                 plane.revision = revision;
             }
@@ -233,7 +250,26 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
     }
 }
 
-fn move_bends(state: &mut AppState, bends: Vec<Arc<ParamVec>>, epochs_done: usize) {
+/// What an older picture lent to one that will not be finished is taken back.
+fn on_interrupted(state: &mut AppState, purpose: Purpose) {
+    match purpose {
+        Purpose::Curve(split) => {
+            if let Some(curve) = &mut state.curve {
+                curve.forget_stale(split);
+            }
+        }
+        Purpose::Plane => {
+            let revision = state.fresh();
+            if let Some(plane) = &mut state.plane {
+                plane.forget_stale();
+                plane.revision = revision;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epochs_done: usize) {
     let Some(network) = state.joined().map(|pair| Arc::clone(&pair.network)) else {
         return;
     };
@@ -241,8 +277,8 @@ fn move_bends(state: &mut AppState, bends: Vec<Arc<ParamVec>>, epochs_done: usiz
     let Some(state_path) = &mut state.path else {
         return;
     };
-    // A bend that the user took in hand meanwhile stays where it was put.
-    if state_path.by_hand || bends.len() != state_path.path.bends().len() {
+    // A path that was set up or taken in hand meanwhile is not this fit's.
+    if !state_path.is_fitted_by(job) || bends.len() != state_path.path.bends().len() {
         return;
     }
     let path = &state_path.path;

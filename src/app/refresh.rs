@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::state::{
-    CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneChoice, PlaneState,
-    Purpose,
+    CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneChoice,
+    PlaneState, Purpose,
 };
 use super::{AppState, Effect, ModeId, ThirdPoint};
 use crate::compute::{EvaluateSpec, FitSpec};
@@ -26,11 +26,22 @@ const PICTURE_ASPECT: f64 = 1.9;
 /// Distance off the plane, in shares of |B - A|, up to which the bend counts as lying in it.
 const ON_PLANE: f64 = 1e-4;
 
+/// Name of the third point that serves when there is no bend off the segment.
+const MEAN_NEURON: &str = "mean neuron";
+
 /// The effects that bring everything up to date.
 pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     let mut effects = Vec::new();
-    sync_pair(state);
+    if sync_pair(state) {
+        drop_job(state, Purpose::Align, &mut effects);
+    }
     sync_path(state);
+    let stray = state
+        .job_of(Purpose::Fit)
+        .is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_fitted_by(job)));
+    if stray {
+        drop_job(state, Purpose::Fit, &mut effects);
+    }
     refresh_scores(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
@@ -67,15 +78,50 @@ pub(super) fn start(
 }
 
 /// Ends a job whose results are not wanted any more.
-fn drop_job(state: &mut AppState, purpose: Purpose, effects: &mut Vec<Effect>) {
+pub(super) fn drop_job(state: &mut AppState, purpose: Purpose, effects: &mut Vec<Effect>) {
     if let Some(job) = state.job_of(purpose) {
         state.jobs.remove(&job);
         effects.push(Effect::Compute(Command::Cancel { job }));
     }
 }
 
-/// The endpoints in one layout, whenever the choice of endpoints changed.
-fn sync_pair(state: &mut AppState) {
+/// Whatever was interrupted by a change of the device is asked for again by the next [`refresh`].
+pub(super) fn restart_interrupted(state: &mut AppState) {
+    let evaluates_curve = [SplitName::Test, SplitName::Train]
+        .into_iter()
+        .any(|split| state.runs_job(Purpose::Curve(split)));
+    if !evaluates_curve
+        && state
+            .curve
+            .as_ref()
+            .is_some_and(|curve| !curve.is_complete())
+    {
+        state.curve = None;
+    }
+    if !state.runs_job(Purpose::Plane)
+        && state
+            .plane
+            .as_ref()
+            .is_some_and(|plane| !plane.is_complete())
+    {
+        state.plane = None;
+    }
+    for index in 0..state.modes.len() {
+        let mode = state.modes[index].id;
+        let missing = [SplitName::Test, SplitName::Train]
+            .into_iter()
+            .any(|split| {
+                state.modes[index].scores.split(split).is_none()
+                    && !state.runs_job(Purpose::Score { mode, split })
+            });
+        if missing {
+            state.modes[index].scored_on = None;
+        }
+    }
+}
+
+/// The endpoints in one layout, whenever the choice of endpoints changed; returns whether it did.
+fn sync_pair(state: &mut AppState) -> bool {
     if state.endpoints.is_none()
         && let [a, b, ..] = state.modes.as_slice()
     {
@@ -89,22 +135,22 @@ fn sync_pair(state: &mut AppState) {
         ))
     });
     let Some((ends, a, b)) = modes else {
-        state.pair = None;
-        return;
+        return state.pair.take().is_some();
     };
     // A mode never changes, so neither does a pair of them.
     if state.joined().is_some_and(|pair| pair.ends == ends) {
-        return;
+        return false;
     }
     state.pair = Some(match b.params_for(&a.network) {
-        Ok(b) => Ok(Pair {
+        Ok(in_layout) => Ok(Pair {
             ends,
             network: Arc::clone(&a.network),
             a: Arc::clone(&a.params),
-            b,
+            b: in_layout,
         }),
         Err(error) => Err(error.to_string()),
     });
+    true
 }
 
 /// A straight path whenever the current one joins something else than what is set up.
@@ -116,9 +162,7 @@ fn sync_path(state: &mut AppState) {
     let Some(end) = state.path_end() else { return };
     let family = state.settings.path.path_family();
     let fits = state.path.as_ref().is_some_and(|p| {
-        p.path.family() == family
-            && Arc::ptr_eq(p.path.start(), &pair.a)
-            && Arc::ptr_eq(p.path.end(), &end)
+        p.path.family() == family && same(p.path.start(), &pair.a) && same(p.path.end(), &end)
     });
     if fits {
         return;
@@ -137,7 +181,13 @@ fn sync_path(state: &mut AppState) {
         from_files: false,
         by_hand: false,
         dragging: false,
+        fit: None,
     });
+}
+
+/// The same point, if not the same copy of it.
+fn same(one: &Arc<ParamVec>, other: &Arc<ParamVec>) -> bool {
+    Arc::ptr_eq(one, other) || one.values() == other.values()
 }
 
 fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
@@ -152,6 +202,9 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
         entry.scored_on = Some(data.revision);
         entry.scores = super::Scored::default();
         let (id, mode) = (entry.id, Arc::clone(&entry.mode));
+        for split in [SplitName::Test, SplitName::Train] {
+            drop_job(state, Purpose::Score { mode: id, split }, effects);
+        }
         if data.misfit(&mode.network).is_some() {
             continue;
         }
@@ -232,6 +285,9 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone())
     else {
         state.curve = None;
+        for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
+            drop_job(state, purpose, effects);
+        }
         return;
     };
     let quick = state.is_path_moving();
@@ -271,11 +327,12 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
             Request::Evaluate(spec),
         ));
     }
-    let empty = vec![None; ts.len()];
+    let (empty, fresh) = (vec![None; ts.len()], vec![false; ts.len()]);
     let curve = CurveState {
         steps: path.path.steps(&ts),
         test: empty.clone(),
         train: empty,
+        stale: (fresh.clone(), fresh),
         ts,
         key,
     };
@@ -288,6 +345,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         {
             CurveState {
                 test: old.test,
+                stale: (vec![true; curve.ts.len()], vec![false; curve.ts.len()]),
                 ..curve
             }
         }
@@ -348,14 +406,18 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         label,
         Request::Evaluate(spec),
     ));
-    let empty = vec![None; grid.len()];
+    let empty = (vec![None; grid.len()], vec![false; grid.len()]);
     let follows = |old: &PlaneState| {
-        let same_ends = (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
-        (quick || old.quick) && same_ends && old.grid.len() == grid.len() && old.split == settings.split
+        let same_ends =
+            (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
+        (quick || old.quick)
+            && same_ends
+            && old.grid.len() == grid.len()
+            && old.split == settings.split
     };
-    let values = match state.plane.take() {
+    let (values, stale) = match state.plane.take() {
         // Behind a moving bend the last picture stays until the new values come: no flicker.
-        Some(old) if follows(&old) => old.values,
+        Some(old) if follows(&old) => (old.values, vec![true; grid.len()]),
         _ => empty,
     };
     state.plane = Some(PlaneState {
@@ -367,6 +429,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         revision: state.next_id,
         data_revision: data.revision,
         quick,
+        stale,
     });
 }
 
@@ -421,6 +484,15 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
     };
     let shown = state.plane.as_ref();
+    // The plane in which the user drags a bend stays while they do: another one would move it under the mouse.
+    let dragged_in = shown.filter(|s| {
+        let follows_bends = s.third.starts_with("bend") || s.third == MEAN_NEURON;
+        let joins = Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b);
+        path.by_hand && state.settings.plane.third == ThirdPoint::Bend && follows_bends && joins
+    });
+    if let Some(shown) = dragged_in {
+        return Some((Arc::clone(&shown.plane), shown.third.clone()));
+    }
     if let Some(c) = third {
         let reusable = shown.filter(|s| {
             s.third == name
@@ -440,7 +512,7 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
     if let ThirdPoint::Random(seed) = state.settings.plane.third {
         return random_plane(shown, a, b, seed);
     }
-    let name = "mean neuron".to_owned();
+    let name = MEAN_NEURON.to_owned();
     let keeps = |s: &&PlaneState| {
         s.third == name
             && Arc::ptr_eq(&s.plane.basis()[0], a)
@@ -560,11 +632,17 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
     };
     path.by_hand = false;
     path.dragging = false;
-    Some(start(
+    let (epochs, until) = (spec.epochs, spec.first_epoch + spec.epochs);
+    let effect = start(
         state,
         Purpose::Fit,
         Lane::Fit,
         "Fitting the path".to_owned(),
         Request::Fit(spec),
-    ))
+    );
+    let job = state.job_of(Purpose::Fit)?;
+    if let Some(path) = &mut state.path {
+        path.fit = Some(FitOf { job, epochs, until });
+    }
+    Some(effect)
 }

@@ -1,7 +1,7 @@
 //! The filmstrip: every finished path with what it was made from and what came of it.
 
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
-use super::{AppState, Settings};
+use super::{AppState, Effect, Settings, refresh};
 use crate::data::SplitName;
 
 /// Cards kept; the oldest that is not pinned goes first.
@@ -31,8 +31,7 @@ pub struct Run {
 impl Run {
     /// "Bézier curve, 1 bend"; a curve that was not bent yet is what it looks like.
     pub fn title(&self) -> String {
-        let is_straight = self.path.epochs_done == 0 && !self.path.by_hand && !self.path.from_files;
-        if is_straight && self.settings.path.family.is_trained() {
+        if self.path.is_straight() && self.settings.path.family.is_trained() {
             return "Straight line".to_owned();
         }
         let family = self.settings.path.family.label();
@@ -56,10 +55,8 @@ impl Run {
 
 /// Makes or renews the card of the current path once its values along t are complete.
 pub(super) fn record_if_complete(state: &mut AppState) {
-    if state
-        .curve
-        .as_ref()
-        .is_some_and(|curve| curve.test.iter().all(Option::is_some))
+    let is_known = |curve: &CurveState| curve.test.iter().all(Option::is_some);
+    if state.curve.as_ref().is_some_and(is_known)
         && !state.runs_job(Purpose::Curve(SplitName::Test))
     {
         record(state);
@@ -75,16 +72,17 @@ pub(super) fn record(state: &mut AppState) {
     if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
         return;
     }
-    let plane = state
-        .plane
-        .clone()
-        .filter(|p| p.values.iter().all(Option::is_some));
+    let plane = state.plane.clone().filter(PlaneState::is_complete);
+    let mut curve = curve.clone();
+    for split in [SplitName::Test, SplitName::Train] {
+        curve.forget_stale(split);
+    }
     if let Some(run) = state
         .runs
         .iter_mut()
         .find(|run| run.path.revision == path.revision)
     {
-        run.curve = curve.clone();
+        run.curve = curve;
         run.plane = plane.or_else(|| run.plane.take());
         run.settings = state.settings.clone();
         return;
@@ -104,7 +102,7 @@ pub(super) fn record(state: &mut AppState) {
         settings: state.settings.clone(),
         alignment: state.alignment.clone().filter(|_| path.aligned),
         path: path.clone(),
-        curve: curve.clone(),
+        curve,
         plane,
         pinned: false,
     };
@@ -123,8 +121,8 @@ pub(super) fn record(state: &mut AppState) {
     }
 }
 
-/// Puts a run back on the table.
-pub(super) fn restore(state: &mut AppState, id: RunId) {
+/// Puts a run back on the table. What is evaluated for the path that leaves it is ended: its values belong nowhere else.
+pub(super) fn restore(state: &mut AppState, id: RunId, effects: &mut Vec<Effect>) {
     let Some(run) = state.runs.iter().find(|run| run.id == id).cloned() else {
         return;
     };
@@ -141,8 +139,13 @@ pub(super) fn restore(state: &mut AppState, id: RunId) {
         state.alignment = run.alignment;
     }
     state.path = Some(run.path);
-    state.curve = Some(run.curve);
+    for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
+        refresh::drop_job(state, purpose, effects);
+    }
+    state.curve = Some(run.curve).filter(CurveState::is_complete);
     if run.plane.is_some() {
+        refresh::drop_job(state, Purpose::Plane, effects);
         state.plane = run.plane;
+        state.plane_choice = None;
     }
 }

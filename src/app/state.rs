@@ -165,6 +165,29 @@ pub struct PathState {
     pub by_hand: bool,
     /// The user holds a bend now.
     pub dragging: bool,
+    /// The fit that moves the bends, or the last one that did.
+    pub(super) fit: Option<FitOf>,
+}
+
+/// A fit of one path: what it finds belongs to no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FitOf {
+    pub(super) job: JobId,
+    /// Epochs that this fit adds.
+    pub(super) epochs: usize,
+    /// Epochs when it will be done, counted from the first fit of the path.
+    pub(super) until: usize,
+}
+
+impl PathState {
+    /// The bends still stand where a path begins: on the segment.
+    pub fn is_straight(&self) -> bool {
+        self.epochs_done == 0 && self.fit.is_none() && !self.by_hand && !self.from_files
+    }
+
+    pub(super) fn is_fitted_by(&self, job: JobId) -> bool {
+        self.fit.is_some_and(|fit| fit.job == job)
+    }
 }
 
 /// Values along the path.
@@ -175,6 +198,8 @@ pub struct CurveState {
     pub steps: Vec<f64>,
     pub test: Vec<Option<PointValue>>,
     pub train: Vec<Option<PointValue>>,
+    /// Which values are still those of an earlier curve: (test, train).
+    pub(super) stale: (Vec<bool>, Vec<bool>),
     pub(super) key: CurveKey,
 }
 
@@ -195,11 +220,29 @@ impl CurveState {
         }
     }
 
-    pub(super) fn split_mut(&mut self, split: SplitName) -> &mut Vec<Option<PointValue>> {
+    pub(super) fn set(&mut self, split: SplitName, point: usize, value: PointValue) {
+        let (values, stale) = self.split_mut(split);
+        values[point] = Some(value);
+        stale[point] = false;
+    }
+
+    /// Forgets the values of a split that are still those of an earlier curve.
+    pub(super) fn forget_stale(&mut self, split: SplitName) {
+        let (values, stale) = self.split_mut(split);
+        forget(values, stale);
+    }
+
+    fn split_mut(&mut self, split: SplitName) -> (&mut Vec<Option<PointValue>>, &mut Vec<bool>) {
         match split {
-            SplitName::Train => &mut self.train,
-            SplitName::Test => &mut self.test,
+            SplitName::Train => (&mut self.train, &mut self.stale.1),
+            SplitName::Test => (&mut self.test, &mut self.stale.0),
         }
+    }
+
+    /// Every point of both splits has a value of this very curve.
+    pub(super) fn is_complete(&self) -> bool {
+        let known = self.test.iter().chain(&self.train).all(Option::is_some);
+        known && !self.stale.0.iter().chain(&self.stale.1).any(|stale| *stale)
     }
 
     /// Statistics of the loss, when every point has a value.
@@ -237,9 +280,30 @@ pub struct PlaneState {
     pub revision: u64,
     pub(super) data_revision: u64,
     pub(super) quick: bool,
+    /// Which values are still those of an earlier picture.
+    pub(super) stale: Vec<bool>,
+}
+
+/// Empties what is stale.
+fn forget(values: &mut [Option<PointValue>], stale: &mut [bool]) {
+    for (value, stale) in values.iter_mut().zip(stale) {
+        if std::mem::take(stale) {
+            *value = None;
+        }
+    }
 }
 
 impl PlaneState {
+    /// Forgets the values that are still those of an earlier picture.
+    pub(super) fn forget_stale(&mut self) {
+        forget(&mut self.values, &mut self.stale);
+    }
+
+    /// Every point has a value of this very plane.
+    pub(super) fn is_complete(&self) -> bool {
+        self.values.iter().all(Option::is_some) && !self.stale.contains(&true)
+    }
+
     /// Distance in points between neighbours of the coarse picture that comes first.
     pub fn coarse_stride(&self) -> usize {
         self.grid.coarse_stride(super::refresh::COARSE)

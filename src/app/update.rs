@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::action::Export;
 use super::state::{DataState, Purpose};
-use super::{Action, AppState, Effect, ModeId, Notice, Settings, refresh, runs};
+use super::{Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, refresh, runs};
 use crate::compute::CorrelateSpec;
+use crate::data::SplitName;
 use crate::geometry::Path;
 use crate::worker::{Command, DiskRequest, Lane, Request};
 
@@ -18,7 +19,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
-            state.suggestion = None;
+            stop(state, Purpose::Fit, &mut effects);
             if let Some(data) = state.data.clone() {
                 set_data(
                     state,
@@ -56,8 +57,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::KeepRun => runs::record(state),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
-            stop(state, Purpose::Fit, &mut effects);
-            runs::restore(state, id);
+            runs::restore(state, id, &mut effects);
         }
         Action::Pin(id, pinned) => {
             if let Some(run) = state.runs.iter_mut().find(|run| run.id == id) {
@@ -96,6 +96,7 @@ pub(super) fn set_data(state: &mut AppState, data: DataState) {
     let revision = state.fresh();
     state.data = Some(DataState { revision, ..data });
     state.trial = None;
+    state.suggestion = None;
 }
 
 /// Asks for the end of a job of this purpose; its events stay welcome until it says that it ended.
@@ -106,7 +107,19 @@ pub(super) fn stop(state: &AppState, purpose: Purpose, effects: &mut Vec<Effect>
 }
 
 fn remove_mode(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
-    state.modes.retain(|m| m.id != id);
+    let Some(place) = state.modes.iter().position(|m| m.id == id) else {
+        return;
+    };
+    state.modes.remove(place);
+    for split in [SplitName::Test, SplitName::Train] {
+        refresh::drop_job(state, Purpose::Score { mode: id, split }, effects);
+    }
+    let third = &mut state.settings.plane.third;
+    match *third {
+        ThirdPoint::Mode(index) if index == place => *third = ThirdPoint::default(),
+        ThirdPoint::Mode(index) if place < index => *third = ThirdPoint::Mode(index - 1),
+        _ => {}
+    }
     if state.endpoints.is_some_and(|(a, b)| a == id || b == id) {
         stop(state, Purpose::Fit, effects);
         state.endpoints = match state.modes.as_slice() {
@@ -172,6 +185,7 @@ fn drag_bend(
     path.path = Arc::new(Path::new(&pair.network, path.path.family(), a, b, bends));
     path.revision = revision;
     path.by_hand = true;
+    path.fit = None;
     path.dragging = !done;
 }
 

@@ -78,8 +78,12 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
             }
             ui.spinner();
         } else {
-            let fresh = state.path.as_ref().is_none_or(|p| p.epochs_done == 0);
-            let label = if fresh { "Find path" } else { "Continue" };
+            let straight = state.path.as_ref().is_none_or(|p| p.is_straight());
+            let begun = state
+                .path
+                .as_ref()
+                .is_some_and(|p| 0 < p.epochs_done || !p.losses.is_empty());
+            let label = if begun { "Continue" } else { "Find path" };
             let tip = "Train the bends so that the loss is low all along the path (Ctrl+Enter)";
             if ui
                 .add_enabled(state.curve.is_some(), egui::Button::new(label))
@@ -89,10 +93,7 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
                 actions.push(Action::FindPath);
             }
             if ui
-                .add_enabled(
-                    !fresh || state.path.as_ref().is_some_and(|p| p.by_hand),
-                    egui::Button::new("Reset"),
-                )
+                .add_enabled(!straight, egui::Button::new("Reset"))
                 .on_hover_text("Put the bends back on the straight line")
                 .clicked()
             {
