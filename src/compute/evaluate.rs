@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 use burn::tensor::Tensor;
 
 use super::batches::{ImageOrder, check_fit, load};
-use super::evaluate_dense::{Dense, DenseBlock};
-use super::evaluate_tensors::{TileBlock, Tiles};
 use super::forward::{Basis, forward_from};
 use super::score::Score;
+use super::scorer::{Blocks, Scorers};
 use super::{ComputeError, Engine};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
@@ -108,66 +107,17 @@ struct Pass {
     images: Range<usize>,
 }
 
-/// What turns points and images into scores.
-enum Scorer {
-    Dense(Dense),
-    Tiles(Tiles),
-}
-
-/// Images as the scorer wants them.
-enum Block {
-    Dense(DenseBlock),
-    Tiles(TileBlock),
-}
-
-impl Scorer {
-    fn new(engine: &Engine, spec: &EvaluateSpec) -> Self {
-        // With fewer points than basis vectors, products of the basis would be more work than the points' own.
-        let share = spec.share_first_layer && spec.basis.len() <= spec.coefficients.len();
-        if !engine.is_gpu()
-            && let Some(dense) = Dense::new(&spec.network, &spec.basis, share)
-        {
-            return Self::Dense(dense);
-        }
-        Self::Tiles(Tiles::new(engine, &spec.network, &spec.basis, share))
-    }
-
-    /// Points that are best handed over together.
-    fn group(&self) -> usize {
-        match self {
-            Self::Dense(dense) => dense.group(),
-            Self::Tiles(tiles) => tiles.group(),
-        }
-    }
-
-    fn load(&self, data: &DataRef, indices: &[u32]) -> Block {
-        match self {
-            Self::Dense(dense) => Block::Dense(dense.load(data, indices)),
-            Self::Tiles(tiles) => Block::Tiles(tiles.load(data, indices)),
-        }
-    }
-
-    /// One score a point.
-    fn score(&self, block: &Block, points: &[&[f64]]) -> Result<Vec<Score>, ComputeError> {
-        match (self, block) {
-            (Self::Dense(dense), Block::Dense(block)) => Ok(dense.score(block, points)),
-            (Self::Tiles(tiles), Block::Tiles(block)) => tiles.score(block, points),
-            _ => unreachable!("a scorer gets the blocks that it loaded"),
-        }
-    }
-}
-
 /// A running evaluation; call [`Self::step`] until it is finished.
 pub struct Evaluate {
     spec: EvaluateSpec,
-    scorer: Scorer,
+    scorer: Scorers,
     order: ImageOrder,
     passes: Vec<Pass>,
     pass: usize,
     /// First image of the current block, and first point (of the pass's points) not yet done on it.
     block_start: usize,
     point_start: usize,
-    block: Option<(Range<usize>, Block)>,
+    block: Option<(Range<usize>, Blocks)>,
     scores: Vec<(Score, usize)>,
     work_done: f64,
     work_total: f64,
@@ -182,11 +132,11 @@ impl Evaluate {
     /// When the network does not fit the data.
     pub fn new(engine: &Engine, spec: EvaluateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
-        let scorer = Scorer::new(engine, &spec);
+        let scorer = Scorers::new(engine, &spec);
         Ok(Self::with_scorer(spec, scorer))
     }
 
-    fn with_scorer(spec: EvaluateSpec, scorer: Scorer) -> Self {
+    fn with_scorer(spec: EvaluateSpec, scorer: Scorers) -> Self {
         let n_images = spec.data.n_images();
         let passes = plan(&spec.levels, n_images, spec.progressive);
         let work_total = passes
@@ -222,6 +172,9 @@ impl Evaluate {
         } else {
             1.0
         };
+        // A point may have been through several blocks of images; its value is told once.
+        changed.sort_unstable();
+        changed.dedup();
         let changed = changed
             .into_iter()
             .map(|point| (point, self.value(point)))
@@ -370,6 +323,9 @@ pub fn logits(
 
 #[cfg(test)]
 mod tests {
+    use super::super::evaluate_dense::Dense;
+    use super::super::evaluate_tensors::Tiles;
+    use super::super::scorer::Scorer;
     use super::*;
     use crate::data::{ImageShape, Split};
     use crate::net::zoo;
@@ -416,7 +372,7 @@ mod tests {
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
         let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share);
-        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(|scorer| {
+        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
             (0..spec.coefficients.len())

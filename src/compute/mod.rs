@@ -12,6 +12,7 @@ mod fit_dense;
 mod fit_tensors;
 mod forward;
 mod score;
+mod scorer;
 mod simd;
 
 pub use batches::ImageOrder;

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Color32, ComboBox, RichText, Role, Ui, WidgetInfo};
 use egui_plot::{
-    Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text,
+    Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotTransform, PlotUi, Points, Text,
 };
 
 use super::{View, theme};
@@ -52,7 +52,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             view.style.clone(),
             view.renderer,
         );
-        let holds_bend = view.held_bend.is_some() || view.hovers_bend;
+        // Where the mouse went down, not where it is: a quick hand is off the bend before the next frame.
+        let pointer = ui.input(|i| i.pointer.press_origin().or(i.pointer.latest_pos()));
+        let near = view.landscape.zip(pointer).and_then(|(transform, at)| sketch.bend_near(&transform, at));
+        let holds_bend = view.held_bend.is_some() || near.is_some();
         let mut looked = None;
         let looked_out = &mut looked;
         let response = Plot::new("landscape plot")
@@ -82,7 +85,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             });
         look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
-        drag(&response, &sketch, state, view, actions);
+        view.landscape = Some(response.transform);
+        drag(&response, near, state, view, actions);
         let summary = summary(state, plane, path);
         response
             .response
@@ -318,14 +322,9 @@ impl Sketch {
     }
 
     /// The bend under the mouse.
-    fn bend_near(
-        &self,
-        response: &PlotResponse<Option<PlotPoint>>,
-        pointer: egui::Pos2,
-    ) -> Option<usize> {
+    fn bend_near(&self, transform: &PlotTransform, pointer: egui::Pos2) -> Option<usize> {
         let distance = |spot: &Spot| {
-            response
-                .transform
+            transform
                 .position_from_point(&PlotPoint::new(spot.at.x, spot.at.y))
                 .distance(pointer)
         };
@@ -412,15 +411,14 @@ fn look(
 /// Follows the mouse that holds a bend.
 fn drag(
     response: &PlotResponse<Option<PlotPoint>>,
-    sketch: &Sketch,
+    near: Option<usize>,
     state: &AppState,
     view: &mut View,
     actions: &mut Vec<Action>,
 ) {
     let plot = &response.response;
     let pointer = plot.interact_pointer_pos().or_else(|| plot.hover_pos());
-    let near = pointer.and_then(|pointer| sketch.bend_near(response, pointer));
-    view.hovers_bend = near.is_some();
+    let near = near.filter(|_| pointer.is_some());
     if near.is_some() || view.held_bend.is_some() {
         plot.ctx.set_cursor_icon(if view.held_bend.is_some() {
             egui::CursorIcon::Grabbing

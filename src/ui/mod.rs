@@ -18,6 +18,7 @@ pub use window::{UiError, Window, WindowOptions, run};
 
 use std::sync::Arc;
 
+use egui_plot::PlotTransform;
 use egui_tiles::{Tile, TileId, Tiles, Tree};
 
 use crate::app::{Action, AppState, Metric, PathState, PlaneState};
@@ -51,8 +52,8 @@ struct View {
     pending_normalization: Option<String>,
     /// The bend that the mouse holds.
     held_bend: Option<usize>,
-    /// The mouse is over a bend, so that the plot must not take a drag for panning.
-    hovers_bend: bool,
+    /// Where the landscape's points stood on screen in the last frame.
+    landscape: Option<PlotTransform>,
     /// What the landscape's zoom shows (`None`: all), and since when.
     looked: (Option<[f64; 4]>, f64),
     playing: bool,
@@ -96,7 +97,7 @@ impl View {
             dialogs: Dialogs::default(),
             pending_normalization: None,
             held_bend: None,
-            hovers_bend: false,
+            landscape: None,
             looked: (None, 0.0),
             playing: false,
             about: false,
