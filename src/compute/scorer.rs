@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::evaluate_dense::{Dense, DenseBlock};
 use super::evaluate::{DataRef, EvaluateSpec};
-use super::score::Score;
+use super::evaluate_dense::{Dense, DenseBlock};
 use super::evaluate_tensors::{TileBlock, Tiles};
+use super::score::Score;
 use super::{ComputeError, Engine};
 use crate::net::ParamVec;
 
@@ -66,8 +66,7 @@ impl Scorers {
         };
         let suffices = |row: &[f64]| (0..row.len()).all(|i| row[i] == 0.0 || part.places.contains(&i));
         let (sound, broken): (Vec<usize>, Vec<usize>) = (0..points.len()).partition(|&p| suffices(points[p]));
-        let rows: Vec<Vec<f64>> =
-            sound.iter().map(|&p| part.places.iter().map(|&i| points[p][i]).collect()).collect();
+        let rows: Vec<Vec<f64>> = sound.iter().map(|&p| part.places.iter().map(|&i| points[p][i]).collect()).collect();
         let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
         let whole: Vec<&[f64]> = broken.iter().map(|&p| points[p]).collect();
         let mut scores = vec![Score::default(); points.len()];
