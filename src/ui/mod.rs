@@ -10,6 +10,7 @@ mod landscape;
 mod menu;
 mod path_controls;
 mod popups;
+mod sketch;
 mod status_bar;
 mod theme;
 mod window;

@@ -1,0 +1,123 @@
+//! What is drawn over the landscape: anchors, bends, the path and the place of the scrubber, in plane coordinates.
+
+use egui::{Align2, Color32, RichText};
+use egui_plot::{Line, LineStyle, MarkerShape, PlotPoint, PlotTransform, PlotUi, Points, Text};
+
+use super::theme;
+use crate::app::{AppState, ModeId, PathState, PlaneState};
+use crate::geometry::{PathFamily, PlanePoint, PlaneProjection};
+
+/// Distances off the plane below this share of |B - A| count as none.
+const ON_PLANE: f64 = 1e-3;
+/// Points with which the path is drawn.
+const PATH_POINTS: usize = 129;
+
+/// Everything drawn over the heatmap, in plane coordinates.
+pub(super) struct Sketch {
+    anchors: Vec<(String, [f64; 2], usize)>,
+    bends: Vec<PlanePoint>,
+    path: Vec<PlanePoint>,
+    here: PlanePoint,
+    length: f64,
+    chord: [[f64; 2]; 2],
+}
+
+impl Sketch {
+    pub(super) fn new(state: &AppState, plane: &PlaneState, path: &PathState, projection: &PlaneProjection) -> Self {
+        let at = |t: f64| projection.at(&path.path.coefficients(t));
+        let (a, b) = state.endpoints.map_or((0, 1), |(a, b)| (place(state, a), place(state, b)));
+        let [at_a, at_b, at_c] = plane.plane.anchors();
+        let b_name = state.endpoints.map_or_else(|| "B".to_owned(), |(_, b)| state.letter(b));
+        let a_name = state.endpoints.map_or_else(|| "A".to_owned(), |(a, _)| state.letter(a));
+        let b_name = if path.aligned { format!("aligned {b_name}") } else { b_name };
+        let mut anchors = vec![(a_name, [at_a.0, at_a.1], a), (b_name, [at_b.0, at_b.1], b)];
+        if !plane.third.starts_with("bend") && !plane.third.starts_with("random") {
+            anchors.push((plane.third.clone(), [at_c.0, at_c.1], third_place(state, &plane.third)));
+        }
+        let unit = |index: usize| {
+            let mut c = vec![0.0; path.path.basis().len()];
+            c[index] = 1.0;
+            c
+        };
+        let bends = path.path.bend_indices().map(|index| projection.at(&unit(index))).collect();
+        Self {
+            anchors,
+            bends,
+            path: PathFamily::even_ts(PATH_POINTS).into_iter().map(at).collect(),
+            here: at(state.t),
+            length: plane.plane.length(),
+            chord: [[at_a.0, at_a.1], [at_b.0, at_b.1]],
+        }
+    }
+
+    /// Largest distance of the path from the plane, if it counts.
+    pub(super) fn off_plane(&self) -> Option<f64> {
+        let off = self.path.iter().map(|p| p.off).fold(0.0, f64::max);
+        (ON_PLANE * self.length < off).then_some(off)
+    }
+
+    pub(super) fn draw(&self, plot: &mut PlotUi<'_>) {
+        let casing = Color32::from_black_alpha(170);
+        let chord: Vec<[f64; 2]> = self.chord.to_vec();
+        plot.line(
+            Line::new("", chord).color(Color32::from_white_alpha(120)).width(1.0).style(LineStyle::dashed_loose()),
+        );
+        // What lies off the plane is drawn fainter: the colours under it are not its own.
+        let path: Vec<[f64; 2]> = self.path.iter().map(|p| [p.x, p.y]).collect();
+        let ink = if self.off_plane().is_some() { Color32::from_white_alpha(150) } else { Color32::WHITE };
+        plot.line(Line::new("", path.clone()).color(casing).width(4.5));
+        plot.line(Line::new("", path).color(ink).width(2.2));
+        for (index, bend) in self.bends.iter().enumerate() {
+            let at = [bend.x, bend.y];
+            marker(plot, at, MarkerShape::Diamond, Color32::from_rgb(255, 230, 90), 7.5);
+            label(plot, at, &format!("bend {}", index + 1));
+        }
+        for (name, at, place) in &self.anchors {
+            marker(plot, *at, MarkerShape::Circle, theme::mode_color(*place, true), theme::MARKER_RADIUS);
+            label(plot, *at, name);
+        }
+        let here = [self.here.x, self.here.y];
+        plot.points(Points::new("", vec![here]).radius(5.5).color(Color32::BLACK).filled(false));
+        plot.points(Points::new("", vec![here]).radius(4.5).color(Color32::WHITE).filled(false));
+    }
+
+    /// The bend under the mouse.
+    pub(super) fn bend_near(&self, transform: &PlotTransform, pointer: egui::Pos2) -> Option<usize> {
+        let distance =
+            |spot: &PlanePoint| transform.position_from_point(&PlotPoint::new(spot.x, spot.y)).distance(pointer);
+        let near = |index: &usize| distance(&self.bends[*index]) < theme::GRAB_RADIUS;
+        (0..self.bends.len())
+            .filter(near)
+            .min_by(|&i, &j| distance(&self.bends[i]).total_cmp(&distance(&self.bends[j])))
+    }
+}
+
+fn place(state: &AppState, id: ModeId) -> usize {
+    state.modes.iter().position(|m| m.id == id).unwrap_or(0)
+}
+
+fn third_place(state: &AppState, third: &str) -> usize {
+    state.modes.iter().position(|m| state.letter(m.id) == third).unwrap_or(5)
+}
+
+fn marker(plot: &mut PlotUi<'_>, at: [f64; 2], shape: MarkerShape, color: Color32, radius: f32) {
+    plot.points(Points::new("", vec![at]).shape(shape).radius(radius + 2.0).color(Color32::BLACK));
+    plot.points(Points::new("", vec![at]).shape(shape).radius(radius).color(color));
+}
+
+/// A name beside a marker, readable on any colour.
+fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
+    let position = PlotPoint::new(at[0], at[1]);
+    let pixels = plot.transform().dvalue_dpos();
+    for (dx, dy, color) in [
+        (1.0, 1.0, Color32::BLACK),
+        (-1.0, -1.0, Color32::BLACK),
+        (1.0, -1.0, Color32::BLACK),
+        (-1.0, 1.0, Color32::BLACK),
+        (0.0, 0.0, Color32::WHITE),
+    ] {
+        let spot = PlotPoint::new(position.x + (12.0 + dx) * pixels[0], position.y + (dy - 12.0) * pixels[1]);
+        let text = RichText::new(name).size(13.0).strong().color(color);
+        plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
+    }
+}
