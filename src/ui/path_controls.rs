@@ -109,10 +109,13 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
         }
     });
     if let Some(path) = state.path.as_ref().filter(|p| 0 < p.epochs_done) {
-        ui.label(RichText::new(match path.epochs_done {
-            1 => "1 epoch so far".to_owned(),
-            n => format!("{n} epochs so far"),
-        }).small());
+        ui.label(
+            RichText::new(match path.epochs_done {
+                1 => "1 epoch so far".to_owned(),
+                n => format!("{n} epochs so far"),
+            })
+            .small(),
+        );
     }
 }
 
@@ -236,11 +239,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
         return;
     }
     let dark = ui.visuals().dark_mode;
-    let points = path
-        .losses
-        .iter()
-        .map(|&(epoch, loss)| [epoch, loss])
-        .collect();
+    let points = thinned(&path.losses);
     let last = path.losses.last().map_or(f64::NAN, |l| l.1);
     let response = Plot::new("fit losses")
         .height(64.0)
@@ -273,10 +272,15 @@ fn losses(ui: &mut Ui, path: &PathState) {
 fn thinned(losses: &[(f64, f64)]) -> Vec<[f64; 2]> {
     let mean = |part: &[(f64, f64)]| {
         let n = part.len() as f64;
-        let sum = part.iter().fold((0.0, 0.0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
+        let sum = part
+            .iter()
+            .fold((0.0, 0.0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
         [sum.0 / n, sum.1 / n]
     };
-    losses.chunks(losses.len().div_ceil(LOSS_POINTS)).map(mean).collect()
+    losses
+        .chunks(losses.len().div_ceil(LOSS_POINTS))
+        .map(mean)
+        .collect()
 }
 
 /// Places of the bends on the plane, for those who do not drag with a mouse.
