@@ -96,7 +96,10 @@ fn take_in(state: &mut AppState, event: Event) {
 pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event {
-        DiskEvent::Mode(mode) => add_mode(state, *mode),
+        DiskEvent::Mode(mode) => {
+            leave_demo(state);
+            add_mode(state, *mode);
+        }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
             stop(state, Purpose::Fit, &mut effects);
@@ -113,6 +116,17 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     }
     effects.extend(refresh::refresh(state));
     effects
+}
+
+/// The user's first own network takes the place of the demo's, which came from no file.
+fn leave_demo(state: &mut AppState) {
+    if state.modes.iter().all(|m| m.mode.path.is_none()) {
+        state.modes.clear();
+        state.endpoints = None;
+        state.alignment = None;
+        state.use_aligned = false;
+        state.look = None;
+    }
 }
 
 /// Appends a mode.

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use burn::tensor::Tensor;
 
 use super::batches::{ImageOrder, check_fit, load};
-use super::dense::{Dense, DenseBlock};
+use super::evaluate_dense::{Dense, DenseBlock};
+use super::evaluate_tensors::{TileBlock, Tiles};
 use super::forward::{Basis, forward_from};
 use super::score::Score;
-use super::tiles::{TileBlock, Tiles};
 use super::{ComputeError, Engine};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};

@@ -8,19 +8,17 @@ use std::f64::consts::TAU;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig, SgdState};
-use burn::tensor::{Int, Tensor, TensorData, activation};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::batches::{ImageOrder, check_fit, load};
+use super::batches::{ImageOrder, check_fit};
 use super::evaluate::DataRef;
-use super::forward::{PointTensors, forward_from};
+use super::fit_dense::DenseFit;
+use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
 use crate::geometry::PathFamily;
-use crate::net::{Network, NodeId, ParamId, ParamVec};
+use crate::net::{Network, ParamVec};
 
 /// How weights are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -106,7 +104,7 @@ pub struct FitSpec {
 
 impl FitSpec {
     /// Indices in `basis` of what is trained.
-    fn trained(&self) -> Range<usize> {
+    pub(super) fn trained(&self) -> Range<usize> {
         match self.family {
             None => 0..1,
             Some(family) => 1..1 + family.n_bends(),
@@ -135,51 +133,55 @@ pub struct StepReport {
     pub loss: f64,
 }
 
-enum OptimizerState {
-    Sgd(Sgd, Option<SgdState<3>>),
-    Adam(Box<Adam>, Option<AdamState<3>>),
+/// Images for one optimisation step, and where on the path they are evaluated.
+pub(super) struct Minibatch<'a> {
+    pub(super) data: &'a DataRef,
+    /// As many for each row of coefficients, in order.
+    pub(super) indices: &'a [u32],
+    /// Coefficients of the basis, a row a point.
+    pub(super) rows: &'a [Vec<f64>],
+    pub(super) learning_rate: f64,
+    pub(super) weight_decay: f64,
 }
 
-impl OptimizerState {
-    fn new(optimizer: Optimizer) -> Self {
-        match optimizer {
-            Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new()
-                    .with_momentum(momentum)
-                    .with_dampening(0.0)
-                    .with_nesterov(true);
-                Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
-            }
-            Optimizer::Adam => {
-                Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None)
-            }
+/// What computes gradients and moves weights.
+enum Trainer {
+    Dense(Box<DenseFit>),
+    Tensors(TensorFit),
+}
+
+impl Trainer {
+    fn new(engine: &Engine, spec: &FitSpec) -> Self {
+        let dense = if engine.is_gpu() {
+            None
+        } else {
+            DenseFit::new(spec)
+        };
+        match dense {
+            Some(dense) => Self::Dense(Box::new(dense)),
+            None => Self::Tensors(TensorFit::new(engine, spec)),
         }
     }
 
-    fn step(&mut self, learning_rate: f64, tensor: Tensor<3>, gradient: Tensor<3>) -> Tensor<3> {
+    fn step(&mut self, batch: &Minibatch<'_>, with_loss: bool) -> Result<f64, ComputeError> {
         match self {
-            Self::Sgd(sgd, state) => {
-                let (tensor, next) = sgd.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-            Self::Adam(adam, state) => {
-                let (tensor, next) = adam.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
+            Self::Dense(dense) => Ok(dense.step(batch)),
+            Self::Tensors(tensors) => tensors.step(batch, with_loss),
+        }
+    }
+
+    fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
+        match self {
+            Self::Dense(dense) => Ok(dense.values(index)),
+            Self::Tensors(tensors) => tensors.values(index),
         }
     }
 }
 
 /// A running fit; call [`Self::step`] until it returns `None`.
 pub struct Fit {
-    engine: Engine,
     spec: FitSpec,
-    /// `[basis][parameter]`, each `[1, rows, columns]`.
-    vectors: Vec<Vec<Tensor<3>>>,
-    /// `[trained][parameter]`.
-    optimizers: Vec<Vec<OptimizerState>>,
+    trainer: Trainer,
     rng: ChaCha8Rng,
     order: ImageOrder,
     epoch: usize,
@@ -190,34 +192,27 @@ pub struct Fit {
 impl Fit {
     pub fn new(engine: &Engine, spec: FitSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
+        let trainer = Trainer::new(engine, &spec);
+        Ok(Self::with_trainer(spec, trainer))
+    }
+
+    fn with_trainer(spec: FitSpec, trainer: Trainer) -> Self {
         let spec = FitSpec {
             batch_size: spec.batch_size.clamp(1, spec.data.n_images()),
             ..spec
         };
-        let vectors = spec.basis.iter().map(|w| upload(engine, w)).collect();
-        let n_params = spec.network.layout().specs().len();
-        let optimizers = spec
-            .trained()
-            .map(|_| {
-                (0..n_params)
-                    .map(|_| OptimizerState::new(spec.optimizer))
-                    .collect()
-            })
-            .collect();
         let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
         rng.set_stream(spec.first_epoch as u64);
         let order = ImageOrder::shuffled(spec.data.n_images(), rng.random());
-        Ok(Self {
-            engine: engine.clone(),
-            vectors,
-            optimizers,
+        Self {
+            trainer,
             rng,
             order,
             epoch: 0,
             next_image: 0,
             step: 0,
             spec,
-        })
+        }
     }
 
     /// One minibatch. `None` when all epochs are done.
@@ -228,13 +223,20 @@ impl Fit {
             return Ok(None);
         }
         let end = self.order.len().min(self.next_image + self.spec.batch_size);
-        let batch = load(
-            &self.engine,
-            &self.spec.data,
-            self.order.range(self.next_image..end),
-        );
-        let labels = batch.label_tensor(&self.engine);
-        let loss = self.optimise(batch.images, labels, with_loss)?;
+        let ts = self.draw_ts(end - self.next_image);
+        let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
+        // Equal shares; images left over sit this minibatch out.
+        let n_used = (end - self.next_image) / ts.len() * ts.len();
+        let epoch = self.spec.first_epoch + self.epoch;
+        let n_epochs = self.spec.first_epoch + self.spec.epochs;
+        let batch = Minibatch {
+            data: &self.spec.data,
+            indices: self.order.range(self.next_image..self.next_image + n_used),
+            rows: &rows,
+            learning_rate: self.spec.learning_rate * self.spec.schedule.factor(epoch, n_epochs),
+            weight_decay: self.spec.weight_decay,
+        };
+        let loss = self.trainer.step(&batch, with_loss)?;
         let report = StepReport {
             epoch: self.spec.first_epoch + self.epoch,
             step: self.step,
@@ -262,10 +264,7 @@ impl Fit {
         self.spec
             .trained()
             .map(|index| {
-                let mut values = Vec::with_capacity(layout.len());
-                for tensor in &self.vectors[index] {
-                    values.extend(super::score::read(tensor.clone())?);
-                }
+                let values = self.trainer.values(index)?;
                 let found = values.len();
                 ParamVec::new(Arc::clone(layout), values)
                     .map(Arc::new)
@@ -289,144 +288,92 @@ impl Fit {
             .map(|i| (i as f64 + self.rng.random::<f64>()) / n as f64)
             .collect()
     }
-
-    /// Gradient at the drawn points, then a step of every trained vector.
-    fn optimise(
-        &mut self,
-        images: Tensor<2>,
-        labels: Tensor<1, Int>,
-        with_loss: bool,
-    ) -> Result<f64, ComputeError> {
-        let [n_images, n_pixels] = images.dims();
-        let ts = self.draw_ts(n_images);
-        // Equal shares; images left over sit this minibatch out.
-        let share = n_images / ts.len();
-        let n_used = share * ts.len();
-        let images = images
-            .slice([0..n_used, 0..n_pixels])
-            .reshape([ts.len(), share, n_pixels]);
-        let labels: Tensor<3, Int> = labels.slice([0..n_used]).reshape([ts.len(), share, 1]);
-        let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
-
-        let n_params = self.spec.network.layout().specs().len();
-        let points: Vec<Tensor<3>> = (0..n_params).map(|p| self.combine(p, &rows)).collect();
-        let leaves: Vec<Tensor<3>> = points
-            .iter()
-            .map(|w| w.clone().autodiff().require_grad())
-            .collect();
-        let params: PointTensors = leaves.iter().cloned().map(Some).collect();
-        let logits = forward_from(
-            &self.spec.network,
-            NodeId(0),
-            images.autodiff(),
-            &params,
-            |_, _| {},
-        );
-        let log_probabilities = activation::log_softmax(logits, 2);
-        let loss = log_probabilities.gather(2, labels.autodiff()).mean().neg();
-        let mut gradients = loss.backward();
-
-        let epoch = self.spec.first_epoch + self.epoch;
-        let n_epochs = self.spec.first_epoch + self.spec.epochs;
-        let learning_rate = self.spec.learning_rate * self.spec.schedule.factor(epoch, n_epochs);
-        for (p, (leaf, point)) in leaves.iter().zip(points).enumerate() {
-            let Some(gradient) = leaf.grad_remove(&mut gradients) else {
-                continue;
-            };
-            // The mean over all shares is taken in the loss; the L2 term is a mean over the points.
-            let decay = self.spec.weight_decay / ts.len() as f64;
-            let gradient = if decay == 0.0 {
-                gradient
-            } else {
-                gradient + point * decay
-            };
-            self.step_parameter(p, &gradient, &rows, learning_rate);
-        }
-        if !with_loss {
-            return Ok(f64::NAN);
-        }
-        let loss = loss
-            .inner()
-            .try_into_data()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
-        let loss = loss
-            .try_into_vec::<f32>()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
-        Ok(loss.first().map_or(f64::NAN, |&l| f64::from(l)))
-    }
-
-    /// `[n_ts, rows, columns]`: parameter `p` at each point.
-    fn combine(&self, p: usize, rows: &[Vec<f64>]) -> Tensor<3> {
-        let at = |row: &Vec<f64>| {
-            let mut sum: Option<Tensor<3>> = None;
-            for (vector, &c) in self.vectors.iter().zip(row) {
-                let term = if c == 1.0 {
-                    vector[p].clone()
-                } else {
-                    vector[p].clone() * c
-                };
-                sum = Some(match sum {
-                    Some(sum) => sum + term,
-                    None => term,
-                });
-            }
-            sum.expect("a basis has at least one vector")
-        };
-        match rows {
-            [row] => at(row),
-            _ => Tensor::cat(rows.iter().map(at).collect(), 0),
-        }
-    }
-
-    /// Chain rule: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
-    fn step_parameter(
-        &mut self,
-        p: usize,
-        gradient: &Tensor<3>,
-        rows: &[Vec<f64>],
-        learning_rate: f64,
-    ) {
-        let [_, height, width] = gradient.dims();
-        for (slot, index) in self.spec.trained().enumerate() {
-            let gradient = if let [row] = rows {
-                if row[index] == 1.0 {
-                    gradient.clone()
-                } else {
-                    gradient.clone() * row[index]
-                }
-            } else {
-                let weights: Vec<f32> = rows.iter().map(|row| row[index] as f32).collect();
-                let weights = Tensor::<3>::from_data(
-                    TensorData::new(weights, [rows.len(), 1, 1]),
-                    &self.engine.device,
-                );
-                (gradient.clone() * weights)
-                    .sum_dim(0)
-                    .reshape([1, height, width])
-            };
-            let vector = self.vectors[index][p].clone();
-            self.vectors[index][p] = self.optimizers[slot][p].step(learning_rate, vector, gradient);
-        }
-    }
-}
-
-fn upload(engine: &Engine, w: &ParamVec) -> Vec<Tensor<3>> {
-    let specs = w.layout().specs().iter().enumerate();
-    specs
-        .map(|(index, spec)| {
-            let [rows, columns] = match *spec.shape.as_slice() {
-                [n] => [1, n],
-                _ => [spec.shape[0], spec.n_values() / spec.shape[0].max(1)],
-            };
-            let values = w.tensor(ParamId(index)).to_vec();
-            Tensor::from_data(TensorData::new(values, [1, rows, columns]), &engine.device)
-        })
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::{Normalization, SplitName, optdigits};
+    use crate::net::zoo;
+
+    /// Vectors and losses after some steps with one trainer.
+    fn run(spec: &FitSpec, trainer: Trainer) -> (Vec<f64>, Vec<Arc<ParamVec>>) {
+        let mut fit = Fit::with_trainer(spec.clone(), trainer);
+        let mut losses = Vec::new();
+        while let Some(report) = fit.step(true).unwrap() {
+            losses.push(report.loss);
+        }
+        (losses, fit.trained().unwrap())
+    }
+
+    #[test]
+    fn the_gradient_by_hand_and_automatic_differentiation_agree() {
+        let data = DataRef {
+            dataset: Arc::new(optdigits()),
+            split: SplitName::Train,
+            normalization: Normalization::identity(1),
+            limit: Some(90),
+        };
+        let momentum = Optimizer::Sgd { momentum: 0.9 };
+        let bezier = Some(PathFamily::Bezier { n_bends: 2 });
+        let chain = Some(PathFamily::Chain { n_bends: 1 });
+        for (hidden, bias, family, optimizer, sampling) in [
+            (&[][..], true, None, momentum, TSampling::One),
+            (&[37], true, chain, momentum, TSampling::One),
+            (
+                &[40],
+                false,
+                bezier,
+                momentum,
+                TSampling::Stratified { n: 3 },
+            ),
+            (&[50, 33], true, bezier, Optimizer::Adam, TSampling::One),
+            (&[20, 64, 12], true, None, Optimizer::Adam, TSampling::One),
+        ] {
+            let sizes: Vec<usize> = [&[64], hidden, &[10]].concat();
+            let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
+            let mut rng = ChaCha8Rng::seed_from_u64(3);
+            let n_basis = family.map_or(1, |family| family.n_bends() + 2);
+            let basis = (0..n_basis)
+                .map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
+            let spec = FitSpec {
+                basis: basis.collect(),
+                network,
+                family,
+                data: data.clone(),
+                epochs: 3,
+                first_epoch: 0,
+                // The last batch is smaller, and no multiple of a block.
+                batch_size: 35,
+                optimizer,
+                learning_rate: if optimizer == Optimizer::Adam {
+                    1e-3
+                } else {
+                    0.05
+                },
+                schedule: Schedule::Cosine,
+                weight_decay: 1e-3,
+                sampling,
+                seed: 1,
+            };
+            let dense = Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap()));
+            let (losses, vectors) = run(&spec, dense);
+            let tensors = Trainer::Tensors(TensorFit::new(&Engine::cpu(), &spec));
+            let (expected_losses, expected) = run(&spec, tensors);
+            assert_eq!(losses.len(), 9);
+            for (l, e) in losses.iter().zip(&expected_losses) {
+                assert!(
+                    (l - e).abs() < 1e-5 * e,
+                    "{sizes:?}: {losses:?} {expected_losses:?}"
+                );
+            }
+            for (v, e) in vectors.iter().zip(&expected) {
+                for (v, e) in v.values().iter().zip(e.values()) {
+                    assert!((v - e).abs() < 2e-5, "{sizes:?}: {v} {e}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn schedules_are_those_of_the_papers() {

@@ -112,6 +112,45 @@ pub(super) fn first_linear(network: &Network) -> Option<NodeId> {
     None
 }
 
+/// A linear layer of a fully connected network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DenseLayer {
+    pub(super) weight: ParamId,
+    pub(super) bias: Option<ParamId>,
+    pub(super) n_in: usize,
+    pub(super) n_out: usize,
+    /// Whether a ReLU follows.
+    pub(super) relu: bool,
+}
+
+/// The layers, if the network is nothing but a chain of linear layers with ReLUs behind them.
+pub(super) fn dense_layers(network: &Network) -> Option<Vec<DenseLayer>> {
+    let mut layers: Vec<DenseLayer> = Vec::new();
+    for (index, node) in network.nodes().iter().enumerate().skip(1) {
+        if node.inputs != [NodeId(index - 1)] {
+            return None;
+        }
+        match node.op {
+            Op::Flatten => {}
+            Op::Relu => layers.last_mut()?.relu = true,
+            Op::Linear { weight, bias } => {
+                let &[n_out, n_in] = network.layout().spec(weight).shape.as_slice() else {
+                    return None;
+                };
+                layers.push(DenseLayer {
+                    weight,
+                    bias,
+                    n_in,
+                    n_out,
+                    relu: false,
+                });
+            }
+            Op::Input => return None,
+        }
+    }
+    (!layers.is_empty()).then_some(layers)
+}
+
 /// The parameters of the node `id`.
 pub(super) fn params_of(network: &Network, id: NodeId) -> Vec<ParamId> {
     match network.nodes()[id.0].op {

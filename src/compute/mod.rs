@@ -3,14 +3,16 @@
 
 mod batches;
 mod correlate;
-mod dense;
 mod device;
 mod evaluate;
+mod evaluate_dense;
+mod evaluate_tensors;
 mod fit;
+mod fit_dense;
+mod fit_tensors;
 mod forward;
 mod score;
 mod simd;
-mod tiles;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};

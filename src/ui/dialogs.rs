@@ -9,7 +9,7 @@ use egui::{Align2, Context, Key, RichText, Window};
 use crate::app::{Action, Export};
 
 /// A dialog that comes back empty faster than a person can click was never shown.
-const TOO_FAST: Duration = Duration::from_millis(300);
+const TOO_FAST: Duration = Duration::from_millis(1000);
 
 /// What a file is wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -40,6 +40,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let height = (ui.available_height() - readout_height).max(80.0);
     let mut hovered = None;
     ui.horizontal_top(|ui| {
+        // The colour bar fills the height it finds; the line below must keep its place.
+        ui.set_height(height);
         let width = (ui.available_width() - BAR_WIDTH).max(80.0);
         let (x, y) = (plane.grid.x, plane.grid.y);
         let item = HeatmapItem::new(

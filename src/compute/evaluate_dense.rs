@@ -19,9 +19,10 @@ use rayon::prelude::*;
 
 use super::batches::byte_tables;
 use super::evaluate::DataRef;
+use super::forward::{DenseLayer, dense_layers};
 use super::score::Score;
 use super::simd::{exp_of_negative, lanes, load, relu, store};
-use crate::net::{Network, Op, ParamId, ParamVec};
+use crate::net::{Network, ParamVec};
 
 /// Images of a tile.
 const TILE: usize = 32;
@@ -37,12 +38,7 @@ type Row = [f32; TILE];
 type PanelRow = [f32; PANEL];
 
 struct Layer {
-    weight: ParamId,
-    bias: Option<ParamId>,
-    n_in: usize,
-    n_out: usize,
-    /// Whether a ReLU follows.
-    relu: bool,
+    shape: DenseLayer,
     /// Its place in packed weights.
     rows: Range<usize>,
 }
@@ -189,50 +185,27 @@ impl Dense {
     }
 }
 
-/// The linear layers, if the network is a chain of them with ReLUs between; places in packed weights are given out.
+/// The network's layers with their places in packed weights.
 fn layers_of(network: &Network) -> Option<Vec<Layer>> {
-    let mut layers: Vec<Layer> = Vec::new();
-    for (index, node) in network.nodes().iter().enumerate().skip(1) {
-        let [input] = node.inputs.as_slice() else {
-            return None;
-        };
-        if input.0 + 1 != index {
-            return None;
-        }
-        match node.op {
-            Op::Flatten => {}
-            Op::Relu => layers.last_mut()?.relu = true,
-            Op::Linear { weight, bias } => {
-                let &[n_out, n_in] = network.layout().spec(weight).shape.as_slice() else {
-                    return None;
-                };
-                let start = layers.last().map_or(0, |layer| layer.rows.end);
-                let n_rows = n_out.div_ceil(PANEL) * (1 + n_in);
-                layers.push(Layer {
-                    weight,
-                    bias,
-                    n_in,
-                    n_out,
-                    relu: false,
-                    rows: start..start + n_rows,
-                });
-            }
-            Op::Input => return None,
-        }
-    }
-    (!layers.is_empty()).then_some(layers)
+    let mut start = 0;
+    let place = |shape: DenseLayer| {
+        let rows = start..start + shape.n_out.div_ceil(PANEL) * (1 + shape.n_in);
+        start = rows.end;
+        Layer { shape, rows }
+    };
+    Some(dense_layers(network)?.into_iter().map(place).collect())
 }
 
 /// One layer of `w` in panels.
 fn pack(layer: &Layer, w: &ParamVec) -> Vec<PanelRow> {
-    let weight = w.tensor(layer.weight);
-    let bias = layer.bias.map(|id| w.tensor(id));
+    let weight = w.tensor(layer.shape.weight);
+    let bias = layer.shape.bias.map(|id| w.tensor(id));
     let mut rows = vec![[0.0; PANEL]; layer.rows.len()];
-    for (index, panel) in rows.chunks_exact_mut(1 + layer.n_in).enumerate() {
+    for (index, panel) in rows.chunks_exact_mut(1 + layer.shape.n_in).enumerate() {
         let first = index * PANEL;
-        for output in first..layer.n_out.min(first + PANEL) {
+        for output in first..layer.shape.n_out.min(first + PANEL) {
             panel[0][output - first] = bias.map_or(0.0, |bias| bias[output]);
-            let inputs = &weight[output * layer.n_in..][..layer.n_in];
+            let inputs = &weight[output * layer.shape.n_in..][..layer.shape.n_in];
             for (row, &w) in panel[1..].iter_mut().zip(inputs) {
                 row[output - first] = w;
             }
@@ -274,12 +247,12 @@ impl WithSimd for Products<'_> {
     fn with_simd<S: Simd>(self) -> Vec<Row> {
         let layer = &self.dense.layers[0];
         let n_basis = self.dense.packed.len();
-        let mut rows = vec![[0.0; TILE]; layer.n_out * n_basis];
+        let mut rows = vec![[0.0; TILE]; layer.shape.n_out * n_basis];
         for (packed, rows) in self
             .dense
             .packed
             .iter()
-            .zip(rows.chunks_exact_mut(layer.n_out))
+            .zip(rows.chunks_exact_mut(layer.shape.n_out))
         {
             linear::<S>(&packed[layer.rows.clone()], self.images, rows, false);
         }
@@ -312,21 +285,21 @@ impl WithSimd for ScoreTile<'_> {
             let mut start = 0;
             if dense.share_first_layer {
                 let layer = &layers[0];
-                now.resize(layer.n_out, [0.0; TILE]);
-                combine::<S>(&tile.rows, &point.terms, now, layer.relu);
+                now.resize(layer.shape.n_out, [0.0; TILE]);
+                combine::<S>(&tile.rows, &point.terms, now, layer.shape.relu);
                 layers = &layers[1..];
                 start = layer.rows.end;
             }
             for layer in layers {
                 std::mem::swap(now, before);
-                now.resize(layer.n_out, [0.0; TILE]);
+                now.resize(layer.shape.n_out, [0.0; TILE]);
                 let inputs = if layer.rows.start == 0 {
                     &tile.rows
                 } else {
                     &*before
                 };
                 let weights = &point.weights[layer.rows.start - start..layer.rows.end - start];
-                linear::<S>(weights, inputs, now, layer.relu);
+                linear::<S>(weights, inputs, now, layer.shape.relu);
             }
             scores.push(score::<S>(now, &tile.labels));
         }

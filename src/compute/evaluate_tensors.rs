@@ -1,4 +1,4 @@
-//! Evaluation by tensor operations: any network on any device. (`dense.rs` does the same for fully connected networks on the
+//! Evaluation by tensor operations: any network on any device. (`evaluate_dense.rs` does the same for fully connected networks on the
 //! CPU, in one pass.)
 
 use std::ops::Range;
