@@ -426,7 +426,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
 }
 
 /// The pair, if its networks take the images.
-fn fitting_pair(state: &AppState) -> Option<Pair> {
+pub(super) fn fitting_pair(state: &AppState) -> Option<Pair> {
     let pair = state.joined()?;
     let data = state.data.as_ref()?;
     data.misfit(&pair.network).is_none().then(|| pair.clone())

@@ -2,7 +2,8 @@
 
 use egui::{Align2, Color32, ComboBox, RichText, Role, Ui, WidgetInfo};
 use egui_plot::{
-    Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text,
+    GridInput, GridMark, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse,
+    PlotUi, Points, Text,
 };
 
 use super::{View, theme};
@@ -10,10 +11,13 @@ use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
 use crate::data::SplitName;
 use crate::figures::auto_clip;
 use crate::geometry::{PathFamily, PlanePoint, PlaneProjection};
+use crate::render::ticks::{linear_ticks, log_ticks};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
 /// Points with which the path is drawn.
 const PATH_POINTS: usize = 129;
+/// Distance of the numbers along an axis that is aimed at, in points.
+const LABEL_SPACING: f32 = 44.0;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
 /// How long a zoom rests before what it shows is evaluated.
@@ -64,6 +68,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             .allow_drag(!holds_bend)
             .x_axis_label("distance from A towards B")
             .y_axis_label(format!("towards {}", plane.third))
+            .x_grid_spacer(round_marks(width, false))
+            .y_grid_spacer(round_marks(height, false))
             .label_formatter(|_| None)
             .show(ui, |plot| {
                 plot.add(item);
@@ -290,9 +296,11 @@ impl Sketch {
                 Color32::from_rgb(255, 230, 90),
                 7.5,
             );
-            label(plot, at, &format!("bend {}", index + 1));
+            label(plot, at, &format!("bend {}", index + 1), ABOVE_RIGHT);
         }
-        for (name, at, place) in &self.anchors {
+        // Beside the ends, where neither the path nor the straight line runs.
+        let sides = [LEFT, RIGHT, ABOVE_RIGHT];
+        for ((name, at, place), side) in self.anchors.iter().zip(sides) {
             marker(
                 plot,
                 *at,
@@ -300,7 +308,7 @@ impl Sketch {
                 theme::mode_color(*place, true),
                 theme::MARKER_RADIUS,
             );
-            label(plot, *at, name);
+            label(plot, *at, name, side);
         }
         let here = [self.here.at.x, self.here.at.y];
         plot.points(
@@ -363,8 +371,14 @@ fn marker(plot: &mut PlotUi<'_>, at: [f64; 2], shape: MarkerShape, color: Color3
     );
 }
 
+/// Where a name stands beside its marker: points to the right and downwards, and the part of the text that is there.
+type Side = (f64, f64, Align2);
+const ABOVE_RIGHT: Side = (12.0, -12.0, Align2::LEFT_CENTER);
+const LEFT: Side = (-12.0, 0.0, Align2::RIGHT_CENTER);
+const RIGHT: Side = (12.0, 0.0, Align2::LEFT_CENTER);
+
 /// A name beside a marker, readable on any colour.
-fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
+fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str, (right, down, anchor): Side) {
     let position = PlotPoint::new(at[0], at[1]);
     let pixels = plot.transform().dvalue_dpos();
     for (dx, dy, color) in [
@@ -375,11 +389,11 @@ fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
         (0.0, 0.0, Color32::WHITE),
     ] {
         let spot = PlotPoint::new(
-            position.x + (12.0 + dx) * pixels[0],
-            position.y + (dy - 12.0) * pixels[1],
+            position.x + (right + dx) * pixels[0],
+            position.y + (down + dy) * pixels[1],
         );
         let text = RichText::new(name).size(13.0).strong().color(color);
-        plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
+        plot.text(Text::new("", spot, text).anchor(anchor));
     }
 }
 
@@ -428,8 +442,10 @@ fn drag(
             egui::CursorIcon::Grab
         });
     }
+    // A drag is known only after some pixels: what counts is where the button went down.
     if plot.drag_started() {
-        view.held_bend = near;
+        let pressed = plot.ctx.input(|i| i.pointer.press_origin()).or(pointer);
+        view.held_bend = pressed.and_then(|pressed| sketch.bend_near(response, pressed));
     }
     let Some(bend) = view.held_bend else { return };
     let done = plot.drag_stopped() || !plot.dragged();
@@ -546,6 +562,26 @@ fn summary(state: &AppState, plane: &PlaneState, path: &PathState) -> String {
         text += &format!(", barrier {} nats", theme::nats(barrier));
     }
     text
+}
+
+/// Round numbers as far apart as their labels need; on a logarithmic axis heights are logarithms to base ten.
+pub(super) fn round_marks(side: f32, logarithmic: bool) -> impl Fn(GridInput) -> Vec<GridMark> {
+    let count = (side / LABEL_SPACING).max(2.0) as usize;
+    move |input| {
+        let (low, high) = input.bounds;
+        let step_size = (high - low) / count as f64;
+        let mark = |value| GridMark { value, step_size };
+        if logarithmic {
+            let ticks = log_ticks(10.0_f64.powf(low), 10.0_f64.powf(high), count);
+            ticks
+                .into_iter()
+                .map(|tick| mark(tick.value.log10()))
+                .collect()
+        } else {
+            let ticks = linear_ticks(low, high, count);
+            ticks.into_iter().map(|tick| mark(tick.value)).collect()
+        }
+    }
 }
 
 /// Points as the plot wants them.

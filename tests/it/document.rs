@@ -361,6 +361,27 @@ fn finding_a_path_lowers_the_loss_along_it_and_leaves_a_card() {
 }
 
 #[test]
+fn the_same_straight_line_is_one_card_however_often_it_is_drawn() {
+    let mut desk = Desk::demo();
+    desk.align();
+    let cards = |desk: &Desk| {
+        desk.state
+            .runs
+            .iter()
+            .map(|run| run.pair.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(cards(&desk), ["A to B", "A to aligned B"]);
+    for aligned in [false, true, false] {
+        desk.act(Action::UseAligned(aligned));
+        desk.settle();
+        assert_eq!(cards(&desk), ["A to B", "A to aligned B"]);
+        let shown = desk.state.path.as_ref().unwrap().revision;
+        assert_eq!(desk.state.runs[usize::from(aligned)].path.revision, shown);
+    }
+}
+
+#[test]
 fn stopping_a_fit_keeps_its_bends_and_continuing_goes_on_from_them() {
     let mut desk = Desk::demo();
     desk.set(|s| s.path.fit.epochs = 5_000);

@@ -146,11 +146,12 @@ fn the_pictures_of_the_readme_are_what_the_window_draws() {
     press(&mut screen, "Statistics");
     screen.state_mut().act(Action::SetT(0.3));
     check(&mut screen, "path.png");
+    screen.ctx.set_theme(Theme::Light);
+    check(&mut screen, "path-light.png");
+    screen.ctx.set_theme(Theme::Dark);
     screen.set_size(egui::vec2(1920.0, 1080.0));
     settle(&mut screen);
     check(&mut screen, "path-1920.png");
-    screen.ctx.set_theme(Theme::Light);
-    check(&mut screen, "path-light.png");
     screen.set_size(egui::vec2(900.0, 600.0));
     check(&mut screen, "small.png");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
