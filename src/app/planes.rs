@@ -15,11 +15,7 @@ const ON_PLANE: f64 = 1e-4;
 const PICTURE_ASPECT: f64 = 1.9;
 
 /// The plane that the settings ask for and the name of its third point, worked out once for each path.
-pub(super) fn chosen_plane(
-    state: &mut AppState,
-    pair: &Pair,
-    path: &PathState,
-) -> Option<(Arc<Plane>, String)> {
+pub(super) fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
     let (third, n_modes) = (state.settings.plane.third, state.modes.len());
     if let Some(choice) = &state.plane_choice
         && (choice.path_revision, choice.third, choice.n_modes) == (path.revision, third, n_modes)
@@ -27,13 +23,7 @@ pub(super) fn chosen_plane(
         return Some((Arc::clone(&choice.plane), choice.name.clone()));
     }
     let (plane, name) = choose_plane(state, pair, path)?;
-    let choice = PlaneChoice {
-        path_revision: path.revision,
-        third,
-        n_modes,
-        plane,
-        name,
-    };
+    let choice = PlaneChoice { path_revision: path.revision, third, n_modes, plane, name };
     let found = (Arc::clone(&choice.plane), choice.name.clone());
     state.plane_choice = Some(choice);
     Some(found)
@@ -50,10 +40,7 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         ThirdPoint::MeanNeuron | ThirdPoint::Random(_) => (None, String::new()),
         ThirdPoint::Mode(index) => {
             let mode = state.modes.get(index)?;
-            (
-                mode.mode.params_for(&pair.network).ok(),
-                state.letter(mode.id),
-            )
+            (mode.mode.params_for(&pair.network).ok(), state.letter(mode.id))
         }
         ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
     };
@@ -68,11 +55,8 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         return Some((Arc::clone(&shown.plane), shown.third.clone()));
     }
     if let Some(c) = third {
-        let reusable = shown.filter(|s| {
-            s.third == name
-                && Arc::ptr_eq(&s.plane.basis()[0], a)
-                && Arc::ptr_eq(&s.plane.basis()[1], b)
-        });
+        let reusable = shown
+            .filter(|s| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b));
         if let Some(shown) = reusable {
             let spot = shown.plane.project(std::slice::from_ref(&c)).at(&[1.0]);
             if spot.off <= ON_PLANE * shown.plane.length() {
@@ -87,11 +71,8 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         return random_plane(shown, a, b, seed);
     }
     let name = MEAN_NEURON.to_owned();
-    let keeps = |s: &&PlaneState| {
-        s.third == name
-            && Arc::ptr_eq(&s.plane.basis()[0], a)
-            && Arc::ptr_eq(&s.plane.basis()[1], b)
-    };
+    let keeps =
+        |s: &&PlaneState| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b);
     if let Some(shown) = shown.filter(keeps) {
         return Some((Arc::clone(&shown.plane), name));
     }
@@ -113,9 +94,7 @@ fn random_plane(
     if let Some(shown) = shown.filter(keeps) {
         return Some((Arc::clone(&shown.plane), name));
     }
-    Plane::random(Arc::clone(a), Arc::clone(b), seed)
-        .ok()
-        .map(|plane| (Arc::new(plane), name))
+    Plane::random(Arc::clone(a), Arc::clone(b), seed).ok().map(|plane| (Arc::new(plane), name))
 }
 
 /// The bend that stands farthest from the straight line, unless all stand on it.
@@ -136,18 +115,7 @@ fn farthest_bend(path: &PathState) -> Option<(usize, Arc<ParamVec>)> {
 pub(super) fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> Grid {
     let (settings, shown) = (&state.settings.plane, state.plane.as_ref());
     if let Some([x0, x1, y0, y1]) = state.look {
-        return Grid {
-            x: Axis {
-                min: x0,
-                max: x1,
-                n: settings.nx,
-            },
-            y: Axis {
-                min: y0,
-                max: y1,
-                n: settings.ny,
-            },
-        };
+        return Grid { x: Axis { min: x0, max: x1, n: settings.nx }, y: Axis { min: y0, max: y1, n: settings.ny } };
     }
     // While the user drags a bend the frame must not move under the mouse.
     if let Some(shown) = shown.filter(|s| path.by_hand && std::ptr::eq(&*s.plane, plane))
@@ -158,24 +126,13 @@ pub(super) fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> 
     let [_, b, c] = plane.anchors();
     let (left, right) = (c.0.min(0.0), c.0.max(b.0));
     let (low, high) = (c.1.min(0.0), c.1.max(0.0));
-    let (mx, my) = (
-        settings.margin * plane.length(),
-        settings.margin * plane.height(),
-    );
+    let (mx, my) = (settings.margin * plane.length(), settings.margin * plane.height());
     let (width, height) = (right - left + 2.0 * mx, high - low + 2.0 * my);
     // Widened to the shape of the picture: a bend near the straight line would otherwise leave a thin strip.
     let wider = 0.5 * (height * PICTURE_ASPECT - width).max(0.0);
     let higher = 0.5 * (width / PICTURE_ASPECT - height).max(0.0);
     Grid {
-        x: Axis {
-            min: left - mx - wider,
-            max: right + mx + wider,
-            n: settings.nx,
-        },
-        y: Axis {
-            min: low - my - higher,
-            max: high + my + higher,
-            n: settings.ny,
-        },
+        x: Axis { min: left - mx - wider, max: right + mx + wider, n: settings.nx },
+        y: Axis { min: low - my - higher, max: high + my + higher, n: settings.ny },
     }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
-use super::state::{
-    CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose,
-};
+use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{AppState, Effect, ModeId};
 use crate::compute::{EvaluateSpec, FitSpec};
 use crate::data::SplitName;
@@ -29,9 +27,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
         drop_job(state, Purpose::Align, &mut effects);
     }
     sync_path(state);
-    let stray = state
-        .job_of(Purpose::Fit)
-        .is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_fitted_by(job)));
+    let stray = state.job_of(Purpose::Fit).is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_fitted_by(job)));
     if stray {
         drop_job(state, Purpose::Fit, &mut effects);
     }
@@ -42,32 +38,14 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
 }
 
 /// Registers a job and makes the command that starts it.
-pub(super) fn start(
-    state: &mut AppState,
-    purpose: Purpose,
-    lane: Lane,
-    label: String,
-    request: Request,
-) -> Effect {
+pub(super) fn start(state: &mut AppState, purpose: Purpose, lane: Lane, label: String, request: Request) -> Effect {
     // The lane ends the older job; its events are of no interest any more.
     if purpose != Purpose::Fit {
         state.jobs.retain(|_, job| job.purpose != purpose);
     }
     let job = JobId(state.fresh());
-    state.jobs.insert(
-        job,
-        JobInfo {
-            purpose,
-            label,
-            done: 0.0,
-            started: Instant::now(),
-        },
-    );
-    Effect::Compute(Command::Start {
-        job,
-        lane,
-        request: Box::new(request),
-    })
+    state.jobs.insert(job, JobInfo { purpose, label, done: 0.0, started: Instant::now() });
+    Effect::Compute(Command::Start { job, lane, request: Box::new(request) })
 }
 
 /// Ends a job whose results are not wanted any more.
@@ -80,33 +58,19 @@ pub(super) fn drop_job(state: &mut AppState, purpose: Purpose, effects: &mut Vec
 
 /// Whatever was interrupted by a change of the device is asked for again by the next [`refresh`].
 pub(super) fn restart_interrupted(state: &mut AppState) {
-    let evaluates_curve = [SplitName::Test, SplitName::Train]
-        .into_iter()
-        .any(|split| state.runs_job(Purpose::Curve(split)));
-    if !evaluates_curve
-        && state
-            .curve
-            .as_ref()
-            .is_some_and(|curve| !curve.is_complete())
-    {
+    let evaluates_curve =
+        [SplitName::Test, SplitName::Train].into_iter().any(|split| state.runs_job(Purpose::Curve(split)));
+    if !evaluates_curve && state.curve.as_ref().is_some_and(|curve| !curve.is_complete()) {
         state.curve = None;
     }
-    if !state.runs_job(Purpose::Plane)
-        && state
-            .plane
-            .as_ref()
-            .is_some_and(|plane| !plane.is_complete())
-    {
+    if !state.runs_job(Purpose::Plane) && state.plane.as_ref().is_some_and(|plane| !plane.is_complete()) {
         state.plane = None;
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;
-        let missing = [SplitName::Test, SplitName::Train]
-            .into_iter()
-            .any(|split| {
-                state.modes[index].scores.split(split).is_none()
-                    && !state.runs_job(Purpose::Score { mode, split })
-            });
+        let missing = [SplitName::Test, SplitName::Train].into_iter().any(|split| {
+            state.modes[index].scores.split(split).is_none() && !state.runs_job(Purpose::Score { mode, split })
+        });
         if missing {
             state.modes[index].scored_on = None;
         }
@@ -120,13 +84,9 @@ fn sync_pair(state: &mut AppState) -> bool {
     {
         state.endpoints = Some((a.id, b.id));
     }
-    let modes = state.endpoints.and_then(|ends| {
-        Some((
-            ends,
-            state.mode(ends.0)?.mode.clone(),
-            state.mode(ends.1)?.mode.clone(),
-        ))
-    });
+    let modes = state
+        .endpoints
+        .and_then(|ends| Some((ends, state.mode(ends.0)?.mode.clone(), state.mode(ends.1)?.mode.clone())));
     let Some((ends, a, b)) = modes else {
         return state.pair.take().is_some();
     };
@@ -135,12 +95,7 @@ fn sync_pair(state: &mut AppState) -> bool {
         return false;
     }
     state.pair = Some(match b.params_for(&a.network) {
-        Ok(in_layout) => Ok(Pair {
-            ends,
-            network: Arc::clone(&a.network),
-            a: Arc::clone(&a.params),
-            b: in_layout,
-        }),
+        Ok(in_layout) => Ok(Pair { ends, network: Arc::clone(&a.network), a: Arc::clone(&a.params), b: in_layout }),
         Err(error) => Err(error.to_string()),
     });
     true
@@ -154,15 +109,14 @@ fn sync_path(state: &mut AppState) {
     };
     let Some(end) = state.path_end() else { return };
     let family = state.settings.path.path_family();
-    let fits = state.path.as_ref().is_some_and(|p| {
-        p.path.family() == family && same(p.path.start(), &pair.a) && same(p.path.end(), &end)
-    });
+    let fits = state
+        .path
+        .as_ref()
+        .is_some_and(|p| p.path.family() == family && same(p.path.start(), &pair.a) && same(p.path.end(), &end));
     if fits {
         return;
     }
-    let aligned = state
-        .current_alignment()
-        .is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
+    let aligned = state.current_alignment().is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
     let path = Path::straight(&pair.network, family, pair.a, end);
     state.path = Some(PathState {
         path: Arc::new(path),
@@ -210,19 +164,9 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
             );
             let label = format!("Scoring {} on the {split} images", mode.name);
             let lane = Lane::Score { mode: id.0, split };
-            effects.push(start(
-                state,
-                Purpose::Score { mode: id, split },
-                lane,
-                label,
-                Request::Evaluate(spec),
-            ));
+            effects.push(start(state, Purpose::Score { mode: id, split }, lane, label, Request::Evaluate(spec)));
         }
-        if state
-            .trial
-            .as_ref()
-            .is_none_or(|trial| trial.data_revision != data.revision)
-        {
+        if state.trial.as_ref().is_none_or(|trial| trial.data_revision != data.revision) {
             try_normalizations(state, id, effects);
         }
     }
@@ -230,53 +174,29 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
 
 /// Scores a mode under the usual normalisations, on few images.
 fn try_normalizations(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
-    let (Some(data), Some(mode)) = (
-        state.data.clone(),
-        state.mode(id).map(|m| Arc::clone(&m.mode)),
-    ) else {
+    let (Some(data), Some(mode)) = (state.data.clone(), state.mode(id).map(|m| Arc::clone(&m.mode))) else {
         return;
     };
     let mut candidates = vec![("now".to_owned(), data.normalization.clone())];
-    candidates.extend(
-        data.usual
-            .iter()
-            .filter(|(_, n)| *n != data.normalization)
-            .cloned(),
-    );
+    candidates.extend(data.usual.iter().filter(|(_, n)| *n != data.normalization).cloned());
     for (candidate, (label, normalization)) in candidates.iter().enumerate() {
         let mut images = data.split(SplitName::Test, Some(TRIAL_IMAGES));
         images.normalization = normalization.clone();
         let spec = EvaluateSpec {
             progressive: false,
-            ..EvaluateSpec::new(
-                Arc::clone(&mode.network),
-                vec![Arc::clone(&mode.params)],
-                vec![vec![1.0]],
-                images,
-            )
+            ..EvaluateSpec::new(Arc::clone(&mode.network), vec![Arc::clone(&mode.params)], vec![vec![1.0]], images)
         };
         let lane = Lane::Trial(candidate);
         let label = format!("Trying the normalisation {label}");
-        effects.push(start(
-            state,
-            Purpose::TryNormalization { candidate },
-            lane,
-            label,
-            Request::Evaluate(spec),
-        ));
+        effects.push(start(state, Purpose::TryNormalization { candidate }, lane, label, Request::Evaluate(spec)));
     }
     let accuracies = vec![None; candidates.len()];
-    state.trial = Some(NormalizationTrial {
-        candidates,
-        accuracies,
-        data_revision: data.revision,
-    });
+    state.trial = Some(NormalizationTrial { candidates, accuracies, data_revision: data.revision });
 }
 
 fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     let ready = fitting_pair(state);
-    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone())
-    else {
+    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone()) else {
         state.curve = None;
         for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
             drop_job(state, purpose, effects);
@@ -295,30 +215,16 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     }
     let ts = PathFamily::even_ts(key.n_points);
     let coefficients: Vec<Vec<f64>> = ts.iter().map(|&t| path.path.coefficients(t)).collect();
-    let splits: &[SplitName] = if quick {
-        &[SplitName::Test]
-    } else {
-        &[SplitName::Test, SplitName::Train]
-    };
+    let splits: &[SplitName] = if quick { &[SplitName::Test] } else { &[SplitName::Test, SplitName::Train] };
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
         drop_job(state, purpose, effects);
     }
     for &split in splits {
         let images = data.split(split, quick.then_some(QUICK_IMAGES));
-        let spec = EvaluateSpec::new(
-            Arc::clone(&pair.network),
-            path.path.basis().to_vec(),
-            coefficients.clone(),
-            images,
-        );
+        let spec =
+            EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images);
         let label = format!("Evaluating the path on the {split} images");
-        effects.push(start(
-            state,
-            Purpose::Curve(split),
-            Lane::Curve(split),
-            label,
-            Request::Evaluate(spec),
-        ));
+        effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
     }
     let (empty, fresh) = (vec![None; ts.len()], vec![false; ts.len()]);
     let curve = CurveState {
@@ -336,11 +242,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
                 && old.ts.len() == curve.ts.len()
                 && old.key.data_revision == key.data_revision =>
         {
-            CurveState {
-                test: old.test,
-                stale: (vec![true; curve.ts.len()], vec![false; curve.ts.len()]),
-                ..curve
-            }
+            CurveState { test: old.test, stale: (vec![true; curve.ts.len()], vec![false; curve.ts.len()]), ..curve }
         }
         _ => curve,
     });
@@ -348,8 +250,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
 
 fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let ready = fitting_pair(state);
-    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone())
-    else {
+    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone()) else {
         state.plane = None;
         drop_job(state, Purpose::Plane, effects);
         return;
@@ -368,44 +269,24 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let grid = grid_around(&plane, state, &path);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
-        let same_values = shown.grid == grid
-            && shown.split == settings.split
-            && shown.data_revision == data.revision;
+        let same_values = shown.grid == grid && shown.split == settings.split && shown.data_revision == data.revision;
         let fine_enough = quick || !shown.quick;
         if same_plane && same_values && fine_enough {
             return;
         }
     }
-    let coefficients = grid
-        .points()
-        .iter()
-        .map(|&(x, y)| plane.coefficients(x, y).to_vec())
-        .collect();
+    let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
     let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
     let spec = EvaluateSpec {
         levels: grid.levels(COARSE),
-        ..EvaluateSpec::new(
-            Arc::clone(&pair.network),
-            plane.basis().to_vec(),
-            coefficients,
-            images,
-        )
+        ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
     let label = format!("Evaluating the plane, {} x {}", grid.x.n, grid.y.n);
-    effects.push(start(
-        state,
-        Purpose::Plane,
-        Lane::Plane,
-        label,
-        Request::Evaluate(spec),
-    ));
+    effects.push(start(state, Purpose::Plane, Lane::Plane, label, Request::Evaluate(spec)));
     let empty = (vec![None; grid.len()], vec![false; grid.len()]);
     let follows = |old: &PlaneState| {
         let same_ends = (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
-        (quick || old.quick)
-            && same_ends
-            && old.grid.len() == grid.len()
-            && old.split == settings.split
+        (quick || old.quick) && same_ends && old.grid.len() == grid.len() && old.split == settings.split
     };
     let (values, stale) = match state.plane.take() {
         // Behind a moving bend the last picture stays until the new values come: no flicker.
@@ -459,13 +340,7 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
     path.by_hand = false;
     path.dragging = false;
     let (epochs, until) = (spec.epochs, spec.first_epoch + spec.epochs);
-    let effect = start(
-        state,
-        Purpose::Fit,
-        Lane::Fit,
-        "Fitting the path".to_owned(),
-        Request::Fit(spec),
-    );
+    let effect = start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec));
     let job = state.job_of(Purpose::Fit)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });

@@ -47,8 +47,7 @@ impl Run {
     /// Whether this is the card of a path: the same one, or the same straight line drawn again.
     fn is_of(&self, path: &PathState, data_revision: u64) -> bool {
         let (old, new) = (&self.path.path, &path.path);
-        let same_line =
-            self.path.is_straight() && path.is_straight() && old.family() == new.family();
+        let same_line = self.path.is_straight() && path.is_straight() && old.family() == new.family();
         let same_ends = Arc::ptr_eq(old.start(), new.start()) && Arc::ptr_eq(old.end(), new.end());
         let same_data = self.curve.key.data_revision == data_revision;
         self.path.revision == path.revision || same_line && same_ends && same_data
@@ -68,17 +67,14 @@ impl Run {
 /// Makes or renews the card of the current path once its values along t are complete.
 pub(super) fn record_if_complete(state: &mut AppState) {
     let is_known = |curve: &CurveState| curve.test.iter().all(Option::is_some);
-    if state.curve.as_ref().is_some_and(is_known)
-        && !state.runs_job(Purpose::Curve(SplitName::Test))
-    {
+    if state.curve.as_ref().is_some_and(is_known) && !state.runs_job(Purpose::Curve(SplitName::Test)) {
         record(state);
     }
 }
 
 /// Makes or renews the card of the current path.
 pub(super) fn record(state: &mut AppState) {
-    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints)
-    else {
+    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints) else {
         return;
     };
     if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
@@ -89,11 +85,7 @@ pub(super) fn record(state: &mut AppState) {
     for split in [SplitName::Test, SplitName::Train] {
         curve.forget_stale(split);
     }
-    if let Some(run) = state
-        .runs
-        .iter_mut()
-        .find(|run| run.is_of(path, curve.key.data_revision))
-    {
+    if let Some(run) = state.runs.iter_mut().find(|run| run.is_of(path, curve.key.data_revision)) {
         run.path = path.clone();
         run.curve = curve;
         run.plane = plane.or_else(|| run.plane.take());
@@ -101,11 +93,7 @@ pub(super) fn record(state: &mut AppState) {
         return;
     }
     let b = if path.aligned { "aligned " } else { "" };
-    let pair = format!(
-        "{} to {b}{}",
-        state.letter(endpoints.0),
-        state.letter(endpoints.1)
-    );
+    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
         id: RunId(state.next_id + 1),
@@ -122,9 +110,7 @@ pub(super) fn record(state: &mut AppState) {
     state.next_id += 1;
     // A path dragged further is the same card, not one card for every tug.
     if path.by_hand {
-        state
-            .runs
-            .retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+        state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
     }
     state.runs.push(run);
     if MAX_RUNS < state.runs.len()
@@ -140,9 +126,7 @@ pub(super) fn restore(state: &mut AppState, id: RunId, effects: &mut Vec<Effect>
         return;
     };
     if state.mode(run.endpoints.0).is_none() || state.mode(run.endpoints.1).is_none() {
-        state.notify(super::Notice::warning(
-            "This run's networks are no longer open",
-        ));
+        state.notify(super::Notice::warning("This run's networks are no longer open"));
         return;
     }
     state.settings = run.settings;

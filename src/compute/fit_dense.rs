@@ -95,20 +95,11 @@ impl DenseFit {
             start = layer.rows.end;
             layer
         };
-        let layers: Vec<Layer> = dense_layers(&spec.network)?
-            .into_iter()
-            .map(place)
-            .collect();
+        let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
         let zeros = || vec![[0.0; PANEL]; start];
         let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd {
-                momentum,
-                velocity: zeros(),
-            },
-            Optimizer::Adam => State::Adam {
-                first: zeros(),
-                second: zeros(),
-            },
+            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: zeros() },
+            Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
         };
         Some(Self {
             trained: spec.trained(),
@@ -127,9 +118,7 @@ impl DenseFit {
         let mut found = ParamVec::zeros(Arc::clone(&self.layout));
         for layer in &self.layers {
             let rows = &self.vectors[index][layer.rows.clone()];
-            let row = |output: usize, i: usize| {
-                rows[output / PANEL * layer.panel_rows() + i][output % PANEL]
-            };
+            let row = |output: usize, i: usize| rows[output / PANEL * layer.panel_rows() + i][output % PANEL];
             let weight = found.tensor_mut(layer.shape.weight);
             for (output, weights) in weight.chunks_exact_mut(layer.shape.n_in).enumerate() {
                 for (input, w) in weights.iter_mut().enumerate() {
@@ -156,10 +145,7 @@ impl DenseFit {
             self.combine(row, &mut point.weights);
             self.forward(batch.data, indices, &point.weights);
             let labels = &batch.data.dataset.split(batch.data.split).labels;
-            let labels: Vec<usize> = indices
-                .iter()
-                .map(|&i| usize::from(labels[i as usize]))
-                .collect();
+            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(labels[i as usize])).collect();
             loss += self.logits_to_gradient(&labels, batch.indices.len());
             let decay = (batch.weight_decay / n_points as f64) as f32;
             self.backward(indices.len().next_multiple_of(BLOCK), decay, point);
@@ -172,31 +158,28 @@ impl DenseFit {
     /// `sum_i c_i w_i`
     fn combine(&self, coefficients: &[f64], weights: &mut Vec<Row>) {
         weights.resize(self.vectors[0].len(), [0.0; PANEL]);
-        weights
-            .par_chunks_mut(CHUNK_ROWS)
-            .enumerate()
-            .for_each(|(chunk, weights)| {
-                let start = chunk * CHUNK_ROWS;
-                let range = start..start + weights.len();
-                let mut terms = self
-                    .vectors
-                    .iter()
-                    .zip(coefficients)
-                    .map(|(vector, &c)| (vector[range.clone()].as_flattened(), c as f32));
-                let weights = weights.as_flattened_mut();
-                AutoArch::new().dispatch(|| {
-                    if let Some((vector, c)) = terms.next() {
-                        for (sum, w) in weights.iter_mut().zip(vector) {
-                            *sum = c * w;
-                        }
+        weights.par_chunks_mut(CHUNK_ROWS).enumerate().for_each(|(chunk, weights)| {
+            let start = chunk * CHUNK_ROWS;
+            let range = start..start + weights.len();
+            let mut terms = self
+                .vectors
+                .iter()
+                .zip(coefficients)
+                .map(|(vector, &c)| (vector[range.clone()].as_flattened(), c as f32));
+            let weights = weights.as_flattened_mut();
+            AutoArch::new().dispatch(|| {
+                if let Some((vector, c)) = terms.next() {
+                    for (sum, w) in weights.iter_mut().zip(vector) {
+                        *sum = c * w;
                     }
-                    for (vector, c) in terms {
-                        for (sum, w) in weights.iter_mut().zip(vector) {
-                            *sum += c * w;
-                        }
+                }
+                for (vector, c) in terms {
+                    for (sum, w) in weights.iter_mut().zip(vector) {
+                        *sum += c * w;
                     }
-                });
+                }
             });
+        });
     }
 
     /// Fills `activations` from the images to the logits.
@@ -211,12 +194,7 @@ impl DenseFit {
             let outputs = outputs.par_chunks_exact_mut(n_images);
             outputs.zip(panels).for_each(|(outputs, panel)| {
                 let with_relu = layer.shape.relu;
-                AutoArch::new().dispatch(Forward {
-                    panel,
-                    inputs,
-                    outputs,
-                    with_relu,
-                });
+                AutoArch::new().dispatch(Forward { panel, inputs, outputs, with_relu });
             });
         }
     }
@@ -261,36 +239,18 @@ impl DenseFit {
             let gradients = gradient[layer.rows.clone()].par_chunks_exact_mut(layer.panel_rows());
             let panels = weights.par_chunks_exact(layer.panel_rows());
             let dzs = dz.par_chunks_exact(n_images);
-            gradients
-                .zip(panels)
-                .zip(dzs)
-                .for_each(|((gradient, panel), dz)| {
-                    let with_bias = layer.shape.bias.is_some();
-                    AutoArch::new().dispatch(WeightGradient {
-                        inputs,
-                        dz,
-                        panel,
-                        decay,
-                        with_bias,
-                        gradient,
-                    });
-                });
+            gradients.zip(panels).zip(dzs).for_each(|((gradient, panel), dz)| {
+                let with_bias = layer.shape.bias.is_some();
+                AutoArch::new().dispatch(WeightGradient { inputs, dz, panel, decay, with_bias, gradient });
+            });
             if 0 < index {
                 let mut dx = vec![[0.0; PANEL]; inputs.len()];
                 let with_relu = self.layers[index - 1].shape.relu;
-                let panels = dx
-                    .par_chunks_exact_mut(n_images)
-                    .zip(inputs.par_chunks_exact(n_images));
+                let panels = dx.par_chunks_exact_mut(n_images).zip(inputs.par_chunks_exact(n_images));
                 panels.enumerate().for_each(|(place, (dx, inputs))| {
                     let first_input = place * PANEL;
                     let dz = &dz;
-                    AutoArch::new().dispatch(InputGradient {
-                        layer,
-                        weights,
-                        dz,
-                        first_input,
-                        dx,
-                    });
+                    AutoArch::new().dispatch(InputGradient { layer, weights, dz, first_input, dx });
                     if with_relu {
                         for (dx, x) in dx.as_flattened_mut().iter_mut().zip(inputs.as_flattened()) {
                             *dx = if *x == 0.0 { 0.0 } else { *dx };
@@ -332,23 +292,19 @@ impl DenseFit {
                     let rate = (rate / unbias(BETA_1)) as f32;
                     let scale = unbias(BETA_2).recip() as f32;
                     let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
-                    let moments = first
-                        .par_chunks_mut(CHUNK_ROWS)
-                        .zip(second.par_chunks_mut(CHUNK_ROWS));
-                    weights
-                        .zip(moments)
-                        .for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
-                            gradient(chunk, sum);
-                            let moments = m.as_flattened_mut().iter_mut().zip(v.as_flattened_mut());
-                            let values = w.as_flattened_mut().iter_mut().zip(moments).zip(&*sum);
-                            AutoArch::new().dispatch(|| {
-                                for ((w, (m, v)), g) in values {
-                                    *m = beta_1 * *m + (1.0 - beta_1) * g;
-                                    *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-                                    *w -= rate * *m / ((*v * scale).sqrt() + EPSILON);
-                                }
-                            });
+                    let moments = first.par_chunks_mut(CHUNK_ROWS).zip(second.par_chunks_mut(CHUNK_ROWS));
+                    weights.zip(moments).for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
+                        gradient(chunk, sum);
+                        let moments = m.as_flattened_mut().iter_mut().zip(v.as_flattened_mut());
+                        let values = w.as_flattened_mut().iter_mut().zip(moments).zip(&*sum);
+                        AutoArch::new().dispatch(|| {
+                            for ((w, (m, v)), g) in values {
+                                *m = beta_1 * *m + (1.0 - beta_1) * g;
+                                *v = beta_2 * *v + (1.0 - beta_2) * g * g;
+                                *w -= rate * *m / ((*v * scale).sqrt() + EPSILON);
+                            }
                         });
+                    });
                 }
             }
         }
@@ -383,13 +339,7 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
                 put(output, 1 + input, w);
             }
         }
-        for (output, &b) in layer
-            .shape
-            .bias
-            .iter()
-            .flat_map(|&id| w.tensor(id))
-            .enumerate()
-        {
+        for (output, &b) in layer.shape.bias.iter().flat_map(|&id| w.tensor(id)).enumerate() {
             put(output, 0, b);
         }
     }
@@ -403,30 +353,23 @@ fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut V
     let n_pixels = data.dataset.shape.pixels();
     let per_channel = n_pixels / tables.len();
     panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
-    panels
-        .par_chunks_exact_mut(n_images)
-        .enumerate()
-        .for_each(|(panel, rows)| {
-            let first = panel * PANEL;
-            let n = PANEL.min(n_pixels - first);
-            rows[indices.len()..].fill([0.0; PANEL]);
-            for (row, &index) in rows.iter_mut().zip(indices) {
-                let bytes = &pixels[index as usize * n_pixels + first..][..n];
-                for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                    *value = tables[(first + place) / per_channel][usize::from(byte)];
-                }
+    panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
+        let first = panel * PANEL;
+        let n = PANEL.min(n_pixels - first);
+        rows[indices.len()..].fill([0.0; PANEL]);
+        for (row, &index) in rows.iter_mut().zip(indices) {
+            let bytes = &pixels[index as usize * n_pixels + first..][..n];
+            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
+                *value = tables[(first + place) / per_channel][usize::from(byte)];
             }
-        });
+        }
+    });
 }
 
 /// Calls `by::<S, 2>` where vectors of 16 come with 32 registers, `by::<S, 1>` elsewhere.
 macro_rules! with_vectors {
     ($self:ident.$by:ident::<$S:ident>) => {
-        if lanes::<$S>() == 16 {
-            $self.$by::<$S, 2>()
-        } else {
-            $self.$by::<$S, 1>()
-        }
+        if lanes::<$S>() == 16 { $self.$by::<$S, 2>() } else { $self.$by::<$S, 1>() }
     };
 }
 
@@ -452,8 +395,7 @@ impl Forward<'_> {
                 let mut sums = [bias; BLOCK];
                 let inputs = self.inputs.chunks_exact(n_images);
                 for (weights, inputs) in self.panel[1..].chunks(PANEL).zip(inputs) {
-                    let inputs: &[Row; BLOCK] =
-                        inputs[block * BLOCK..].first_chunk().expect("whole blocks");
+                    let inputs: &[Row; BLOCK] = inputs[block * BLOCK..].first_chunk().expect("whole blocks");
                     for (lane, weights) in weights.iter().enumerate() {
                         let mut w = [0.0_f32.splat::<S>(); V];
                         for v in 0..V {
@@ -469,11 +411,7 @@ impl Forward<'_> {
                 }
                 for (output, sums) in outputs.iter_mut().zip(sums) {
                     for v in 0..V {
-                        let sum = if self.with_relu {
-                            relu(sums[v])
-                        } else {
-                            sums[v]
-                        };
+                        let sum = if self.with_relu { relu(sums[v]) } else { sums[v] };
                         store(&mut output[place(v)], sum);
                     }
                 }
@@ -506,19 +444,13 @@ impl WeightGradient<'_> {
     fn by<S: Simd, const V: usize>(self) {
         let n_images = self.dz.len();
         let decay = self.decay.splat::<S>();
-        let (bias, gradient) = self
-            .gradient
-            .split_first_mut()
-            .expect("a panel begins with biases");
+        let (bias, gradient) = self.gradient.split_first_mut().expect("a panel begins with biases");
         for part in 0..PANEL / (V * lanes::<S>()) {
             let place = |v: usize| (part * V + v) * lanes::<S>()..(part * V + v + 1) * lanes::<S>();
             let weights = self.panel[1..].chunks(PANEL);
             let inputs = self.inputs.chunks_exact(n_images);
-            for ((gradient, weights), inputs) in gradient.chunks_mut(PANEL).zip(weights).zip(inputs)
-            {
-                let blocks = gradient
-                    .chunks_exact_mut(BLOCK)
-                    .zip(weights.chunks_exact(BLOCK));
+            for ((gradient, weights), inputs) in gradient.chunks_mut(PANEL).zip(weights).zip(inputs) {
+                let blocks = gradient.chunks_exact_mut(BLOCK).zip(weights.chunks_exact(BLOCK));
                 for (block, (gradient, weights)) in blocks.enumerate() {
                     let mut sums = [[0.0_f32.splat::<S>(); V]; BLOCK];
                     for i in 0..BLOCK {
@@ -527,8 +459,7 @@ impl WeightGradient<'_> {
                         }
                     }
                     for (inputs, dz) in inputs.iter().zip(self.dz) {
-                        let x: &[f32; BLOCK] =
-                            inputs[block * BLOCK..].first_chunk().expect("whole blocks");
+                        let x: &[f32; BLOCK] = inputs[block * BLOCK..].first_chunk().expect("whole blocks");
                         let mut d = [0.0_f32.splat::<S>(); V];
                         for v in 0..V {
                             d[v] = load(&dz[place(v)]);
@@ -550,11 +481,7 @@ impl WeightGradient<'_> {
         }
         for place in 0..PANEL {
             let sum: f32 = self.dz.iter().map(|dz| dz[place]).sum();
-            bias[place] = if self.with_bias {
-                self.decay.mul_add(self.panel[0][place], sum)
-            } else {
-                0.0
-            };
+            bias[place] = if self.with_bias { self.decay.mul_add(self.panel[0][place], sum) } else { 0.0 };
         }
     }
 }
@@ -589,12 +516,8 @@ impl WithSimd for InputGradient<'_> {
                 let mut sums = [[0.0_f32.splat::<S>(); DOTS]; DOTS];
                 let panels = self.weights.chunks_exact(self.layer.panel_rows());
                 for (panel, dz) in panels.zip(self.dz.chunks_exact(n_images)) {
-                    let w: &[Row; DOTS] = panel[1 + self.first_input + first..]
-                        .first_chunk()
-                        .expect("whole blocks");
-                    let dz: &[Row; DOTS] = dz[image_block * DOTS..]
-                        .first_chunk()
-                        .expect("whole blocks");
+                    let w: &[Row; DOTS] = panel[1 + self.first_input + first..].first_chunk().expect("whole blocks");
+                    let dz: &[Row; DOTS] = dz[image_block * DOTS..].first_chunk().expect("whole blocks");
                     for part in 0..PANEL / lanes::<S>() {
                         let place = part * lanes::<S>()..(part + 1) * lanes::<S>();
                         let mut ws: [Vector<S, f32>; DOTS] = [0.0_f32.splat::<S>(); DOTS];

@@ -25,10 +25,7 @@ fn has_adapter() -> bool {
 
 /// The demo on the CPU, drawn by wgpu, with everything evaluated.
 fn demo(size: [f32; 2]) -> Screen {
-    let options = WindowOptions {
-        device: DeviceChoice::Cpu,
-        ..WindowOptions::default()
-    };
+    let options = WindowOptions { device: DeviceChoice::Cpu, ..WindowOptions::default() };
     let mut screen = Harness::builder()
         .with_size(size)
         .with_step_dt(1.0 / 30.0)
@@ -40,9 +37,7 @@ fn demo(size: [f32; 2]) -> Screen {
 }
 
 fn path_of(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("screenshots")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("screenshots").join(name)
 }
 
 /// Writes the picture, or says how it differs from the one that is kept.
@@ -56,16 +51,11 @@ fn take(screen: &mut Screen, name: &str) -> Result<(), String> {
         write(&picture, &path);
         return Ok(());
     }
-    let kept = image::open(&path)
-        .map_err(|error| format!("{name}: {error}"))?
-        .into_rgba8();
+    let kept = image::open(&path).map_err(|error| format!("{name}: {error}"))?.into_rgba8();
     compare(&kept, &picture).map_err(|difference| {
         let seen = std::env::temp_dir().join(format!("lowroad-{name}"));
         write(&picture, &seen);
-        format!(
-            "{name}: {difference}; drawn now: {}; UPDATE_SCREENSHOTS=1 keeps it",
-            seen.display()
-        )
+        format!("{name}: {difference}; drawn now: {}; UPDATE_SCREENSHOTS=1 keeps it", seen.display())
     })
 }
 
@@ -76,23 +66,14 @@ fn write(picture: &RgbaImage, path: &std::path::Path) {
     let opaque = image::DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
     let mut bytes = Vec::new();
     PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::Adaptive)
-        .write_image(
-            &opaque,
-            opaque.width(),
-            opaque.height(),
-            image::ExtendedColorType::Rgb8,
-        )
+        .write_image(&opaque, opaque.width(), opaque.height(), image::ExtendedColorType::Rgb8)
         .unwrap();
     std::fs::write(path, bytes).unwrap();
 }
 
 fn compare(kept: &RgbaImage, seen: &RgbaImage) -> Result<(), String> {
     if kept.dimensions() != seen.dimensions() {
-        return Err(format!(
-            "kept at {:?}, drawn at {:?}",
-            kept.dimensions(),
-            seen.dimensions()
-        ));
+        return Err(format!("kept at {:?}, drawn at {:?}", kept.dimensions(), seen.dimensions()));
     }
     let (mut sum, mut changed) = (0.0, 0.0);
     for (a, b) in kept.pixels().zip(seen.pixels()) {
@@ -103,10 +84,7 @@ fn compare(kept: &RgbaImage, seen: &RgbaImage) -> Result<(), String> {
     let n = f64::from(kept.width()) * f64::from(kept.height());
     let (mean, share) = (sum / n, changed / n);
     if MEAN_DIFFERENCE < mean || SHARE_CHANGED < share {
-        return Err(format!(
-            "mean difference {mean:.2} of 255, {:.1} % of the pixels changed",
-            100.0 * share
-        ));
+        return Err(format!("mean difference {mean:.2} of 255, {:.1} % of the pixels changed", 100.0 * share));
     }
     Ok(())
 }
@@ -114,9 +92,7 @@ fn compare(kept: &RgbaImage, seen: &RgbaImage) -> Result<(), String> {
 #[test]
 fn the_pictures_of_the_readme_are_what_the_window_draws() {
     if !has_adapter() {
-        eprintln!(
-            "skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)"
-        );
+        eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
         return;
     }
     let mut faults = Vec::new();
@@ -129,18 +105,14 @@ fn the_pictures_of_the_readme_are_what_the_window_draws() {
     screen.ctx.set_theme(Theme::Dark);
 
     press(&mut screen, "Align");
-    until(&mut screen, "B is aligned", |s| {
-        s.current_alignment().is_some()
-    });
+    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
     settle(&mut screen);
     check(&mut screen, "aligned.png");
 
     press(&mut screen, "Path ends at aligned B");
     settle(&mut screen);
     press(&mut screen, "Find path");
-    until(&mut screen, "the path is fitted", |s| {
-        s.path.as_ref().is_some_and(|p| p.epochs_done == 30)
-    });
+    until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 30));
     settle(&mut screen);
     press(&mut screen, "Pin run 1");
     press(&mut screen, "Statistics");

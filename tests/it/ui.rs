@@ -24,11 +24,7 @@ pub(crate) type Screen = Harness<'static, Window>;
 
 /// A window on the CPU, with small pictures.
 fn open_sized(size: [f32; 2], files: Vec<PathBuf>) -> Screen {
-    let options = WindowOptions {
-        files,
-        device: DeviceChoice::Cpu,
-        ..WindowOptions::default()
-    };
+    let options = WindowOptions { files, device: DeviceChoice::Cpu, ..WindowOptions::default() };
     let mut screen = Harness::builder()
         .with_size(size)
         .with_step_dt(1.0 / 30.0)
@@ -56,9 +52,7 @@ fn demo() -> Screen {
 fn set(screen: &mut Screen, change: impl FnOnce(&mut Settings)) {
     let mut settings = screen.state().state().settings.clone();
     change(&mut settings);
-    screen
-        .state_mut()
-        .act(Action::ChangeSettings(Box::new(settings)));
+    screen.state_mut().act(Action::ChangeSettings(Box::new(settings)));
 }
 
 pub(crate) fn until(screen: &mut Screen, what: &str, reached: impl Fn(&AppState) -> bool) {
@@ -68,11 +62,7 @@ pub(crate) fn until(screen: &mut Screen, what: &str, reached: impl Fn(&AppState)
         std::thread::sleep(Duration::from_millis(2));
         let state = screen.state().state();
         let jobs: Vec<_> = state.jobs.values().map(|job| &job.label).collect();
-        assert!(
-            Instant::now() < deadline,
-            "waited in vain until {what}; {jobs:?}, {:?}",
-            state.notices
-        );
+        assert!(Instant::now() < deadline, "waited in vain until {what}; {jobs:?}, {:?}", state.notices);
     }
     frames(screen);
 }
@@ -138,32 +128,22 @@ fn the_demo_leads_from_the_barrier_to_the_path_by_what_its_buttons_say() {
     assert_shows(&screen, "Straight line");
     let barrier = |screen: &Screen| {
         let curve = screen.state().state().curve.clone().unwrap();
-        curve
-            .loss_summary(lowroad::data::SplitName::Test)
-            .unwrap()
-            .barrier
+        curve.loss_summary(lowroad::data::SplitName::Test).unwrap().barrier
     };
     let straight = barrier(&screen);
     assert_shows(&screen, &format!("Barrier {straight:.3} nats"));
 
     press(&mut screen, "Align");
-    until(&mut screen, "B is aligned", |s| {
-        s.current_alignment().is_some()
-    });
+    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
     settle(&mut screen);
     let ends_at_aligned = screen.get_by_label("Path ends at aligned B");
-    assert_eq!(
-        ends_at_aligned.accesskit_node().toggled(),
-        Some(egui::accesskit::Toggled::True)
-    );
+    assert_eq!(ends_at_aligned.accesskit_node().toggled(), Some(egui::accesskit::Toggled::True));
     assert_shows(&screen, "Same function");
     let aligned = barrier(&screen);
     assert!(aligned < straight);
 
     press(&mut screen, "Find path");
-    until(&mut screen, "the fit has begun", |s| {
-        s.is_fitting() || s.path.as_ref().is_some_and(|p| 0 < p.epochs_done)
-    });
+    until(&mut screen, "the fit has begun", |s| s.is_fitting() || s.path.as_ref().is_some_and(|p| 0 < p.epochs_done));
     settle(&mut screen);
     assert_shows(&screen, "Bézier curve, 1 bend");
     assert_shows(&screen, "A to aligned B");
@@ -186,28 +166,18 @@ fn statistics_name_what_they_show() {
     for title in ["start", "end", "t of max", "mean", "integral", "barrier"] {
         assert_shows(&screen, title);
     }
-    assert!(
-        !shows(&screen, "not evaluated yet"),
-        "both splits were evaluated"
-    );
+    assert!(!shows(&screen, "not evaluated yet"), "both splits were evaluated");
 }
 
 #[test]
 fn pictures_are_told_in_words() {
     let screen = demo();
-    let landscape = screen
-        .get_by_label_contains("Landscape: test loss on the plane through A, B and mean neuron");
+    let landscape = screen.get_by_label_contains("Landscape: test loss on the plane through A, B and mean neuron");
     let words = landscape.accesskit_node().label().unwrap();
-    assert!(
-        words.contains("nats") && words.contains("barrier"),
-        "{words}"
-    );
+    assert!(words.contains("nats") && words.contains("barrier"), "{words}");
     let curve = screen.get_by_label_contains("Along the path: test loss");
     let words = curve.accesskit_node().label().unwrap();
-    assert!(
-        words.contains("at A") && words.contains("accuracy at least"),
-        "{words}"
-    );
+    assert!(words.contains("at A") && words.contains("accuracy at least"), "{words}");
 }
 
 #[test]
@@ -231,14 +201,8 @@ fn cards_are_pinned_restored_and_removed() {
     assert!(!screen.state().state().runs[1].pinned);
     assert!(!screen.state().state().path.as_ref().unwrap().is_straight());
     press(&mut screen, "Landscape of run 1");
-    assert!(
-        screen.state().state().path.as_ref().unwrap().is_straight(),
-        "run 1 is the straight line"
-    );
-    assert!(
-        screen.state().state().jobs.is_empty(),
-        "it was there at once"
-    );
+    assert!(screen.state().state().path.as_ref().unwrap().is_straight(), "run 1 is the straight line");
+    assert!(screen.state().state().jobs.is_empty(), "it was there at once");
     press(&mut screen, "Remove run 2");
     assert_eq!(screen.state().state().runs.len(), 1);
 }
@@ -272,15 +236,11 @@ fn keys_do_what_the_list_of_shortcuts_says() {
     assert_eq!(t(&screen).to_bits(), stopped.to_bits(), "space stops");
 
     key(&mut screen, Modifiers::COMMAND, Key::L);
-    until(&mut screen, "B is aligned", |s| {
-        s.current_alignment().is_some()
-    });
+    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
     settle(&mut screen);
     set(&mut screen, |s| s.path.fit.epochs = 5_000);
     key(&mut screen, Modifiers::COMMAND, Key::Enter);
-    until(&mut screen, "an epoch is done", |s| {
-        s.path.as_ref().is_some_and(|p| 0 < p.epochs_done)
-    });
+    until(&mut screen, "an epoch is done", |s| s.path.as_ref().is_some_and(|p| 0 < p.epochs_done));
     assert_shows(&screen, "Fitting the path: epoch");
     assert_shows(&screen, "/5000");
     key(&mut screen, Modifiers::NONE, Key::Escape);
@@ -294,12 +254,7 @@ fn the_scrubber_goes_to_the_ends_and_to_the_worst_point() {
     let mut screen = demo();
     press(&mut screen, "Worst");
     let state = screen.state().state();
-    let summary = state
-        .curve
-        .as_ref()
-        .unwrap()
-        .loss_summary(lowroad::data::SplitName::Test)
-        .unwrap();
+    let summary = state.curve.as_ref().unwrap().loss_summary(lowroad::data::SplitName::Test).unwrap();
     assert_eq!(state.t.to_bits(), summary.t_max.to_bits());
     assert_shows(&screen, &format!("test loss {:.3}", summary.max));
     press_role(&mut screen, Role::Button, "A");
@@ -314,39 +269,21 @@ fn a_path_that_is_typed_is_opened_and_a_wrong_one_becomes_a_notice() {
     let file = save(folder.path(), "third.safetensors", "64-64-32-10", 5);
     let mut screen = demo();
     assert_shows(&screen, "No notices");
-    for (typed, accept) in [
-        (file.display().to_string(), "OK"),
-        ("/no/such/file.pt".to_owned(), "Enter"),
-    ] {
+    for (typed, accept) in [(file.display().to_string(), "OK"), ("/no/such/file.pt".to_owned(), "Enter")] {
         click(&mut screen, Role::Button, "File");
         click(&mut screen, Role::Button, "Type a path…");
-        screen
-            .get_by_role_and_label(Role::TextInput, "Path")
-            .focus();
+        screen.get_by_role_and_label(Role::TextInput, "Path").focus();
         screen.step();
-        screen
-            .get_by_role_and_label(Role::TextInput, "Path")
-            .type_text(&typed);
+        screen.get_by_role_and_label(Role::TextInput, "Path").type_text(&typed);
         screen.step();
         if accept == "OK" {
             press(&mut screen, "OK");
         } else {
             key(&mut screen, Modifiers::NONE, Key::Enter);
         }
-        assert!(
-            screen
-                .query_by_role_and_label(Role::TextInput, "Path")
-                .is_none(),
-            "the box stayed open"
-        );
+        assert!(screen.query_by_role_and_label(Role::TextInput, "Path").is_none(), "the box stayed open");
         let done = accept == "OK";
-        until(&mut screen, "it was tried", move |s| {
-            if done {
-                s.modes.len() == 3
-            } else {
-                !s.notices.is_empty()
-            }
-        });
+        until(&mut screen, "it was tried", move |s| if done { s.modes.len() == 3 } else { !s.notices.is_empty() });
     }
     settle(&mut screen);
     assert_shows(&screen, "third");
@@ -371,10 +308,7 @@ fn files_dropped_on_the_window_are_opened() {
     let folder = tempfile::tempdir().unwrap();
     let file = save(folder.path(), "dropped.safetensors", "64-64-32-10", 5);
     let mut screen = demo();
-    screen
-        .input_mut()
-        .dropped_files
-        .push(Arc::new(Dropped(file)));
+    screen.input_mut().dropped_files.push(Arc::new(Dropped(file)));
     until(&mut screen, "it is open", |s| s.modes.len() == 3);
     settle(&mut screen);
     assert_shows(&screen, "dropped");
@@ -382,12 +316,7 @@ fn files_dropped_on_the_window_are_opened() {
     press(&mut screen, "C  dropped");
     settle(&mut screen);
     let state = screen.state().state();
-    assert_eq!(
-        state
-            .endpoints
-            .map(|(a, b)| (state.letter(a), state.letter(b))),
-        Some(("A".into(), "C".into()))
-    );
+    assert_eq!(state.endpoints.map(|(a, b)| (state.letter(a), state.letter(b))), Some(("A".into(), "C".into())));
 }
 
 #[test]
@@ -428,9 +357,7 @@ fn every_family_and_every_third_point_of_the_menus_can_be_drawn() {
     let mut screen = open_sized([1440.0, 1500.0], Vec::new());
     settle(&mut screen);
     press(&mut screen, "Align");
-    until(&mut screen, "B is aligned", |s| {
-        s.current_alignment().is_some()
-    });
+    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
     settle(&mut screen);
     for family in Family::ALL {
         click(&mut screen, Role::ComboBox, "Family");
@@ -439,10 +366,7 @@ fn every_family_and_every_third_point_of_the_menus_can_be_drawn() {
         assert_eq!(screen.state().state().settings.path.family, family);
         let curve = screen.state().state().curve.clone().unwrap();
         assert!(curve.test.iter().all(Option::is_some), "{family:?}");
-        assert_eq!(
-            shows(&screen, "Arcs are meant for networks that are not aligned"),
-            family == Family::Arc
-        );
+        assert_eq!(shows(&screen, "Arcs are meant for networks that are not aligned"), family == Family::Arc);
     }
     for (label, third) in [
         ("mean neuron", ThirdPoint::MeanNeuron),
@@ -461,27 +385,14 @@ fn every_family_and_every_third_point_of_the_menus_can_be_drawn() {
 #[test]
 fn every_switch_of_the_pictures_can_be_turned_and_has_a_name() {
     let mut screen = demo();
-    for name in [
-        "Smooth",
-        "Lines",
-        "Bands",
-        "Reversed",
-        "Auto range",
-        "Training images",
-        "Training",
-        "Fit settings",
-    ] {
+    for name in ["Smooth", "Lines", "Bands", "Reversed", "Auto range", "Training images", "Training", "Fit settings"] {
         press(&mut screen, name);
     }
     for name in ["Log", "Accuracy"] {
         let n = screen.query_all_by_label(name).count();
         assert_eq!(n, 2, "{name} is above both pictures");
         for place in 0..n {
-            screen
-                .query_all_by_label(name)
-                .nth(place)
-                .unwrap()
-                .click_accesskit();
+            screen.query_all_by_label(name).nth(place).unwrap().click_accesskit();
             frames(&mut screen);
         }
     }
@@ -501,12 +412,10 @@ fn a_bend_follows_the_mouse() {
     let rect = screen.get_by_label_contains("Landscape: test loss").rect();
     let state = screen.state().state();
     let bend = Arc::clone(&state.path.as_ref().unwrap().path.bends()[0]);
-    let found = (0..60)
-        .flat_map(|i| (0..60).map(move |j| (i, j)))
-        .map(|(i, j)| {
-            let share = egui::vec2((i as f32 + 0.5) / 60.0, (j as f32 + 0.5) / 60.0);
-            rect.min + share * rect.size()
-        });
+    let found = (0..60).flat_map(|i| (0..60).map(move |j| (i, j))).map(|(i, j)| {
+        let share = egui::vec2((i as f32 + 0.5) / 60.0, (j as f32 + 0.5) / 60.0);
+        rect.min + share * rect.size()
+    });
     let mut held = None;
     for at in found {
         screen.hover_at(at);
@@ -527,10 +436,7 @@ fn a_bend_follows_the_mouse() {
     settle(&mut screen);
     let path = screen.state().state().path.clone().unwrap();
     assert!(path.by_hand && !path.dragging);
-    assert!(
-        0.1 < path.path.bends()[0].distance(&bend),
-        "the bend did not move"
-    );
+    assert!(0.1 < path.path.bends()[0].distance(&bend), "the bend did not move");
     assert_shows(&screen, "bent by hand");
 }
 
@@ -553,34 +459,19 @@ fn the_window_can_be_closed_in_the_middle_of_any_job() {
     let mut screen = demo();
     set(&mut screen, |s| s.path.fit.epochs = 5_000);
     press(&mut screen, "Find path");
-    until(&mut screen, "an epoch is done", |s| {
-        s.path.as_ref().is_some_and(|p| 0 < p.epochs_done)
-    });
+    until(&mut screen, "an epoch is done", |s| s.path.as_ref().is_some_and(|p| 0 < p.epochs_done));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("last.safetensors");
-    screen
-        .state_mut()
-        .act(Action::Save(file.clone(), lowroad::app::Export::PathPoint));
+    screen.state_mut().act(Action::Save(file.clone(), lowroad::app::Export::PathPoint));
     drop(screen);
-    assert!(
-        lowroad::checkpoint::Mode::open(&file).is_ok(),
-        "what was being saved is saved"
-    );
+    assert!(lowroad::checkpoint::Mode::open(&file).is_ok(), "what was being saved is saved");
 }
 
 #[test]
 fn the_demo_has_its_two_modes_in_the_order_of_their_letters() {
     let screen = demo();
     let state = screen.state().state();
-    let names: Vec<_> = state
-        .modes
-        .iter()
-        .map(|m| (state.letter(m.id), m.mode.name.clone()))
-        .collect();
-    let expected: Vec<_> = demo::modes()
-        .into_iter()
-        .zip(["A", "B"])
-        .map(|(m, l)| (l.to_owned(), m.name))
-        .collect();
+    let names: Vec<_> = state.modes.iter().map(|m| (state.letter(m.id), m.mode.name.clone())).collect();
+    let expected: Vec<_> = demo::modes().into_iter().zip(["A", "B"]).map(|(m, l)| (l.to_owned(), m.name)).collect();
     assert_eq!(names, expected);
 }
