@@ -5,6 +5,7 @@
 mod action;
 pub mod events;
 mod notice;
+mod planes;
 mod refresh;
 mod runs;
 mod settings;

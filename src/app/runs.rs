@@ -1,5 +1,7 @@
 //! The filmstrip: every finished path with what it was made from and what came of it.
 
+use std::sync::Arc;
+
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
 use super::{AppState, Effect, Settings, refresh};
 use crate::data::SplitName;
@@ -42,6 +44,15 @@ impl Run {
         }
     }
 
+    /// Whether this is the card of a path: the same one, or the same straight line drawn again.
+    fn is_of(&self, path: &PathState, data_revision: u64) -> bool {
+        let (old, new) = (&self.path.path, &path.path);
+        let same_line = self.path.is_straight() && path.is_straight() && old.family() == new.family();
+        let same_ends = Arc::ptr_eq(old.start(), new.start()) && Arc::ptr_eq(old.end(), new.end());
+        let same_data = self.curve.key.data_revision == data_revision;
+        self.path.revision == path.revision || same_line && same_ends && same_data
+    }
+
     /// The loss barrier on the test split, nats.
     pub fn barrier(&self) -> Option<f64> {
         self.curve.loss_summary(SplitName::Test).map(|s| s.barrier)
@@ -74,7 +85,8 @@ pub(super) fn record(state: &mut AppState) {
     for split in [SplitName::Test, SplitName::Train] {
         curve.forget_stale(split);
     }
-    if let Some(run) = state.runs.iter_mut().find(|run| run.path.revision == path.revision) {
+    if let Some(run) = state.runs.iter_mut().find(|run| run.is_of(path, curve.key.data_revision)) {
+        run.path = path.clone();
         run.curve = curve;
         run.plane = plane.or_else(|| run.plane.take());
         run.settings = state.settings.clone();

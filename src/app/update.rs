@@ -130,7 +130,7 @@ fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<E
 }
 
 fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
-    let (Some(pair), Some(data)) = (state.joined().cloned(), &state.data) else {
+    let (Some(pair), Some(data)) = (refresh::fitting_pair(state), &state.data) else {
         return;
     };
     let settings = &state.settings.align;

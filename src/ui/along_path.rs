@@ -3,7 +3,7 @@
 use egui::{Align2, Color32, Context, Key, RichText, Role, Ui, WidgetInfo};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Text, VLine};
 
-use super::landscape::plot_points;
+use super::landscape::{plot_points, round_marks};
 use super::{View, theme};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::data::SplitName;
@@ -89,6 +89,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         .height(height)
         .x_axis_label("t, from A to B")
         .y_axis_label(label)
+        .y_grid_spacer(round_marks(height, logarithmic))
         .y_axis_formatter(move |mark, _| {
             let value = if logarithmic { 10.0_f64.powf(mark.value) } else { mark.value };
             if logarithmic && value < 0.1 {
@@ -151,9 +152,17 @@ fn barrier(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, in
                 .width(1.0),
         );
         plot.points(Points::new("peak", vec![[loss.t_max, peak]]).shape(MarkerShape::Circle).radius(4.0).color(ink));
-        let text = RichText::new(format!("  barrier {}", theme::nats(loss.barrier))).size(12.0);
-        let side = if loss.t_max < 0.8 { Align2::LEFT_CENTER } else { Align2::RIGHT_CENTER };
-        plot.text(Text::new("barrier", PlotPoint::new(loss.t_max, 0.5 * (level + peak)), text).anchor(side).color(ink));
+        let text = RichText::new(format!("  barrier {}  ", theme::nats(loss.barrier))).size(12.0);
+        let pixel = plot.transform().dvalue_dpos()[1].abs();
+        // Beside the barrier where there is room, else above it, clear of the curve.
+        let (height, side) = if (peak - level) / pixel < 40.0 {
+            (peak + 6.0 * pixel, Align2::CENTER_BOTTOM)
+        } else if loss.t_max < 0.8 {
+            (0.5 * (level + peak), Align2::LEFT_CENTER)
+        } else {
+            (0.5 * (level + peak), Align2::RIGHT_CENTER)
+        };
+        plot.text(Text::new("barrier", PlotPoint::new(loss.t_max, height), text).anchor(side).color(ink));
     }
 }
 

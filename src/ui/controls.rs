@@ -72,7 +72,7 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
             }
         });
     });
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
         let misfit = state.data.as_ref().and_then(|data| data.misfit(&entry.mode.network));
         if let Some(reason) = misfit {
@@ -171,7 +171,7 @@ fn normalization(ui: &mut Ui, data: &crate::app::DataState, actions: &mut Vec<Ac
         let mut chosen = None;
         ComboBox::from_id_salt("normalisation")
             .selected_text(text)
-            .width(170.0)
+            .width(ui.available_width().min(170.0))
             .show_ui(ui, |ui| {
                 for (name, normalization) in usual {
                     let text = format!("{name} ({normalization})");
@@ -189,7 +189,7 @@ fn normalization(ui: &mut Ui, data: &crate::app::DataState, actions: &mut Vec<Ac
 
 fn alignment(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let running = state.runs_job(Purpose::Align);
-    let ready = state.joined().is_some() && state.data.is_some() && !running;
+    let ready = state.curve.is_some() && !running;
     let mut settings = state.settings.clone();
     ui.horizontal(|ui| {
         let tip = "Reorder B's hidden units so that they respond to the images as A's do. B computes the same function as \

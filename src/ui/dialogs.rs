@@ -198,3 +198,32 @@ pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is open after the system's dialog came back empty after so long.
+    fn after_an_empty_answer(after: Duration) -> Dialogs {
+        let (sender, answer) = bounded(1);
+        sender.send(Vec::new()).unwrap();
+        let asked = Instant::now().checked_sub(after).unwrap();
+        let pending = Pending { wish: Wish::OpenBends, asked, answer };
+        let mut dialogs = Dialogs { pending: Some(pending), ..Dialogs::default() };
+        let _output = Context::default().run_ui(egui::RawInput::default(), |ui| dialogs.show(ui.ctx()));
+        dialogs
+    }
+
+    #[test]
+    fn where_no_dialog_is_shown_a_path_can_be_typed() {
+        let dialogs = after_an_empty_answer(Duration::ZERO);
+        let path_box = dialogs.path_box.expect("a box to type into");
+        assert!(path_box.explain && path_box.wish == Wish::OpenBends);
+    }
+
+    #[test]
+    fn a_dialog_that_the_user_closed_asks_no_further() {
+        let dialogs = after_an_empty_answer(TOO_FAST * 2);
+        assert!(dialogs.path_box.is_none() && dialogs.pending.is_none() && dialogs.chosen.is_empty());
+    }
+}

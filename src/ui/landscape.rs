@@ -1,15 +1,18 @@
 //! The plane: the heatmap with its anchors, the path on it, and the bend that the mouse can drag.
 
 use egui::{ComboBox, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{Plot, PlotPoint, PlotPoints, PlotResponse};
+use egui_plot::{GridInput, GridMark, Plot, PlotPoint, PlotPoints, PlotResponse};
 
 use super::sketch::Sketch;
 use super::{View, theme};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
 use crate::data::SplitName;
 use crate::figures::auto_clip;
+use crate::render::ticks::{linear_ticks, log_ticks};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
+/// Distance of the numbers along an axis that is aimed at, in points.
+const LABEL_SPACING: f32 = 44.0;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
 /// How long a zoom rests before what it shows is evaluated.
@@ -61,6 +64,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             .allow_drag(!holds_bend)
             .x_axis_label("distance from A towards B")
             .y_axis_label(format!("towards {}", plane.third))
+            .x_grid_spacer(round_marks(width, false))
+            .y_grid_spacer(round_marks(height, false))
             .label_formatter(|_| None)
             .show(ui, |plot| {
                 plot.add(item);
@@ -274,6 +279,23 @@ fn summary(state: &AppState, plane: &PlaneState, path: &PathState) -> String {
         text += &format!(", barrier {} nats", theme::nats(barrier));
     }
     text
+}
+
+/// Round numbers as far apart as their labels need; on a logarithmic axis heights are logarithms to base ten.
+pub(super) fn round_marks(side: f32, logarithmic: bool) -> impl Fn(GridInput) -> Vec<GridMark> {
+    let count = (side / LABEL_SPACING).max(2.0) as usize;
+    move |input| {
+        let (low, high) = input.bounds;
+        let step_size = (high - low) / count as f64;
+        let mark = |value| GridMark { value, step_size };
+        if logarithmic {
+            let ticks = log_ticks(10.0_f64.powf(low), 10.0_f64.powf(high), count);
+            ticks.into_iter().map(|tick| mark(tick.value.log10())).collect()
+        } else {
+            let ticks = linear_ticks(low, high, count);
+            ticks.into_iter().map(|tick| mark(tick.value)).collect()
+        }
+    }
 }
 
 /// Points as the plot wants them.

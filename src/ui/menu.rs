@@ -1,6 +1,6 @@
 //! The bar at the top and the keyboard shortcuts.
 
-use egui::{Align, Key, KeyboardShortcut, Layout, Modifiers, Panel, RichText, Ui};
+use egui::{Align, Key, KeyboardShortcut, Layout, Modifiers, Panel, RichText, ThemePreference, Ui};
 
 use super::dialogs::Wish;
 use super::{View, default_layout};
@@ -89,7 +89,17 @@ fn edit(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 }
 
 fn look(ui: &mut Ui, view: &mut View) {
-    egui::global_theme_preference_buttons(ui);
+    // In words: egui's own buttons need a font with emoji.
+    let chosen = ui.ctx().options(|o| o.theme_preference);
+    for (preference, label) in [
+        (ThemePreference::Dark, "Dark theme"),
+        (ThemePreference::Light, "Light theme"),
+        (ThemePreference::System, "The system's theme"),
+    ] {
+        if ui.radio(chosen == preference, label).clicked() {
+            ui.ctx().set_theme(preference);
+        }
+    }
     ui.separator();
     if ui.button("Reset the layout").clicked() {
         view.tree = default_layout();

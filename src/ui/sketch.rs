@@ -70,11 +70,13 @@ impl Sketch {
         for (index, bend) in self.bends.iter().enumerate() {
             let at = [bend.x, bend.y];
             marker(plot, at, MarkerShape::Diamond, Color32::from_rgb(255, 230, 90), 7.5);
-            label(plot, at, &format!("bend {}", index + 1));
+            label(plot, at, &format!("bend {}", index + 1), ABOVE_RIGHT);
         }
-        for (name, at, place) in &self.anchors {
+        // Beside the ends, where neither the path nor the straight line runs.
+        let sides = [LEFT, RIGHT, ABOVE_RIGHT];
+        for ((name, at, place), side) in self.anchors.iter().zip(sides) {
             marker(plot, *at, MarkerShape::Circle, theme::mode_color(*place, true), theme::MARKER_RADIUS);
-            label(plot, *at, name);
+            label(plot, *at, name, side);
         }
         let here = [self.here.x, self.here.y];
         plot.points(Points::new("", vec![here]).radius(5.5).color(Color32::BLACK).filled(false));
@@ -105,8 +107,14 @@ fn marker(plot: &mut PlotUi<'_>, at: [f64; 2], shape: MarkerShape, color: Color3
     plot.points(Points::new("", vec![at]).shape(shape).radius(radius).color(color));
 }
 
+/// Where a name stands beside its marker: points to the right and downwards, and the part of the text that is there.
+type Side = (f64, f64, Align2);
+const ABOVE_RIGHT: Side = (12.0, -12.0, Align2::LEFT_CENTER);
+const LEFT: Side = (-12.0, 0.0, Align2::RIGHT_CENTER);
+const RIGHT: Side = (12.0, 0.0, Align2::LEFT_CENTER);
+
 /// A name beside a marker, readable on any colour.
-fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
+fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str, (right, down, anchor): Side) {
     let position = PlotPoint::new(at[0], at[1]);
     let pixels = plot.transform().dvalue_dpos();
     for (dx, dy, color) in [
@@ -116,8 +124,8 @@ fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
         (-1.0, 1.0, Color32::BLACK),
         (0.0, 0.0, Color32::WHITE),
     ] {
-        let spot = PlotPoint::new(position.x + (12.0 + dx) * pixels[0], position.y + (dy - 12.0) * pixels[1]);
+        let spot = PlotPoint::new(position.x + (right + dx) * pixels[0], position.y + (down + dy) * pixels[1]);
         let text = RichText::new(name).size(13.0).strong().color(color);
-        plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
+        plot.text(Text::new("", spot, text).anchor(anchor));
     }
 }

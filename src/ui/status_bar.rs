@@ -5,7 +5,7 @@ use std::time::Duration;
 use egui::{Align, Layout, Panel, ProgressBar, RichText, Ui};
 
 use super::View;
-use crate::app::{Action, AppState, JobInfo, Severity};
+use crate::app::{Action, AppState, JobInfo, Purpose, Severity};
 
 /// Share of a job behind which its remaining time can be told.
 const TELLING: f64 = 0.03;
@@ -25,8 +25,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
 }
 
 fn jobs(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    // Of several jobs the slowest is shown: it says when all will be done.
-    let slowest = state.jobs.values().max_by(|a, b| left(a).cmp(&left(b)));
+    // What the user asked for comes first; of the rest the slowest, which says when all will be done.
+    let asked = |job: &JobInfo| matches!(job.purpose, Purpose::Fit | Purpose::Align);
+    let slowest = state.jobs.values().max_by_key(|job| (asked(job), left(job)));
     let Some(job) = slowest else {
         ui.label(RichText::new("Ready").small());
         return;

@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod cli;
+mod document;
 mod faults;
 mod function_preservation;
 mod program;
 mod reference;
+mod screenshots;
 mod tidy;
+mod ui;
 mod worker;

@@ -1,0 +1,138 @@
+//! Which plane is drawn, and which part of it.
+
+use std::sync::Arc;
+
+use super::state::{Pair, PathState, PlaneChoice, PlaneState};
+use super::{AppState, ThirdPoint};
+use crate::geometry::{Axis, Grid, Plane, arc_centre};
+use crate::net::ParamVec;
+
+/// Name of the third point that serves when there is no bend off the segment.
+const MEAN_NEURON: &str = "mean neuron";
+/// Distance off the plane, in shares of |B - A|, up to which the bend counts as lying in it.
+const ON_PLANE: f64 = 1e-4;
+/// Width of the region that is evaluated over its height, at least and at most.
+const PICTURE_ASPECT: f64 = 1.9;
+
+/// The plane that the settings ask for and the name of its third point, worked out once for each path.
+pub(super) fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
+    let (third, n_modes) = (state.settings.plane.third, state.modes.len());
+    if let Some(choice) = &state.plane_choice
+        && (choice.path_revision, choice.third, choice.n_modes) == (path.revision, third, n_modes)
+    {
+        return Some((Arc::clone(&choice.plane), choice.name.clone()));
+    }
+    let (plane, name) = choose_plane(state, pair, path)?;
+    let choice = PlaneChoice { path_revision: path.revision, third, n_modes, plane, name };
+    let found = (Arc::clone(&choice.plane), choice.name.clone());
+    state.plane_choice = Some(choice);
+    Some(found)
+}
+
+/// The plane that the settings ask for; the one shown now if it still serves.
+fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
+    let (a, b) = (path.path.start(), path.path.end());
+    let (third, name): (Option<Arc<ParamVec>>, String) = match state.settings.plane.third {
+        ThirdPoint::Bend => match farthest_bend(path) {
+            Some((index, bend)) => (Some(bend), format!("bend {}", index + 1)),
+            None => (None, String::new()),
+        },
+        ThirdPoint::MeanNeuron | ThirdPoint::Random(_) => (None, String::new()),
+        ThirdPoint::Mode(index) => {
+            let mode = state.modes.get(index)?;
+            (mode.mode.params_for(&pair.network).ok(), state.letter(mode.id))
+        }
+        ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
+    };
+    let shown = state.plane.as_ref();
+    // The plane in which the user drags a bend stays while they do: another one would move it under the mouse.
+    let dragged_in = shown.filter(|s| {
+        let follows_bends = s.third.starts_with("bend") || s.third == MEAN_NEURON;
+        let joins = Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b);
+        path.by_hand && state.settings.plane.third == ThirdPoint::Bend && follows_bends && joins
+    });
+    if let Some(shown) = dragged_in {
+        return Some((Arc::clone(&shown.plane), shown.third.clone()));
+    }
+    if let Some(c) = third {
+        let reusable = shown
+            .filter(|s| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b));
+        if let Some(shown) = reusable {
+            let spot = shown.plane.project(std::slice::from_ref(&c)).at(&[1.0]);
+            if spot.off <= ON_PLANE * shown.plane.length() {
+                return Some((Arc::clone(&shown.plane), name));
+            }
+        }
+        if let Ok(plane) = Plane::through(Arc::clone(a), Arc::clone(b), c) {
+            return Some((Arc::new(plane), name));
+        }
+    }
+    if let ThirdPoint::Random(seed) = state.settings.plane.third {
+        return random_plane(shown, a, b, seed);
+    }
+    let name = MEAN_NEURON.to_owned();
+    let keeps =
+        |s: &&PlaneState| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b);
+    if let Some(shown) = shown.filter(keeps) {
+        return Some((Arc::clone(&shown.plane), name));
+    }
+    let centre = Arc::new(arc_centre(&pair.network, a, b));
+    match Plane::through(Arc::clone(a), Arc::clone(b), centre) {
+        Ok(plane) => Some((Arc::new(plane), name)),
+        Err(_flat) => random_plane(shown, a, b, 0),
+    }
+}
+
+fn random_plane(
+    shown: Option<&PlaneState>,
+    a: &Arc<ParamVec>,
+    b: &Arc<ParamVec>,
+    seed: u64,
+) -> Option<(Arc<Plane>, String)> {
+    let name = format!("random direction {seed}");
+    let keeps = |s: &&PlaneState| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a);
+    if let Some(shown) = shown.filter(keeps) {
+        return Some((Arc::clone(&shown.plane), name));
+    }
+    Plane::random(Arc::clone(a), Arc::clone(b), seed).ok().map(|plane| (Arc::new(plane), name))
+}
+
+/// The bend that stands farthest from the straight line, unless all stand on it.
+fn farthest_bend(path: &PathState) -> Option<(usize, Arc<ParamVec>)> {
+    let (a, b) = (path.path.start(), path.path.end());
+    let mut farthest: Option<(usize, f64)> = None;
+    for (index, bend) in path.path.bends().iter().enumerate() {
+        if let Ok(plane) = Plane::through(Arc::clone(a), Arc::clone(b), Arc::clone(bend))
+            && farthest.is_none_or(|(_, height)| height < plane.height())
+        {
+            farthest = Some((index, plane.height()));
+        }
+    }
+    farthest.map(|(index, _)| (index, Arc::clone(&path.path.bends()[index])))
+}
+
+/// What the user zoomed to, or the points with a margin around them.
+pub(super) fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> Grid {
+    let (settings, shown) = (&state.settings.plane, state.plane.as_ref());
+    if let Some([x0, x1, y0, y1]) = state.look {
+        return Grid { x: Axis { min: x0, max: x1, n: settings.nx }, y: Axis { min: y0, max: y1, n: settings.ny } };
+    }
+    // While the user drags a bend the frame must not move under the mouse.
+    if let Some(shown) = shown.filter(|s| path.by_hand && std::ptr::eq(&*s.plane, plane))
+        && (shown.grid.x.n, shown.grid.y.n) == (settings.nx, settings.ny)
+    {
+        return shown.grid;
+    }
+    let [_, b, c] = plane.anchors();
+    let (left, right) = (c.0.min(0.0), c.0.max(b.0));
+    let (low, high) = (c.1.min(0.0), c.1.max(0.0));
+    let (mx, my) = (settings.margin * plane.length(), settings.margin * plane.height());
+    let (width, height) = (right - left + 2.0 * mx, high - low + 2.0 * my);
+    // Widened to the shape of the picture: a bend near the straight line would otherwise leave a thin strip.
+    let wider = 0.5 * (height * PICTURE_ASPECT - width).max(0.0);
+    let higher = 0.5 * (width / PICTURE_ASPECT - height).max(0.0);
+    Grid {
+        x: Axis { min: left - mx - wider, max: right + mx + wider, n: settings.nx },
+        y: Axis { min: low - my - higher, max: high + my + higher, n: settings.ny },
+    }
+}
