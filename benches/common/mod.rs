@@ -95,13 +95,18 @@ fn train_mode(
     save: Option<&Path>,
 ) -> Arc<ParamVec> {
     let spec = train_spec(network, random(network, seed), data(dataset, SplitName::Train), seed);
-    let mut fit = Fit::new(engine, spec).expect("the network fits the data");
-    while fit.step(false).expect("a CPU does not fail").is_some() {}
-    let mode = fit.trained().expect("a CPU does not fail").remove(0);
+    let mode = run_fit(engine, spec);
     if let Some(path) = save {
         save_params(path, network, &mode, &Default::default()).expect("LOWROAD_MODES can be written");
     }
     mode
+}
+
+/// The trained vector when all epochs are done.
+pub(crate) fn run_fit(engine: &Engine, spec: FitSpec) -> Arc<ParamVec> {
+    let mut fit = Fit::new(engine, spec).expect("the network fits the data");
+    while fit.step(false).expect("a CPU does not fail").is_some() {}
+    fit.trained().expect("a CPU does not fail").remove(0)
 }
 
 /// Times of `n` runs, after one that is not counted; seconds, sorted.

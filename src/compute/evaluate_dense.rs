@@ -21,7 +21,7 @@ use super::batches::byte_tables;
 use super::evaluate::DataRef;
 use super::forward::{DenseLayer, dense_layers};
 use super::score::Score;
-use super::simd::{exp_of_negative, lanes, load, relu, store};
+use super::simd::{self, exp_of_negative, lanes, load, relu, store};
 use crate::net::{Network, ParamVec};
 
 /// Images of a tile.
@@ -138,9 +138,7 @@ impl Dense {
         let mut weights = vec![[0.0; PANEL]; rows.len()];
         for &(i, c) in &terms {
             let own = self.packed[i][rows.clone()].as_flattened();
-            for (sum, w) in weights.as_flattened_mut().iter_mut().zip(own) {
-                *sum += c * w;
-            }
+            simd::add_scaled(weights.as_flattened_mut(), c, own);
         }
         Point { terms, weights }
     }

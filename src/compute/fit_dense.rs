@@ -20,7 +20,7 @@ use super::batches::byte_tables;
 use super::evaluate::DataRef;
 use super::fit::{FitSpec, Minibatch, Optimizer};
 use super::forward::{DenseLayer, dense_layers};
-use super::simd::{lanes, load, relu, store};
+use super::simd::{self, lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
 
 /// Units of a panel.
@@ -30,7 +30,7 @@ const BLOCK: usize = 8;
 /// The same for dot products, which are blocks of `DOTS x DOTS`.
 const DOTS: usize = 4;
 /// Rows of weights that one thread moves at a time: few enough to stay in its cache.
-const CHUNK_ROWS: usize = 512;
+const CHUNK_ROWS: usize = 128;
 /// Adam's, as in the paper.
 const BETA_1: f64 = 0.9;
 const BETA_2: f64 = 0.999;
@@ -158,27 +158,15 @@ impl DenseFit {
     /// `sum_i c_i w_i`
     fn combine(&self, coefficients: &[f64], weights: &mut Vec<Row>) {
         weights.resize(self.vectors[0].len(), [0.0; PANEL]);
-        weights.par_chunks_mut(CHUNK_ROWS).enumerate().for_each(|(chunk, weights)| {
+        let chunks = weights.par_chunks_mut(CHUNK_ROWS).enumerate();
+        chunks.for_each(|(chunk, weights)| {
             let start = chunk * CHUNK_ROWS;
             let range = start..start + weights.len();
-            let mut terms = self
-                .vectors
-                .iter()
-                .zip(coefficients)
-                .map(|(vector, &c)| (vector[range.clone()].as_flattened(), c as f32));
-            let weights = weights.as_flattened_mut();
-            AutoArch::new().dispatch(|| {
-                if let Some((vector, c)) = terms.next() {
-                    for (sum, w) in weights.iter_mut().zip(vector) {
-                        *sum = c * w;
-                    }
-                }
-                for (vector, c) in terms {
-                    for (sum, w) in weights.iter_mut().zip(vector) {
-                        *sum += c * w;
-                    }
-                }
-            });
+            weights.fill([0.0; PANEL]);
+            for (vector, &c) in self.vectors.iter().zip(coefficients) {
+                let vector = vector[range.clone()].as_flattened();
+                simd::add_scaled(weights.as_flattened_mut(), c as f32, vector);
+            }
         });
     }
 
@@ -277,36 +265,70 @@ impl DenseFit {
                     let chunks = weights.zip(velocity.par_chunks_mut(CHUNK_ROWS));
                     chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
                         gradient(chunk, sum);
-                        let weights = w.as_flattened_mut().iter_mut();
-                        let values = weights.zip(v.as_flattened_mut()).zip(&*sum);
-                        AutoArch::new().dispatch(|| {
-                            for ((w, v), g) in values {
-                                *v = momentum * *v + g;
-                                *w -= rate * (g + momentum * *v);
-                            }
-                        });
+                        let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
+                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, rate });
                     });
                 }
                 State::Adam { first, second } => {
                     let unbias = |beta: f64| 1.0 - beta.powi(self.n_steps);
                     let rate = (rate / unbias(BETA_1)) as f32;
                     let scale = unbias(BETA_2).recip() as f32;
-                    let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
-                    let moments = first.par_chunks_mut(CHUNK_ROWS).zip(second.par_chunks_mut(CHUNK_ROWS));
-                    weights.zip(moments).for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
+                    let moments = first.par_chunks_mut(CHUNK_ROWS);
+                    let moments = moments.zip(second.par_chunks_mut(CHUNK_ROWS));
+                    let chunks = weights.zip(moments);
+                    chunks.for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
                         gradient(chunk, sum);
-                        let moments = m.as_flattened_mut().iter_mut().zip(v.as_flattened_mut());
-                        let values = w.as_flattened_mut().iter_mut().zip(moments).zip(&*sum);
-                        AutoArch::new().dispatch(|| {
-                            for ((w, (m, v)), g) in values {
-                                *m = beta_1 * *m + (1.0 - beta_1) * g;
-                                *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-                                *w -= rate * *m / ((*v * scale).sqrt() + EPSILON);
-                            }
-                        });
+                        let (w, m, v) = (w.as_flattened_mut(), m.as_flattened_mut(), v.as_flattened_mut());
+                        AutoArch::new().dispatch(AdamStep { w, m, v, g: sum, rate, scale });
                     });
                 }
             }
+        }
+    }
+}
+
+/// Nesterov's momentum as PyTorch computes it: `v = mu v + g`, `w -= rate (g + mu v)`.
+struct SgdStep<'a> {
+    w: &'a mut [f32],
+    v: &'a mut [f32],
+    g: &'a [f32],
+    momentum: f32,
+    rate: f32,
+}
+
+impl WithSimd for SgdStep<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        for ((w, v), g) in self.w.iter_mut().zip(self.v).zip(self.g) {
+            *v = self.momentum * *v + g;
+            *w -= self.rate * (g + self.momentum * *v);
+        }
+    }
+}
+
+/// `m` and `v` are the moving means of the gradient and its square; `rate` and `scale` hold their corrections.
+struct AdamStep<'a> {
+    w: &'a mut [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+    g: &'a [f32],
+    rate: f32,
+    scale: f32,
+}
+
+impl WithSimd for AdamStep<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
+        let moments = self.m.iter_mut().zip(self.v);
+        for ((w, (m, v)), g) in self.w.iter_mut().zip(moments).zip(self.g) {
+            *m = beta_1 * *m + (1.0 - beta_1) * g;
+            *v = beta_2 * *v + (1.0 - beta_2) * g * g;
+            *w -= self.rate * *m / ((*v * self.scale).sqrt() + EPSILON);
         }
     }
 }
@@ -319,9 +341,7 @@ fn chained(points: &[Point], rows: &[Vec<f64>], index: usize, start: usize, sum:
         let gradient = point.gradient[chunk(point)].as_flattened();
         let c = row[index] as f32;
         sum.resize(gradient.len(), 0.0);
-        for (sum, g) in sum.iter_mut().zip(gradient) {
-            *sum += c * g;
-        }
+        simd::add_scaled(sum, c, gradient);
     }
 }
 
@@ -352,15 +372,19 @@ fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut V
     let pixels = &data.dataset.split(data.split).pixels;
     let n_pixels = data.dataset.shape.pixels();
     let per_channel = n_pixels / tables.len();
+    let last = tables.len() - 1;
     panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
     panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
         let first = panel * PANEL;
         let n = PANEL.min(n_pixels - first);
+        // Which channel a pixel is of is the same for all images.
+        let tables: [&Vec<f32>; PANEL] =
+            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
         rows[indices.len()..].fill([0.0; PANEL]);
         for (row, &index) in rows.iter_mut().zip(indices) {
             let bytes = &pixels[index as usize * n_pixels + first..][..n];
             for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                *value = tables[(first + place) / per_channel][usize::from(byte)];
+                *value = tables[place][usize::from(byte)];
             }
         }
     });

@@ -3,7 +3,7 @@
 //! What runs on them is `#[inline(always)]` down to the last function: only what is inlined into the dispatched call is
 //! compiled for the wide instructions.
 
-use macerator::{Scalar as _, Simd, Vector};
+use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 
 /// Values in one vector.
 #[inline(always)]
@@ -52,10 +52,32 @@ pub(super) fn exp_of_negative<S: Simd>(x: Vector<S, f32>) -> Vector<S, f32> {
     sum * exponent.reinterpret::<f32>()
 }
 
+/// `sum += factor * x`, value by value.
+pub(super) fn add_scaled(sum: &mut [f32], factor: f32, x: &[f32]) {
+    AutoArch::new().dispatch(AddScaled { sum, factor, x });
+}
+
+struct AddScaled<'a> {
+    sum: &'a mut [f32],
+    factor: f32,
+    x: &'a [f32],
+}
+
+impl WithSimd for AddScaled<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        // The compiler makes vectors of it.
+        for (sum, x) in self.sum.iter_mut().zip(self.x) {
+            *sum += self.factor * x;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use macerator::{AutoArch, WithSimd};
 
     /// `exp_of_negative` of each value.
     struct Exps<'a>(&'a [f32]);

@@ -1,8 +1,20 @@
-//! The linear assignment problem, by the `lapjv` crate (Jonker & Volgenant 1987).
+//! The linear assignment problem by shortest augmenting paths (Jonker & Volgenant 1987, "A shortest augmenting path algorithm
+//! for dense and sparse linear assignment problems"), in f64.
+//!
+//! Costs are negated scores. Prices v_j of columns make reduced costs `c_ij - v_j`; a row is matched to a column where its own
+//! is least. Prices come from the columns' minima, then rows without a column bid against each other a bounded number of
+//! times, and what is still free is matched by shortest paths, each of which looks at whole rows in vectors: correlations have
+//! many near ties, which make paths long and bidding slow.
 
+use macerator::{AutoArch, Simd, WithSimd};
 use thiserror::Error;
 
 use super::Permutation;
+
+/// Bids allowed, as a multiple of the number of rows.
+const BIDS_A_ROW: usize = 4;
+/// No row or column.
+const NONE: usize = usize::MAX;
 
 /// Why no assignment was found.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -28,10 +40,225 @@ pub fn maximise(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError
     if !scores.iter().all(|v| v.is_finite()) {
         return Err(AssignmentError::NonFinite);
     }
-    let costs: Vec<f64> = scores.iter().map(|v| -v).collect();
-    let costs = ndarray::Array2::from_shape_vec((n, n), costs).map_err(|_shape| AssignmentError::Failed)?;
-    let (columns, _) = lapjv::lapjv(&costs).map_err(|_reason| AssignmentError::Failed)?;
+    let columns = Solver::new(scores, n).solve();
     Permutation::new(columns).ok_or(AssignmentError::Failed)
+}
+
+struct Solver<'a> {
+    n: usize,
+    scores: &'a [f64],
+    /// Prices of columns.
+    prices: Vec<f64>,
+    column_of: Vec<usize>,
+    row_of: Vec<usize>,
+}
+
+impl<'a> Solver<'a> {
+    /// Prices columns at their least cost, and matches each with a row that has it, if that row is free.
+    fn new(scores: &'a [f64], n: usize) -> Self {
+        let mut prices = vec![f64::INFINITY; n];
+        let mut cheapest = vec![0; n];
+        for (row, scores) in scores.chunks_exact(n).enumerate() {
+            for ((price, cheapest), score) in prices.iter_mut().zip(&mut cheapest).zip(scores) {
+                if -score < *price {
+                    *price = -score;
+                    *cheapest = row;
+                }
+            }
+        }
+        let (mut column_of, mut row_of) = (vec![NONE; n], vec![NONE; n]);
+        for (column, &row) in cheapest.iter().enumerate() {
+            if column_of[row] == NONE {
+                (column_of[row], row_of[column]) = (column, row);
+            }
+        }
+        Self { n, scores, prices, column_of, row_of }
+    }
+
+    fn scores_of(&self, row: usize) -> &'a [f64] {
+        &self.scores[row * self.n..][..self.n]
+    }
+
+    fn solve(mut self) -> Vec<usize> {
+        if 1 < self.n {
+            self.bid();
+        }
+        let free = (0..self.n).filter(|&row| self.column_of[row] == NONE);
+        let mut search = Search::new(self.n);
+        for row in free.collect::<Vec<_>>() {
+            self.augment(row, &mut search);
+        }
+        self.column_of
+    }
+
+    /// Free rows take their best column and lower its price until it is no better to them than their second best; who had it
+    /// bids next.
+    fn bid(&mut self) {
+        let mut free: Vec<usize> = (0..self.n).filter(|&row| self.column_of[row] == NONE).collect();
+        for _ in 0..BIDS_A_ROW * self.n {
+            let Some(row) = free.pop() else { return };
+            let bids = TwoLeast { scores: self.scores_of(row), prices: &self.prices };
+            let (column, least, second) = AutoArch::new().dispatch(bids);
+            let before = self.row_of[column];
+            if least < second {
+                self.prices[column] -= second - least;
+            } else if before != NONE {
+                // A tie would be bid for without end; paths resolve it.
+                continue;
+            }
+            if before != NONE {
+                self.column_of[before] = NONE;
+                free.push(before);
+            }
+            (self.column_of[row], self.row_of[column]) = (column, row);
+        }
+    }
+
+    /// Matches a free row along the shortest path of reduced costs to a free column (Dijkstra), and adapts the prices.
+    fn augment(&mut self, start: usize, search: &mut Search) {
+        search.begin();
+        let mut row = start;
+        let mut length = 0.0;
+        let end = loop {
+            // The matched column of a row on the way costs it nothing more.
+            let scores = self.scores_of(row);
+            let own = match self.column_of[row] {
+                NONE => 0.0,
+                column => -scores[column] - self.prices[column],
+            };
+            let relax = Relax { scores, prices: &self.prices, offset: length - own, row, search };
+            let (column, shortest) = AutoArch::new().dispatch(relax);
+            length = shortest;
+            if self.row_of[column] == NONE {
+                break column;
+            }
+            search.close(column, length);
+            row = self.row_of[column];
+        };
+        for &(column, distance) in &search.closed {
+            self.prices[column] += distance - length;
+        }
+        let mut column = end;
+        loop {
+            let row = search.previous[column] as usize;
+            self.row_of[column] = row;
+            column = std::mem::replace(&mut self.column_of[row], column);
+            if row == start {
+                return;
+            }
+        }
+    }
+}
+
+/// The tree of shortest paths from one free row.
+struct Search {
+    /// To each column that is still open; minus infinity for closed ones, which nothing can undercut.
+    distances: Vec<f64>,
+    /// The row before each column.
+    previous: Vec<u64>,
+    /// Columns whose distance is final.
+    closed: Vec<(usize, f64)>,
+}
+
+impl Search {
+    fn new(n: usize) -> Self {
+        Self { distances: vec![0.0; n], previous: vec![0; n], closed: Vec::new() }
+    }
+
+    fn begin(&mut self) {
+        self.distances.fill(f64::INFINITY);
+        self.closed.clear();
+    }
+
+    fn close(&mut self, column: usize, distance: f64) {
+        self.distances[column] = f64::NEG_INFINITY;
+        self.closed.push((column, distance));
+    }
+}
+
+/// Values that are compared side by side.
+const SIDE: usize = 16;
+
+/// The column of a row's least reduced cost, that cost, and the second least.
+struct TwoLeast<'a> {
+    scores: &'a [f64],
+    prices: &'a [f64],
+}
+
+impl WithSimd for TwoLeast<'_> {
+    type Output = (usize, f64, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) -> Self::Output {
+        let cost = |column: usize| -self.scores[column] - self.prices[column];
+        let (mut least, mut second) = ([f64::INFINITY; SIDE], [f64::INFINITY; SIDE]);
+        let (scores, scores_left) = self.scores.as_chunks::<SIDE>();
+        let (prices, _) = self.prices.as_chunks::<SIDE>();
+        for (scores, prices) in scores.iter().zip(prices) {
+            for i in 0..SIDE {
+                let cost = -scores[i] - prices[i];
+                let larger = if cost < least[i] { least[i] } else { cost };
+                least[i] = if cost < least[i] { cost } else { least[i] };
+                second[i] = if larger < second[i] { larger } else { second[i] };
+            }
+        }
+        let mut both = (f64::INFINITY, f64::INFINITY);
+        let left = (self.scores.len() - scores_left.len()..self.scores.len()).map(cost);
+        for cost in least.into_iter().chain(second).chain(left) {
+            both = if cost < both.0 { (cost, both.0) } else { (both.0, both.1.min(cost)) };
+        }
+        let column = (0..self.scores.len()).position(|column| cost(column) == both.0);
+        (column.unwrap_or(0), both.0, both.1)
+    }
+}
+
+/// Shortens the distances to open columns by way of a row; the nearest open column and its distance.
+struct Relax<'a> {
+    scores: &'a [f64],
+    prices: &'a [f64],
+    /// Distance of the row, less the reduced cost of its own column.
+    offset: f64,
+    row: usize,
+    search: &'a mut Search,
+}
+
+impl WithSimd for Relax<'_> {
+    type Output = (usize, f64);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) -> Self::Output {
+        let Search { distances, previous, .. } = self.search;
+        let row = self.row as u64;
+        let mut least = [f64::INFINITY; SIDE];
+        let (scores, scores_left) = self.scores.as_chunks::<SIDE>();
+        let (prices, prices_left) = self.prices.as_chunks::<SIDE>();
+        let (chunks, distances_left) = distances.as_chunks_mut::<SIDE>();
+        let (rows, rows_left) = previous.as_chunks_mut::<SIDE>();
+        for (((scores, prices), distances), rows) in scores.iter().zip(prices).zip(chunks).zip(rows) {
+            for i in 0..SIDE {
+                let distance = self.offset - scores[i] - prices[i];
+                let shorter = distance < distances[i];
+                let distance = if shorter { distance } else { distances[i] };
+                rows[i] = if shorter { row } else { rows[i] };
+                distances[i] = distance;
+                let open = if distance == f64::NEG_INFINITY { f64::INFINITY } else { distance };
+                least[i] = if open < least[i] { open } else { least[i] };
+            }
+        }
+        let mut shortest = least.into_iter().fold(f64::INFINITY, f64::min);
+        for i in 0..scores_left.len() {
+            let distance = self.offset - scores_left[i] - prices_left[i];
+            if distance < distances_left[i] {
+                distances_left[i] = distance;
+                rows_left[i] = row;
+            }
+            if distances_left[i] != f64::NEG_INFINITY {
+                shortest = shortest.min(distances_left[i]);
+            }
+        }
+        let column = distances.iter().position(|&distance| distance == shortest);
+        (column.unwrap_or(0), shortest)
+    }
 }
 
 #[cfg(test)]
