@@ -210,7 +210,8 @@ mod tests {
         let asked = Instant::now().checked_sub(after).unwrap();
         let pending = Pending { wish: Wish::OpenBends, asked, answer };
         let mut dialogs = Dialogs { pending: Some(pending), ..Dialogs::default() };
-        let _output = Context::default().run_ui(egui::RawInput::default(), |ui| dialogs.show(ui.ctx()));
+        let mut output = Context::default().run_ui(egui::RawInput::default(), |ui| dialogs.show(ui.ctx()));
+        output.textures_delta.clear();
         dialogs
     }
 

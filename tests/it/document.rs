@@ -58,15 +58,24 @@ impl Desk {
         let mut desk = Self::empty();
         desk.data(optdigits());
         for mode in modes {
-            let effects = events::on_disk_event(&mut desk.state, DiskEvent::Mode(Box::new(mode)));
-            desk.carry_out(effects);
+            events::add_mode(&mut desk.state, mode);
         }
+        desk.act(Action::SetT(0.5));
         desk
     }
 
     /// The demo with everything evaluated.
     fn demo() -> Self {
         let mut desk = Self::with(demo::modes());
+        desk.settle();
+        desk
+    }
+
+    /// The demo and a third mode, with everything evaluated.
+    fn three() -> Self {
+        let mut modes = demo::modes();
+        modes.push(third_mode());
+        let mut desk = Self::with(modes);
         desk.settle();
         desk
     }
@@ -575,10 +584,8 @@ fn an_endpoint_can_be_removed_at_any_moment() {
 
 #[test]
 fn when_an_endpoint_of_three_is_removed_the_other_two_are_joined() {
-    let mut desk = Desk::demo();
+    let mut desk = Desk::three();
     desk.set(|s| s.plane.third = ThirdPoint::Mode(2));
-    let effects = events::on_disk_event(&mut desk.state, DiskEvent::Mode(Box::new(third_mode())));
-    desk.carry_out(effects);
     desk.settle();
     assert_eq!(desk.state.plane.as_ref().unwrap().third, "C");
     desk.start_long_fit();
@@ -592,10 +599,35 @@ fn when_an_endpoint_of_three_is_removed_the_other_two_are_joined() {
 }
 
 #[test]
+fn the_first_network_that_is_opened_takes_the_place_of_the_demo_at_any_moment() {
+    type Before = fn(&mut Desk);
+    let moments: [(&str, Before); 3] = [
+        ("while the demo opens", |_| ()),
+        ("while it is aligned", |desk| desk.act(Action::Align)),
+        ("while a path is fitted", |desk| {
+            desk.settle();
+            desk.start_long_fit();
+        }),
+    ];
+    for (moment, before) in moments {
+        let mut desk = Desk::with(demo::modes());
+        before(&mut desk);
+        for (n_modes, name) in [(1, "x"), (2, "y")] {
+            let own = Mode { path: Some(name.into()), name: name.to_owned(), ..third_mode() };
+            let effects = events::on_disk_event(&mut desk.state, DiskEvent::Mode(Box::new(own)));
+            desk.carry_out(effects);
+            assert_eq!(desk.state.modes.len(), n_modes, "{moment}");
+        }
+        desk.settle();
+        assert_eq!(desk.state.endpoints, Some((desk.id(0), desk.id(1))), "{moment}");
+        assert!(desk.state.current_alignment().is_none() && !desk.state.path.as_ref().unwrap().aligned);
+        assert!(desk.barrier().abs() < 1e-6, "{moment}: x and y are the same network");
+    }
+}
+
+#[test]
 fn an_alignment_belongs_to_the_pair_it_was_made_for() {
-    let mut desk = Desk::demo();
-    let effects = events::on_disk_event(&mut desk.state, DiskEvent::Mode(Box::new(third_mode())));
-    desk.carry_out(effects);
+    let mut desk = Desk::three();
     desk.settle();
     desk.act(Action::Align);
     desk.act(Action::SetEndpoints { a: desk.id(0), b: desk.id(2) });
@@ -690,7 +722,7 @@ fn normalisations_changed_in_quick_succession_end_with_the_last() {
 
 #[test]
 fn weights_that_are_not_numbers_are_shown_as_such_and_never_as_good() {
-    let a = demo::modes().remove(0);
+    let a = Mode { path: Some("a.safetensors".into()), ..demo::modes().remove(0) };
     let mut params = (*demo::modes().remove(1).params).clone();
     params.values_mut()[100] = f32::NAN;
     // Other names than A's, so that B must be brought into A's layout.
