@@ -20,7 +20,10 @@ pub enum Action {
     DismissSuggestion,
     RemoveMode(ModeId),
     /// Chooses the endpoints.
-    SetEndpoints { a: ModeId, b: ModeId },
+    SetEndpoints {
+        a: ModeId,
+        b: ModeId,
+    },
     ChangeSettings(Box<Settings>),
     Align,
     /// Whether paths end at aligned B or at B as it was loaded.
@@ -30,7 +33,14 @@ pub enum Action {
     /// Puts the bends back on the segment.
     ResetPath,
     /// The user drags a bend to a place on the plane; `done` when the mouse lets go.
-    DragBend { bend: usize, x: f64, y: f64, done: bool },
+    DragBend {
+        bend: usize,
+        x: f64,
+        y: f64,
+        done: bool,
+    },
+    /// The user zoomed to a part of the plane (x from, to, y from, to), or back to all of it.
+    Look(Option<[f64; 4]>),
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),

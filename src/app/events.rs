@@ -20,7 +20,11 @@ const SEAL_TOLERANCE: f64 = 1e-2;
 /// Changes the state and returns the work that follows. Events of jobs that are no longer wanted change nothing.
 pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
     match event {
-        Event::Device { name, is_gpu, failed } => {
+        Event::Device {
+            name,
+            is_gpu,
+            failed,
+        } => {
             state.device.name = name;
             state.device.is_gpu = is_gpu;
             if let Some(reason) = failed {
@@ -35,9 +39,16 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
         }
         Event::Values { job, values } => on_values(state, job, &values),
         Event::FitStep { job, report } => {
-            let Some(info) = state.jobs.get_mut(&job) else { return Vec::new() };
+            let Some(info) = state.jobs.get_mut(&job) else {
+                return Vec::new();
+            };
             let epochs = state.settings.path.fit.epochs;
-            info.label = format!("Fitting the path: epoch {}/{}, loss {:.3}", report.epoch + 1, report.epoch.max(epochs - 1) + 1, report.loss);
+            info.label = format!(
+                "Fitting the path: epoch {}/{}, loss {:.3}",
+                report.epoch + 1,
+                report.epoch.max(epochs - 1) + 1,
+                report.loss
+            );
             if let Some(path) = &mut state.path {
                 let start = path.losses.last().map_or(0.0, |l| l.0).floor();
                 let within = report.n_steps.max(1) as f64 / epochs.max(1) as f64;
@@ -46,7 +57,11 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
                 path.last_step = Some(report);
             }
         }
-        Event::Trained { job, vectors, epochs_done } => {
+        Event::Trained {
+            job,
+            vectors,
+            epochs_done,
+        } => {
             if state.jobs.contains_key(&job) {
                 move_bends(state, vectors, epochs_done);
             }
@@ -74,10 +89,14 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     match event {
         DiskEvent::Mode(mode) => add_mode(state, *mode),
         DiskEvent::Bends(bends) => set_bends(state, &bends),
-        DiskEvent::Data(dataset) => add_data(state, dataset, None),
+        DiskEvent::Data { dataset, usual } => add_data(state, dataset, usual),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
-            state.notify(Notice { severity: Severity::Error, headline, details });
+            state.notify(Notice {
+                severity: Severity::Error,
+                headline,
+                details,
+            });
         }
     }
     refresh::refresh(state)
@@ -89,18 +108,38 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
         let notice = Notice::info(format!("{}: remarks on loading", mode.name));
         state.notify(notice.with_details(mode.notes.clone()));
     }
-    let twin = state.modes.iter().find(|m| m.mode.params.values() == mode.params.values()).map(|m| m.mode.name.clone());
+    let twin = state
+        .modes
+        .iter()
+        .find(|m| m.mode.params.values() == mode.params.values())
+        .map(|m| m.mode.name.clone());
     if let Some(twin) = twin {
-        state.notify(Notice::info(format!("{} and {twin} are the same network", mode.name)));
+        state.notify(Notice::info(format!(
+            "{} and {twin} are the same network",
+            mode.name
+        )));
     }
     let id = ModeId(state.fresh());
-    state.modes.push(ModeState { id, mode: Arc::new(mode), scores: Scored::default(), scored_on: None });
+    state.modes.push(ModeState {
+        id,
+        mode: Arc::new(mode),
+        scores: Scored::default(),
+        scored_on: None,
+    });
 }
 
-/// Takes a data set into use. Without a normalisation, pixels are only scaled to [0, 1].
-pub fn add_data(state: &mut AppState, dataset: Arc<Dataset>, normalization: Option<Normalization>) {
-    let normalization = normalization.unwrap_or_else(|| Normalization::identity(dataset.shape.channels));
-    set_data(state, DataState { dataset, normalization, revision: 0 });
+/// Takes a data set into use; its pixels are only scaled to [0, 1] until something else is chosen of the `usual`.
+pub fn add_data(state: &mut AppState, dataset: Arc<Dataset>, usual: Vec<(String, Normalization)>) {
+    let normalization = Normalization::identity(dataset.shape.channels);
+    set_data(
+        state,
+        DataState {
+            dataset,
+            normalization,
+            usual: Arc::new(usual),
+            revision: 0,
+        },
+    );
 }
 
 /// Puts bends from files on the path; their number becomes the path's.
@@ -109,7 +148,10 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         state.notify(Notice::warning("Open two modes before their bends"));
         return;
     };
-    let bends: Result<Vec<_>, _> = modes.iter().map(|mode| mode.params_for(&pair.network)).collect();
+    let bends: Result<Vec<_>, _> = modes
+        .iter()
+        .map(|mode| mode.params_for(&pair.network))
+        .collect();
     let bends = match bends {
         Ok(bends) => bends,
         Err(error) => {
@@ -132,6 +174,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         epochs_done: 0,
         losses: Vec::new(),
         last_step: None,
+        from_files: true,
         by_hand: false,
         dragging: false,
         ..path
@@ -139,10 +182,14 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
 }
 
 fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
-    let Some(purpose) = state.jobs.get(&job).map(|info| info.purpose) else { return };
+    let Some(purpose) = state.jobs.get(&job).map(|info| info.purpose) else {
+        return;
+    };
     match purpose {
         Purpose::Score { mode, split } => {
-            if let (Some(entry), Some((_, value))) = (state.modes.iter_mut().find(|m| m.id == mode), values.last()) {
+            if let (Some(entry), Some((_, value))) =
+                (state.modes.iter_mut().find(|m| m.id == mode), values.last())
+            {
                 entry.scores.set(split, *value);
             }
         }
@@ -173,9 +220,13 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
 }
 
 fn move_bends(state: &mut AppState, bends: Vec<Arc<ParamVec>>, epochs_done: usize) {
-    let Some(network) = state.joined().map(|pair| Arc::clone(&pair.network)) else { return };
+    let Some(network) = state.joined().map(|pair| Arc::clone(&pair.network)) else {
+        return;
+    };
     let revision = state.fresh();
-    let Some(state_path) = &mut state.path else { return };
+    let Some(state_path) = &mut state.path else {
+        return;
+    };
     // A bend that the user took in hand meanwhile stays where it was put.
     if state_path.by_hand || bends.len() != state_path.path.bends().len() {
         return;
@@ -188,18 +239,32 @@ fn move_bends(state: &mut AppState, bends: Vec<Arc<ParamVec>>, epochs_done: usiz
 }
 
 fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
-    let Some(endpoints) = state.endpoints else { return };
+    let Some(endpoints) = state.endpoints else {
+        return;
+    };
     let seal = alignment.seal;
     if !(seal.max_logit_difference <= SEAL_TOLERANCE) {
-        let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
-        state.notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
+        let detail = format!(
+            "the largest difference of the logits is {:.3e}",
+            seal.max_logit_difference
+        );
+        state.notify(
+            Notice::warning("The aligned network does not compute what B computes")
+                .with_details(vec![detail]),
+        );
     }
-    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
+    state.look = None;
+    state.alignment = Some(AlignmentState {
+        endpoints,
+        result: Arc::new(*alignment),
+    });
     state.use_aligned = true;
 }
 
 fn on_finished(state: &mut AppState, job: JobId) {
-    let Some(info) = state.jobs.remove(&job) else { return };
+    let Some(info) = state.jobs.remove(&job) else {
+        return;
+    };
     match info.purpose {
         Purpose::TryNormalization { .. } => suggest(state),
         Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
@@ -212,11 +277,23 @@ fn suggest(state: &mut AppState) {
     let Some(trial) = &state.trial else { return };
     let accuracies: Option<Vec<f64>> = trial.accuracies.iter().copied().collect();
     let Some(accuracies) = accuracies else { return };
-    let best = (0..accuracies.len()).reduce(|best, i| if accuracies[best] < accuracies[i] { i } else { best });
-    let (Some(best), Some(&now)) = (best, accuracies.first()) else { return };
+    let best = (0..accuracies.len()).reduce(|best, i| {
+        if accuracies[best] < accuracies[i] {
+            i
+        } else {
+            best
+        }
+    });
+    let (Some(best), Some(&now)) = (best, accuracies.first()) else {
+        return;
+    };
     if now + WORTH_OFFERING < accuracies[best] {
         let (label, normalization) = trial.candidates[best].clone();
-        state.suggestion =
-            Some(Suggestion { label, normalization, accuracy_now: now, accuracy_then: accuracies[best] });
+        state.suggestion = Some(Suggestion {
+            label,
+            normalization,
+            accuracy_now: now,
+            accuracy_then: accuracies[best],
+        });
     }
 }

@@ -18,6 +18,6 @@ pub use settings::{
     AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint,
 };
 pub use state::{
-    AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState, PlaneState,
-    Purpose, Scored, Suggestion,
+    AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair,
+    PathState, PlaneState, Purpose, Scored, Suggestion,
 };

@@ -20,11 +20,19 @@ pub struct Notice {
 
 impl Notice {
     pub fn info(headline: impl Into<String>) -> Self {
-        Self { severity: Severity::Info, headline: headline.into(), details: Vec::new() }
+        Self {
+            severity: Severity::Info,
+            headline: headline.into(),
+            details: Vec::new(),
+        }
     }
 
     pub fn warning(headline: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, headline: headline.into(), details: Vec::new() }
+        Self {
+            severity: Severity::Warning,
+            headline: headline.into(),
+            details: Vec::new(),
+        }
     }
 
     /// An error with its causes as details.
@@ -38,7 +46,11 @@ impl Notice {
             }
             cause = error.source();
         }
-        Self { severity: Severity::Error, headline: headline.into(), details }
+        Self {
+            severity: Severity::Error,
+            headline: headline.into(),
+            details,
+        }
     }
 
     pub fn with_details(mut self, details: Vec<String>) -> Self {

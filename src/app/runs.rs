@@ -29,8 +29,12 @@ pub struct Run {
 }
 
 impl Run {
-    /// "Bézier curve, 1 bend".
+    /// "Bézier curve, 1 bend"; a curve that was not bent yet is what it looks like.
     pub fn title(&self) -> String {
+        let is_straight = self.path.epochs_done == 0 && !self.path.by_hand && !self.path.from_files;
+        if is_straight && self.settings.path.family.is_trained() {
+            return "Straight line".to_owned();
+        }
         let family = self.settings.path.family.label();
         match self.path.path.family().n_bends() {
             0 => family.to_owned(),
@@ -52,26 +56,45 @@ impl Run {
 
 /// Makes or renews the card of the current path once its values along t are complete.
 pub(super) fn record_if_complete(state: &mut AppState) {
-    if state.curve.as_ref().is_some_and(|curve| curve.test.iter().all(Option::is_some)) && !state.runs_job(Purpose::Curve(SplitName::Test)) {
+    if state
+        .curve
+        .as_ref()
+        .is_some_and(|curve| curve.test.iter().all(Option::is_some))
+        && !state.runs_job(Purpose::Curve(SplitName::Test))
+    {
         record(state);
     }
 }
 
 /// Makes or renews the card of the current path.
 pub(super) fn record(state: &mut AppState) {
-    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints) else { return };
+    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints)
+    else {
+        return;
+    };
     if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
         return;
     }
-    let plane = state.plane.clone().filter(|p| p.values.iter().all(Option::is_some));
-    if let Some(run) = state.runs.iter_mut().find(|run| run.path.revision == path.revision) {
+    let plane = state
+        .plane
+        .clone()
+        .filter(|p| p.values.iter().all(Option::is_some));
+    if let Some(run) = state
+        .runs
+        .iter_mut()
+        .find(|run| run.path.revision == path.revision)
+    {
         run.curve = curve.clone();
         run.plane = plane.or_else(|| run.plane.take());
         run.settings = state.settings.clone();
         return;
     }
     let b = if path.aligned { "aligned " } else { "" };
-    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
+    let pair = format!(
+        "{} to {b}{}",
+        state.letter(endpoints.0),
+        state.letter(endpoints.1)
+    );
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
         id: RunId(state.next_id + 1),
@@ -88,7 +111,9 @@ pub(super) fn record(state: &mut AppState) {
     state.next_id += 1;
     // A path dragged further is the same card, not one card for every tug.
     if path.by_hand {
-        state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+        state
+            .runs
+            .retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
     }
     state.runs.push(run);
     if MAX_RUNS < state.runs.len()
@@ -100,9 +125,13 @@ pub(super) fn record(state: &mut AppState) {
 
 /// Puts a run back on the table.
 pub(super) fn restore(state: &mut AppState, id: RunId) {
-    let Some(run) = state.runs.iter().find(|run| run.id == id).cloned() else { return };
+    let Some(run) = state.runs.iter().find(|run| run.id == id).cloned() else {
+        return;
+    };
     if state.mode(run.endpoints.0).is_none() || state.mode(run.endpoints.1).is_none() {
-        state.notify(super::Notice::warning("This run's networks are no longer open"));
+        state.notify(super::Notice::warning(
+            "This run's networks are no longer open",
+        ));
         return;
     }
     state.settings = run.settings;

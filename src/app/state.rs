@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::runs::Run;
-use super::{Notice, Settings};
+use super::{Notice, Settings, ThirdPoint};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, DataRef, PointValue, StepReport};
 use crate::data::{Dataset, Normalization, SplitName};
@@ -34,6 +34,8 @@ pub struct AppState {
     pub path: Option<PathState>,
     pub curve: Option<CurveState>,
     pub plane: Option<PlaneState>,
+    /// The part of the plane that the user zoomed to: x from, to, y from, to.
+    pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
     pub t: f64,
     pub runs: Vec<Run>,
@@ -42,6 +44,7 @@ pub struct AppState {
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
     pub(super) trial: Option<NormalizationTrial>,
+    pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
 }
 
@@ -59,6 +62,8 @@ pub struct DeviceState {
 pub struct DataState {
     pub dataset: Arc<Dataset>,
     pub normalization: Normalization,
+    /// The usual ways to scale these pixels, by name.
+    pub usual: Arc<Vec<(String, Normalization)>>,
     /// Changes with every change of the two above.
     pub(super) revision: u64,
 }
@@ -78,11 +83,18 @@ impl DataState {
     pub fn misfit(&self, network: &Network) -> Option<String> {
         let pixels = self.dataset.shape.pixels();
         if network.n_inputs() != pixels {
-            return Some(format!("takes {} inputs, the images have {pixels} pixels", network.n_inputs()));
+            return Some(format!(
+                "takes {} inputs, the images have {pixels} pixels",
+                network.n_inputs()
+            ));
         }
         let n_classes = self.dataset.n_classes();
-        (network.n_classes() < n_classes)
-            .then(|| format!("has {} outputs, the data has {n_classes} classes", network.n_classes()))
+        (network.n_classes() < n_classes).then(|| {
+            format!(
+                "has {} outputs, the data has {n_classes} classes",
+                network.n_classes()
+            )
+        })
     }
 }
 
@@ -122,6 +134,7 @@ impl Scored {
 /// Two modes that can be joined.
 #[derive(Clone, Debug)]
 pub struct Pair {
+    pub(super) ends: (ModeId, ModeId),
     pub network: Arc<Network>,
     pub a: Arc<ParamVec>,
     /// B as it was loaded, in A's layout.
@@ -146,6 +159,8 @@ pub struct PathState {
     /// Loss of the fit: (epoch, mean minibatch loss), in order.
     pub losses: Vec<(f64, f64)>,
     pub last_step: Option<StepReport>,
+    /// The bends were read from files.
+    pub from_files: bool,
     /// A bend was moved by the user.
     pub by_hand: bool,
     /// The user holds a bend now.
@@ -189,13 +204,21 @@ impl CurveState {
 
     /// Statistics of the loss, when every point has a value.
     pub fn loss_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.loss)).collect();
+        let values: Option<Vec<f64>> = self
+            .split(split)
+            .iter()
+            .map(|v| v.map(|v| v.loss))
+            .collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
+        let values: Option<Vec<f64>> = self
+            .split(split)
+            .iter()
+            .map(|v| v.map(|v| v.accuracy))
+            .collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 }
@@ -214,6 +237,23 @@ pub struct PlaneState {
     pub revision: u64,
     pub(super) data_revision: u64,
     pub(super) quick: bool,
+}
+
+impl PlaneState {
+    /// Distance in points between neighbours of the coarse picture that comes first.
+    pub fn coarse_stride(&self) -> usize {
+        self.grid.coarse_stride(super::refresh::COARSE)
+    }
+}
+
+/// The plane that serves a path and a choice of the third point, so that it is not worked out again at every event.
+#[derive(Clone, Debug)]
+pub(super) struct PlaneChoice {
+    pub(super) path_revision: u64,
+    pub(super) third: ThirdPoint,
+    pub(super) n_modes: usize,
+    pub(super) plane: Arc<Plane>,
+    pub(super) name: String,
 }
 
 /// A running job.
@@ -300,7 +340,10 @@ impl AppState {
     }
 
     pub(super) fn job_of(&self, purpose: Purpose) -> Option<JobId> {
-        self.jobs.iter().find(|(_, job)| job.purpose == purpose).map(|(id, _)| *id)
+        self.jobs
+            .iter()
+            .find(|(_, job)| job.purpose == purpose)
+            .map(|(id, _)| *id)
     }
 
     pub fn is_fitting(&self) -> bool {

@@ -83,7 +83,11 @@ fn inspect(path: &PathBuf, options: &NetworkOptions) -> Result<FileReport> {
     let tensors: Vec<TensorReport> = found
         .tensors
         .iter()
-        .map(|t| TensorReport { name: t.name.clone(), shape: t.shape.clone(), dtype: t.dtype.to_string() })
+        .map(|t| TensorReport {
+            name: t.name.clone(),
+            shape: t.shape.clone(),
+            dtype: t.dtype.to_string(),
+        })
         .collect();
     let mut file = FileReport {
         file: path.display().to_string(),
@@ -147,8 +151,15 @@ fn describe(found: &FileReport) -> String {
             .groups
             .iter()
             .map(|group| {
-                let axes = group.axes.iter().map(|a| format!("{}[{}]", a.tensor, a.axis));
-                vec![group.name.clone(), group.units.to_string(), axes.collect::<Vec<_>>().join(" ")]
+                let axes = group
+                    .axes
+                    .iter()
+                    .map(|a| format!("{}[{}]", a.tensor, a.axis));
+                vec![
+                    group.name.clone(),
+                    group.units.to_string(),
+                    axes.collect::<Vec<_>>().join(" "),
+                ]
             })
             .collect();
         text.push('\n');

@@ -27,7 +27,10 @@ impl Images {
             None => Normalization::identity(channels),
             Some(text) => Normalization::parse(text, channels).map_err(usage_of)?,
         };
-        Ok(Self { dataset: Arc::new(dataset), normalization })
+        Ok(Self {
+            dataset: Arc::new(dataset),
+            normalization,
+        })
     }
 
     /// Whether a network takes these images, named by its file; jobs check it again, without the name.
@@ -38,13 +41,19 @@ impl Images {
             bail!(
                 "expected a network of {} inputs for the images of {name} ({shape}; --data names another data set), \
                  found {} of {} inputs: {}",
-                shape.pixels(), network.name(), network.n_inputs(), shown(mode)
+                shape.pixels(),
+                network.name(),
+                network.n_inputs(),
+                shown(mode)
             );
         }
         if network.n_classes() < self.dataset.n_classes() {
             bail!(
                 "expected a network of at least {} outputs for the labels of {name}, found {} of {} outputs: {}",
-                self.dataset.n_classes(), network.name(), network.n_classes(), shown(mode)
+                self.dataset.n_classes(),
+                network.name(),
+                network.n_classes(),
+                shown(mode)
             );
         }
         Ok(())
@@ -92,7 +101,9 @@ pub(super) fn named_network(wanted: &str) -> Result<Arc<Network>> {
     }
     match zoo::by_name(wanted) {
         Ok(network) => Ok(Arc::new(network)),
-        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
+        Err(error) => {
+            Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into())
+        }
     }
 }
 
@@ -111,7 +122,12 @@ impl Endpoints {
         let b = open_mode(b, options)?;
         let b_params = fitting(&b, &a)?;
         warn_about_batch_norm(options);
-        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
+        Ok(Self {
+            network: Arc::clone(&a.network),
+            a,
+            b,
+            b_params,
+        })
     }
 }
 
@@ -129,7 +145,9 @@ pub(super) fn fitting(mode: &Mode, first: &Mode) -> Result<Arc<ParamVec>> {
 }
 
 fn shown(mode: &Mode) -> String {
-    mode.path.as_deref().map_or_else(|| mode.name.clone(), |path| path.display().to_string())
+    mode.path
+        .as_deref()
+        .map_or_else(|| mode.name.clone(), |path| path.display().to_string())
 }
 
 /// No network that is understood so far has batch norm.

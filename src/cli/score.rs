@@ -19,7 +19,10 @@ pub(super) struct ScoreReport {
 
 impl From<PointValue> for ScoreReport {
     fn from(value: PointValue) -> Self {
-        Self { loss: value.loss.into(), accuracy: value.accuracy.into() }
+        Self {
+            loss: value.loss.into(),
+            accuracy: value.accuracy.into(),
+        }
     }
 }
 

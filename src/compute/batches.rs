@@ -94,23 +94,27 @@ pub(super) fn check_fit(network: &Network, data: &DataRef) -> Result<(), Compute
     Ok(())
 }
 
-/// `x = (byte / max_value - mean) / std` per channel, through a table of 256 values a channel.
+/// `(byte / max_value - mean) / std` for each byte, a table a channel.
+pub(super) fn byte_tables(data: &DataRef) -> Vec<Vec<f32>> {
+    let max = f32::from(data.dataset.max_value);
+    let channels = data.normalization.mean.iter().zip(&data.normalization.std);
+    let table = |(mean, std): (&f32, &f32)| {
+        let normalised = |byte: u8| (f32::from(byte) / max - mean) / std;
+        (0..=255).map(normalised).collect()
+    };
+    channels
+        .take(data.dataset.shape.channels)
+        .map(table)
+        .collect()
+}
+
+/// Images as inputs of a network.
 pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
     let dataset = &data.dataset;
     let split = dataset.split(data.split);
     let n_pixels = dataset.shape.pixels();
     let per_channel = dataset.shape.height * dataset.shape.width;
-    let tables: Vec<Vec<f32>> = (0..dataset.shape.channels)
-        .map(|channel| {
-            let (mean, std) = (
-                data.normalization.mean[channel],
-                data.normalization.std[channel],
-            );
-            (0..=255_u8)
-                .map(|byte| (f32::from(byte) / f32::from(dataset.max_value) - mean) / std)
-                .collect()
-        })
-        .collect();
+    let tables = byte_tables(data);
     let mut values = vec![0.0_f32; indices.len() * n_pixels];
     let fill = |(out, &index): (&mut [f32], &u32)| {
         let start = index as usize * n_pixels;

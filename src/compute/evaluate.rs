@@ -9,23 +9,18 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Int, Tensor, TensorData};
-use rayon::prelude::*;
+use burn::tensor::Tensor;
 
-use super::batches::{Block, ImageOrder, check_fit, load};
-use super::forward::{Basis, coefficient_tensor, first_linear, forward_from, params_of, tensor};
-use super::score::{Score, score};
+use super::batches::{ImageOrder, check_fit, load};
+use super::forward::{Basis, forward_from};
+use super::score::Score;
+use super::scorer::{Block, Scorer};
 use super::{ComputeError, Engine};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Images that one set of first-layer products covers.
 const BLOCK_IMAGES: usize = 1024;
-/// Images of a tile on the CPU; with its points, a tile's widest activations fill [`CPU_TILE_BYTES`].
-const CPU_TILE_IMAGES: usize = 32;
-const CPU_TILE_BYTES: usize = 256 << 10;
-const GPU_TILE_BYTES: usize = 64 << 20;
-const MAX_TILE_POINTS: usize = 64;
 /// Growing numbers of images after which a progressive evaluation turns to the next.
 const PROGRESSIVE_IMAGES: [usize; 3] = [256, 1024, 4096];
 /// Seed of the order in which images are visited, the same for every point, so that neighbours carry no sampling noise.
@@ -112,75 +107,20 @@ struct Pass {
     images: Range<usize>,
 }
 
-/// Images on the device, cut into tiles.
-struct LoadedBlock {
-    images: Range<usize>,
-    tiles: Vec<Tile>,
-}
-
-struct Tile {
-    n_images: usize,
-    labels: Vec<u16>,
-    label_tensor: Tensor<1, Int>,
-    input: TileInput,
-}
-
-enum TileInput {
-    /// First-layer outputs of every basis vector, `[n_basis, n_images * n_units]`.
-    Products {
-        node: NodeId,
-        n_units: usize,
-        products: Tensor<2>,
-    },
-    /// The images themselves, `[1, n_images, n_pixels]`.
-    Images(Tensor<3>),
-}
-
-/// The basis without its vectors that hold NaN or infinite weights, for points that leave those out: 0 x NaN is NaN.
-struct SoundBasis {
-    basis: Basis,
-    /// Places of its vectors in the whole basis, for the host and for the device.
-    places: Vec<usize>,
-    place_tensor: Tensor<1, Int>,
-}
-
-impl SoundBasis {
-    /// `None` if all vectors are sound, or none.
-    fn new(engine: &Engine, basis: &[Arc<ParamVec>]) -> Option<Self> {
-        let is_sound = |w: &ParamVec| w.values().iter().all(|v| v.is_finite());
-        let places: Vec<usize> = (0..basis.len()).filter(|&i| is_sound(&basis[i])).collect();
-        if places.is_empty() || places.len() == basis.len() {
-            return None;
-        }
-        let vectors: Vec<Arc<ParamVec>> = places.iter().map(|&i| Arc::clone(&basis[i])).collect();
-        let ints: Vec<i32> = places.iter().map(|&i| i as i32).collect();
-        let place_tensor = Tensor::from_data(TensorData::new(ints, [places.len()]), &engine.device);
-        Some(Self { basis: Basis::new(engine, &vectors), places, place_tensor })
-    }
-
-    fn suffices_for(&self, row: &[f64]) -> bool {
-        row.iter().enumerate().all(|(i, &c)| c == 0.0 || self.places.contains(&i))
-    }
-}
-
 /// A running evaluation; call [`Self::step`] until it is finished.
 pub struct Evaluate {
-    engine: Engine,
     spec: EvaluateSpec,
-    basis: Basis,
-    sound: Option<SoundBasis>,
+    scorer: Scorer,
     order: ImageOrder,
     passes: Vec<Pass>,
     pass: usize,
     /// First image of the current block, and first point (of the pass's points) not yet done on it.
     block_start: usize,
     point_start: usize,
-    block: Option<LoadedBlock>,
+    block: Option<(Range<usize>, Block)>,
     scores: Vec<(Score, usize)>,
     work_done: f64,
     work_total: f64,
-    tile_images: usize,
-    tile_points: usize,
     /// Point groups that take about one slice, measured as it goes.
     groups_a_slice: usize,
 }
@@ -192,34 +132,19 @@ impl Evaluate {
     /// When the network does not fit the data.
     pub fn new(engine: &Engine, spec: EvaluateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
+        let scorer = Scorer::new(engine, &spec);
+        Ok(Self::with_scorer(spec, scorer))
+    }
+
+    fn with_scorer(spec: EvaluateSpec, scorer: Scorer) -> Self {
         let n_images = spec.data.n_images();
         let passes = plan(&spec.levels, n_images, spec.progressive);
         let work_total = passes
             .iter()
             .map(|p| (p.points.len() * p.images.len()) as f64)
             .sum();
-        let widest = spec
-            .network
-            .nodes()
-            .iter()
-            .skip(1)
-            .map(|node| node.shape.iter().product())
-            .max()
-            .unwrap_or(1);
-        let (tile_images, tile_bytes) = if engine.is_gpu() {
-            (BLOCK_IMAGES, GPU_TILE_BYTES)
-        } else {
-            (CPU_TILE_IMAGES, CPU_TILE_BYTES)
-        };
-        let widest: usize = widest;
-        let sound = SoundBasis::new(engine, &spec.basis);
-        // With vectors that are not finite, each point by itself, for it to be spoiled by its own only.
-        let most_points = if sound.is_some() { 1 } else { MAX_TILE_POINTS };
-        let tile_points = (tile_bytes / (4 * tile_images * widest)).clamp(1, most_points);
-        Ok(Self {
-            engine: engine.clone(),
-            basis: Basis::new(engine, &spec.basis),
-            sound,
+        Self {
+            scorer,
             order: ImageOrder::shuffled(n_images, IMAGE_SEED),
             scores: vec![(Score::default(), 0); spec.coefficients.len()],
             spec,
@@ -230,10 +155,8 @@ impl Evaluate {
             block: None,
             work_done: 0.0,
             work_total,
-            tile_images,
-            tile_points,
             groups_a_slice: 1,
-        })
+        }
     }
 
     /// Works for about `budget`, at least on one group of points.
@@ -282,26 +205,32 @@ impl Evaluate {
         if self
             .block
             .as_ref()
-            .is_none_or(|block| block.images != images)
+            .is_none_or(|(range, _)| *range != images)
         {
-            self.block = Some(self.load_block(images.clone())?);
+            let block = self
+                .scorer
+                .load(&self.spec.data, self.order.range(images.clone()));
+            self.block = Some((images.clone(), block));
         }
-        let Some(block) = &self.block else {
+        let Some((_, block)) = &self.block else {
             return Ok(());
         };
         let points = Arc::clone(&pass.points);
         let n_points =
-            (self.groups_a_slice * self.tile_points).min(points.len() - self.point_start);
+            (self.groups_a_slice * self.scorer.group()).min(points.len() - self.point_start);
         let batch = &points[self.point_start..self.point_start + n_points];
 
         let started = Instant::now();
-        let found = self.score_batch(block, batch)?;
+        let rows: Vec<&[f64]> = batch
+            .iter()
+            .map(|&point| self.spec.coefficients[point].as_slice())
+            .collect();
+        let found = self.scorer.score(block, &rows)?;
         let elapsed = started.elapsed();
 
         for (&point, score) in batch.iter().zip(found) {
             let (total, n_images) = &mut self.scores[point];
-            total.loss += score.loss;
-            total.n_correct += score.n_correct;
+            total.add(score);
             *n_images += images.len();
             changed.push(point);
         }
@@ -320,175 +249,6 @@ impl Evaluate {
         let groups = (self.groups_a_slice as f64 * share.clamp(0.25, 4.0)).round() as usize;
         self.groups_a_slice = groups.clamp(1, 4096);
         Ok(())
-    }
-
-    fn score_batch(
-        &self,
-        block: &LoadedBlock,
-        points: &[usize],
-    ) -> Result<Vec<Score>, ComputeError> {
-        let groups: Vec<&[usize]> = points.chunks(self.tile_points).collect();
-        let score_group = |group: &&[usize]| self.score_group(block, group);
-        // A GPU orders its work by the thread that asks for it, so only the CPU device is called from several.
-        let scores: Result<Vec<Vec<Score>>, ComputeError> = if self.engine.is_gpu() {
-            groups.iter().map(score_group).collect()
-        } else {
-            groups.par_iter().map(score_group).collect()
-        };
-        Ok(scores?.into_iter().flatten().collect())
-    }
-
-    /// One group of points over all tiles of a block.
-    fn score_group(
-        &self,
-        block: &LoadedBlock,
-        points: &[usize],
-    ) -> Result<Vec<Score>, ComputeError> {
-        let rows: Vec<&[f64]> = points
-            .iter()
-            .map(|&p| self.spec.coefficients[p].as_slice())
-            .collect();
-        let sound = self.sound.as_ref().filter(|sound| rows.iter().all(|row| sound.suffices_for(row)));
-        let coefficients = match sound {
-            None => coefficient_tensor(&self.engine, &rows),
-            Some(sound) => {
-                let rows: Vec<Vec<f64>> =
-                    rows.iter().map(|row| sound.places.iter().map(|&i| row[i]).collect()).collect();
-                let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
-                coefficient_tensor(&self.engine, &rows)
-            }
-        };
-        let shared = match block.tiles.first().map(|tile| &tile.input) {
-            Some(TileInput::Products { node, .. }) => params_of(&self.spec.network, *node),
-            _ => Vec::new(),
-        };
-        let basis = sound.map_or(&self.basis, |sound| &sound.basis);
-        let params = basis.combine(&coefficients, |id| !shared.contains(&id));
-        let score_tile = |tile: &Tile| {
-            let logits = match &tile.input {
-                TileInput::Products {
-                    node,
-                    n_units,
-                    products,
-                } => {
-                    let products = match sound {
-                        None => products.clone(),
-                        Some(sound) => products.clone().select(0, sound.place_tensor.clone()),
-                    };
-                    let first = coefficients.clone().matmul(products);
-                    let first = first.reshape([points.len(), tile.n_images, *n_units]);
-                    forward_from(&self.spec.network, *node, first, &params, |_, _| {})
-                }
-                TileInput::Images(images) => forward_from(
-                    &self.spec.network,
-                    NodeId(0),
-                    images.clone(),
-                    &params,
-                    |_, _| {},
-                ),
-            };
-            score(&self.engine, logits, &tile.labels, &tile.label_tensor)
-        };
-        let add = |mut total: Vec<Score>, part: Vec<Score>| {
-            for (t, p) in total.iter_mut().zip(part) {
-                t.loss += p.loss;
-                t.n_correct += p.n_correct;
-            }
-            total
-        };
-        // Tiles are added in their order whatever thread computed them: the same sums every time.
-        let parts: Result<Vec<Vec<Score>>, ComputeError> = if self.engine.is_gpu() {
-            block.tiles.iter().map(score_tile).collect()
-        } else {
-            block
-                .tiles
-                .par_iter()
-                .with_min_len(8)
-                .map(score_tile)
-                .collect()
-        };
-        Ok(parts?
-            .into_iter()
-            .fold(vec![Score::default(); points.len()], add))
-    }
-
-    fn load_block(&self, images: Range<usize>) -> Result<LoadedBlock, ComputeError> {
-        let Block {
-            images: pixels,
-            labels,
-        } = load(
-            &self.engine,
-            &self.spec.data,
-            self.order.range(images.clone()),
-        );
-        let shared = if self.spec.share_first_layer {
-            first_linear(&self.spec.network)
-        } else {
-            None
-        };
-        let products = shared.map(|node| (node, self.first_products(node, &pixels)));
-        let n_pixels = pixels.dims()[1];
-        let tiles = (0..images.len()).step_by(self.tile_images).map(|start| {
-            let range = start..images.len().min(start + self.tile_images);
-            let input = match &products {
-                Some((node, products)) => {
-                    let [n_basis, _, n_units] = products.dims();
-                    let part = products
-                        .clone()
-                        .slice([0..n_basis, range.clone(), 0..n_units]);
-                    let products = part.reshape([n_basis, range.len() * n_units]);
-                    TileInput::Products {
-                        node: *node,
-                        n_units,
-                        products,
-                    }
-                }
-                None => {
-                    let part = pixels.clone().slice([range.clone(), 0..n_pixels]);
-                    TileInput::Images(part.reshape([1, range.len(), n_pixels]))
-                }
-            };
-            let block = Block {
-                images: pixels.clone(),
-                labels: labels[range.clone()].to_vec(),
-            };
-            Tile {
-                n_images: range.len(),
-                label_tensor: block.label_tensor(&self.engine),
-                labels: block.labels,
-                input,
-            }
-        });
-        Ok(LoadedBlock {
-            tiles: tiles.collect(),
-            images,
-        })
-    }
-
-    /// Outputs of the first linear layer for each basis vector: `[n_basis, n_images, n_units]`.
-    fn first_products(&self, node: NodeId, pixels: &Tensor<2>) -> Tensor<3> {
-        let points = self.basis.as_points();
-        let ids = params_of(&self.spec.network, node);
-        let [n_basis, n_units, n_pixels] = tensor(&points, ids[0]).dims();
-        let one = |i: usize| {
-            let weight = tensor(&points, ids[0])
-                .clone()
-                .slice([i..i + 1, 0..n_units, 0..n_pixels]);
-            let product = pixels
-                .clone()
-                .matmul(weight.reshape([n_units, n_pixels]).transpose());
-            match ids.get(1) {
-                Some(&bias) => {
-                    product
-                        + tensor(&points, bias)
-                            .clone()
-                            .slice([i..i + 1, 0..1, 0..n_units])
-                            .reshape([1, n_units])
-                }
-                None => product,
-            }
-        };
-        Tensor::stack((0..n_basis).map(one).collect(), 0)
     }
 }
 
@@ -563,7 +323,153 @@ pub fn logits(
 
 #[cfg(test)]
 mod tests {
+    use super::super::dense::Dense;
+    use super::super::tiles::Tiles;
     use super::*;
+    use crate::data::{ImageShape, Split};
+    use crate::net::zoo;
+    use rand::{RngExt as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
+    /// A small data set, `n` test images of 12 pixels and 3 classes.
+    fn digits(n: usize, rng: &mut ChaCha8Rng) -> DataRef {
+        let split = |n: usize, rng: &mut ChaCha8Rng| Split {
+            pixels: (0..12 * n).map(|_| rng.random()).collect(),
+            labels: (0..n).map(|_| rng.random_range(0..3)).collect(),
+        };
+        let dataset = Dataset {
+            name: "noise".to_owned(),
+            source: "embedded".to_owned(),
+            shape: ImageShape {
+                channels: 1,
+                height: 3,
+                width: 4,
+            },
+            max_value: 255,
+            class_names: vec![String::new(); 3],
+            train: split(1, rng),
+            test: split(n, rng),
+        };
+        DataRef {
+            dataset: Arc::new(dataset),
+            split: SplitName::Test,
+            normalization: Normalization {
+                mean: vec![0.5],
+                std: vec![0.3],
+            },
+            limit: None,
+        }
+    }
+
+    /// The same points by the fused pass and by tensors; `spoil` makes weights that are not finite.
+    fn by_both(spec: &EvaluateSpec, spoil: impl Fn(usize, &mut ParamVec)) -> [Vec<PointValue>; 2] {
+        let engine = Engine::cpu();
+        let mut spec = spec.clone();
+        for (index, w) in spec.basis.iter_mut().enumerate() {
+            spoil(index, Arc::make_mut(w));
+        }
+        let share = spec.share_first_layer;
+        let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
+        let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share);
+        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(|scorer| {
+            let mut job = Evaluate::with_scorer(spec.clone(), scorer);
+            while !job.step(Duration::from_millis(5)).unwrap().finished {}
+            (0..spec.coefficients.len())
+                .map(|point| job.value(point))
+                .collect()
+        })
+    }
+
+    /// Networks of 1 to 4 layers, with and without biases, on few and many images and points, with few basis vectors and
+    /// many.
+    fn specs() -> Vec<EvaluateSpec> {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let mut specs = Vec::new();
+        for hidden in [&[][..], &[5], &[33, 20], &[7, 64, 9]] {
+            for (bias, n_images, n_basis, n_points) in [
+                (true, 1, 1, 1),
+                (false, 31, 3, 5),
+                (true, 32, 2, 40),
+                (true, 1100, 6, 19),
+                (false, 65, 3, 2),
+            ] {
+                let sizes: Vec<usize> = [&[12], hidden, &[3]].concat();
+                let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
+                let basis = (0..n_basis)
+                    .map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)))
+                    .collect();
+                let coefficients = (0..n_points)
+                    .map(|_| (0..n_basis).map(|_| rng.random_range(-2.0..2.0)).collect())
+                    .collect();
+                let data = digits(n_images, &mut rng);
+                for share_first_layer in [true, false] {
+                    specs.push(EvaluateSpec {
+                        share_first_layer,
+                        ..EvaluateSpec::new(
+                            Arc::clone(&network),
+                            Vec::clone(&basis),
+                            Vec::clone(&coefficients),
+                            data.clone(),
+                        )
+                    });
+                }
+            }
+        }
+        specs
+    }
+
+    #[test]
+    fn the_fused_pass_and_tensors_agree() {
+        for spec in specs() {
+            let [dense, tiles] = by_both(&spec, |_, _| ());
+            for (d, t) in dense.iter().zip(&tiles) {
+                assert!(
+                    (d.loss - t.loss).abs() <= 1e-5 * t.loss,
+                    "{d:?} {t:?} {}",
+                    spec.network.name()
+                );
+                assert_eq!((d.accuracy, d.n_images), (t.accuracy, t.n_images));
+            }
+        }
+    }
+
+    #[test]
+    fn the_fused_pass_and_tensors_agree_on_what_is_not_finite() {
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            for spec in specs() {
+                // The first weight, and the last parameter of all.
+                for last in [false, true] {
+                    let [dense, tiles] = by_both(&spec, |index, w| {
+                        let values = w.values_mut();
+                        let place = if last { values.len() - 1 } else { 0 };
+                        if index == 0 {
+                            values[place] = bad;
+                        }
+                    });
+                    for (d, t) in dense.iter().zip(&tiles) {
+                        assert_eq!(d.loss.is_nan(), t.loss.is_nan(), "{bad} {d:?} {t:?}");
+                        assert_eq!(d.loss.is_finite(), t.loss.is_finite(), "{bad} {d:?} {t:?}");
+                        assert_eq!(d.accuracy, t.accuracy, "{bad} {d:?} {t:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_vector_that_takes_no_part_does_no_harm() {
+        let engine = Engine::cpu();
+        for mut spec in specs().into_iter().filter(|spec| 1 < spec.basis.len()) {
+            Arc::make_mut(&mut spec.basis[1])
+                .values_mut()
+                .fill(f32::NAN);
+            for row in &mut spec.coefficients {
+                row[1] = 0.0;
+            }
+            let values = evaluate_all(&engine, spec).unwrap();
+            assert!(values.iter().all(|value| value.loss.is_finite()));
+        }
+    }
 
     #[test]
     fn a_plan_covers_every_point_and_image_once() {

@@ -3,11 +3,15 @@
 
 mod batches;
 mod correlate;
+mod dense;
 mod device;
 mod evaluate;
 mod fit;
 mod forward;
 mod score;
+mod scorer;
+mod simd;
+mod tiles;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};

@@ -12,6 +12,20 @@ pub(super) struct Score {
     pub(super) n_correct: u64,
 }
 
+impl Score {
+    pub(super) fn add(&mut self, other: Self) {
+        self.loss += other.loss;
+        self.n_correct += other.n_correct;
+    }
+
+    /// Adds point by point.
+    pub(super) fn add_all(totals: &mut [Self], parts: &[Self]) {
+        for (total, part) in totals.iter_mut().zip(parts) {
+            total.add(*part);
+        }
+    }
+}
+
 /// Scores `logits` `[n_points, n_images, n_classes]` against `labels`: one score a point.
 ///
 /// On the CPU a loop over the logits in place; on a GPU reductions there, so that only sums come back.

@@ -51,14 +51,20 @@ impl Grid {
             .collect()
     }
 
+    /// Distance in points between neighbours of the first of [`Self::levels`].
+    pub fn coarse_stride(&self, coarse: usize) -> usize {
+        let longest = self.x.n.max(self.y.n);
+        let mut stride = 1;
+        while coarse.max(1) < longest.div_ceil(stride) {
+            stride *= 2;
+        }
+        stride
+    }
+
     /// Point indices in nested levels: every stride-th row and column first, then the points that halving the stride adds.
     /// Each point appears in exactly one level; the first level has about `coarse` x `coarse` points.
     pub fn levels(&self, coarse: usize) -> Vec<Vec<usize>> {
-        let longest = self.x.n.max(self.y.n);
-        let mut stride = 1;
-        while coarse < longest.div_ceil(stride) {
-            stride *= 2;
-        }
+        let mut stride = self.coarse_stride(coarse);
         let mut levels = Vec::new();
         let mut before: Option<usize> = None;
         loop {

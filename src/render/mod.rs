@@ -22,7 +22,7 @@ pub mod ticks;
 pub use color_bar::color_bar_ui;
 pub use colormap::ColorMap;
 pub use field::Field;
-pub use gpu::{Renderer, install};
+pub use gpu::{Renderer, install, is_software};
 pub use heatmap::HeatmapItem;
 pub use raster::{Ground, to_image, to_image_on};
 pub use style::{Contours, HeatmapStyle};

@@ -16,9 +16,12 @@ mod window;
 
 pub use window::{UiError, Window, WindowOptions, run};
 
+use std::sync::Arc;
+
 use egui_tiles::{Tile, TileId, Tiles, Tree};
 
-use crate::app::{Action, AppState, Metric};
+use crate::app::{Action, AppState, Metric, PathState, PlaneState};
+use crate::geometry::{Plane, PlaneProjection};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
@@ -41,6 +44,8 @@ struct View {
     auto_clip: bool,
     curve: CurveView,
     fields: Fields,
+    /// The path's vectors on the plane; kept, since working it out passes over all weights.
+    projected: Option<(Arc<Plane>, u64, Arc<PlaneProjection>)>,
     dialogs: Dialogs,
     /// `--normalize`, until there is data to apply it to.
     pending_normalization: Option<String>,
@@ -48,6 +53,8 @@ struct View {
     held_bend: Option<usize>,
     /// The mouse is over a bend, so that the plot must not take a drag for panning.
     hovers_bend: bool,
+    /// What the landscape's zoom shows (`None`: all), and since when.
+    looked: (Option<[f64; 4]>, f64),
     playing: bool,
     about: bool,
     shortcuts: bool,
@@ -71,21 +78,50 @@ impl View {
             style: HeatmapStyle {
                 map: ColorMap::Viridis,
                 log: true,
-                contours: Contours { bands: None, lines: true },
+                contours: Contours {
+                    bands: None,
+                    lines: true,
+                },
                 ..HeatmapStyle::default()
             },
             auto_clip: true,
-            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
+            curve: CurveView {
+                metric: Metric::Loss,
+                log: false,
+                train: true,
+                statistics: false,
+            },
             fields: Fields::default(),
+            projected: None,
             dialogs: Dialogs::default(),
             pending_normalization: None,
             held_bend: None,
             hovers_bend: false,
+            looked: (None, 0.0),
             playing: false,
             about: false,
             shortcuts: false,
             notices: false,
         }
+    }
+}
+
+impl View {
+    /// Where the path's control points fall on the plane.
+    fn projection(&mut self, plane: &PlaneState, path: &PathState) -> Arc<PlaneProjection> {
+        if let Some((on, revision, projection)) = &self.projected
+            && Arc::ptr_eq(on, &plane.plane)
+            && *revision == path.revision
+        {
+            return Arc::clone(projection);
+        }
+        let projection = Arc::new(plane.plane.project(path.path.basis()));
+        self.projected = Some((
+            Arc::clone(&plane.plane),
+            path.revision,
+            Arc::clone(&projection),
+        ));
+        projection
     }
 }
 
@@ -99,7 +135,11 @@ fn default_layout() -> Tree<Pane> {
     let middle = tiles.insert_vertical_tile(vec![landscape, along_path]);
     set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
-    set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
+    set_shares(
+        &mut tiles,
+        root,
+        &[(controls, 0.22), (middle, 0.62), (runs, 0.16)],
+    );
     Tree::new(layout_id(), root, tiles)
 }
 
@@ -123,7 +163,11 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
         let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
-        let mut panes = Panes { state, view, actions: &mut actions };
+        let mut panes = Panes {
+            state,
+            view,
+            actions: &mut actions,
+        };
         tree.ui(&mut panes, ui);
         view.tree = tree;
     });
@@ -140,8 +184,15 @@ struct Panes<'a> {
 }
 
 impl egui_tiles::Behavior<Pane> for Panes<'_> {
-    fn pane_ui(&mut self, ui: &mut egui::Ui, _id: TileId, pane: &mut Pane) -> egui_tiles::UiResponse {
-        let frame = egui::Frame::new().fill(ui.visuals().panel_fill).inner_margin(8);
+    fn pane_ui(
+        &mut self,
+        ui: &mut egui::Ui,
+        _id: TileId,
+        pane: &mut Pane,
+    ) -> egui_tiles::UiResponse {
+        let frame = egui::Frame::new()
+            .fill(ui.visuals().panel_fill)
+            .inner_margin(8);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
             match pane {
@@ -165,6 +216,9 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
     }
 
     fn simplification_options(&self) -> egui_tiles::SimplificationOptions {
-        egui_tiles::SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
+        egui_tiles::SimplificationOptions {
+            all_panes_must_have_tabs: true,
+            ..Default::default()
+        }
     }
 }

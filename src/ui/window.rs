@@ -12,12 +12,17 @@ use super::{View, show, theme};
 use crate::app::{Action, AppState, Effect, Notice, events, update};
 use crate::compute::DeviceChoice;
 use crate::data::{self, Normalization};
-use crate::render::install;
-use crate::worker::{Disk, Worker};
 use crate::demo;
+use crate::render::{install, is_software};
+use crate::worker::{Disk, Worker};
 
 /// Time a frame may spend on taking in events.
 const EVENT_BUDGET: Duration = Duration::from_millis(6);
+
+/// How soon a frame follows an event.
+const PACE: Duration = Duration::from_millis(16);
+/// The same where the processor draws too: frames must leave it time to compute.
+const SOFTWARE_PACE: Duration = Duration::from_millis(100);
 
 /// What the window opens with.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +37,9 @@ pub struct WindowOptions {
 /// Why no window opened.
 #[derive(Debug, Error)]
 pub enum UiError {
-    #[error("no window can be opened here ({0}); `lowroad demo --out DIR` works without a display, as do all commands of `lowroad --help`")]
+    #[error(
+        "no window can be opened here ({0}); `lowroad demo --out DIR` works without a display, as do all commands of `lowroad --help`"
+    )]
     Window(String),
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -57,7 +64,10 @@ pub fn run(options: WindowOptions) -> Result<(), UiError> {
         native,
         Box::new(move |cc| {
             let mut window = Window::new(cc, options)?;
-            log::info!("window after {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+            log::info!(
+                "window after {:.0} ms",
+                started.elapsed().as_secs_f64() * 1e3
+            );
             if let Some(text) = normalize {
                 window.normalize(&text);
             }
@@ -83,9 +93,14 @@ impl Window {
     /// Starts the threads and opens what was asked for, or the demo.
     pub fn new(cc: &eframe::CreationContext<'_>, options: WindowOptions) -> Result<Self, UiError> {
         theme::apply(&cc.egui_ctx);
+        let pace = if is_software(cc.wgpu_render_state.as_ref()) {
+            SOFTWARE_PACE
+        } else {
+            PACE
+        };
         let repaint = || {
             let ctx = cc.egui_ctx.clone();
-            move || ctx.request_repaint()
+            move || ctx.request_repaint_after(pace)
         };
         let mut window = Self {
             state: AppState::default(),
@@ -97,14 +112,18 @@ impl Window {
             longest_frame: Duration::ZERO,
         };
         window.state.device.choice = options.device;
+        window.act(Action::SetT(0.5));
         if options.files.is_empty() && options.data.is_none() {
-            events::add_data(&mut window.state, Arc::new(data::optdigits()), None);
+            let digits = data::optdigits();
+            let usual = Normalization::usual(&digits);
+            events::add_data(&mut window.state, Arc::new(digits), usual);
             for mode in demo::modes() {
                 events::add_mode(&mut window.state, mode);
             }
-            window.act(Action::SetT(0.5));
         } else {
-            window.act(Action::OpenData(options.data.unwrap_or_else(|| data::EMBEDDED.to_owned())));
+            window.act(Action::OpenData(
+                options.data.unwrap_or_else(|| data::EMBEDDED.to_owned()),
+            ));
             window.act(Action::Open(options.files));
         }
         Ok(window)
@@ -118,10 +137,15 @@ impl Window {
 
     fn apply_pending_normalization(&mut self) {
         let Some(data) = &self.state.data else { return };
-        let Some(text) = self.view.pending_normalization.take() else { return };
+        let Some(text) = self.view.pending_normalization.take() else {
+            return;
+        };
         match Normalization::parse(&text, data.dataset.shape.channels) {
             Ok(normalization) => self.act(Action::Normalize(normalization)),
-            Err(error) => self.state.notify(Notice::error("The normalisation was not understood", &error)),
+            Err(error) => self.state.notify(Notice::error(
+                "The normalisation was not understood",
+                &error,
+            )),
         }
     }
 
@@ -148,7 +172,9 @@ impl Window {
                 Effect::Disk(request) => self.disk.send(request),
             };
             if !taken {
-                self.state.notify(Notice::warning("The computation does not answer; restart lowroad if this stays"));
+                self.state.notify(Notice::warning(
+                    "The computation does not answer; restart lowroad if this stays",
+                ));
             }
         }
     }
@@ -171,7 +197,13 @@ impl Window {
                 break;
             }
         }
-        if self.first_picture.is_none() && self.state.plane.as_ref().is_some_and(|p| p.values.iter().any(Option::is_some)) {
+        if self.first_picture.is_none()
+            && self
+                .state
+                .plane
+                .as_ref()
+                .is_some_and(|p| p.values.iter().any(Option::is_some))
+        {
             let after = self.opened.elapsed();
             log::info!("first picture after {:.0} ms", after.as_secs_f64() * 1e3);
             self.first_picture = Some(after);
@@ -186,7 +218,13 @@ impl eframe::App for Window {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
-        let dropped: Vec<PathBuf> = ui.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
+        let dropped: Vec<PathBuf> = ui.input(|i| {
+            i.raw
+                .dropped_files
+                .iter()
+                .map(|f| f.path().to_owned())
+                .collect()
+        });
         if !dropped.is_empty() {
             self.act(Action::Open(dropped));
         }
@@ -209,6 +247,9 @@ impl eframe::App for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        log::info!("longest frame {:.1} ms", self.longest_frame.as_secs_f64() * 1e3);
+        log::info!(
+            "longest frame {:.1} ms",
+            self.longest_frame.as_secs_f64() * 1e3
+        );
     }
 }

@@ -9,9 +9,12 @@ use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
     ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
 };
+use crate::data::SplitName;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
+/// The same for a fit, which shares the device with the pictures that follow it and must get on.
+const FIT_SLICE: Duration = Duration::from_millis(50);
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 
@@ -90,7 +93,7 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
                 Ok(())
             }
             Err(TryRecvError::Empty) => {
-                turn = (turn + 1) % jobs.len();
+                turn = next_turn(&jobs, turn);
                 let panics = std::mem::take(&mut panic_next);
                 match slice(&engine, &mut jobs[turn], panics, outbox) {
                     Ok(Turn::Again) => Ok(()),
@@ -110,6 +113,32 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
         if outcome.is_err() {
             return;
         }
+    }
+}
+
+/// The job that works next: of those that are most wanted, the one behind `turn`.
+fn next_turn(jobs: &[Job], turn: usize) -> usize {
+    let most_wanted = jobs.iter().map(|job| rank(job.lane)).min();
+    let mut behind = (1..=jobs.len()).map(|step| (turn + step) % jobs.len());
+    behind
+        .find(|&index| Some(rank(jobs[index].lane)) == most_wanted)
+        .unwrap_or(0)
+}
+
+/// What the user looks at comes first; values on the large training split can wait.
+fn rank(lane: Lane) -> u8 {
+    match lane {
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Alignment => 0,
+        Lane::Score {
+            split: SplitName::Test,
+            ..
+        } => 0,
+        Lane::Trial(_) => 1,
+        Lane::Score {
+            split: SplitName::Train,
+            ..
+        } => 2,
+        Lane::Curve(SplitName::Train) => 3,
     }
 }
 
@@ -276,7 +305,7 @@ fn fit_slice(
     let mut last: Option<StepReport> = None;
     let (mut sum, mut n) = (0.0, 0.0);
     let mut finished = false;
-    while !finished && started.elapsed() < SLICE {
+    while !finished && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;
