@@ -5,14 +5,8 @@ use std::path::Path;
 use crate::checkpoint::{Mode, parse};
 
 const MODES: [(&str, &[u8]); 2] = [
-    (
-        "demo-a.safetensors",
-        include_bytes!("../assets/demo-a.safetensors"),
-    ),
-    (
-        "demo-b.safetensors",
-        include_bytes!("../assets/demo-b.safetensors"),
-    ),
+    ("demo-a.safetensors", include_bytes!("../assets/demo-a.safetensors")),
+    ("demo-b.safetensors", include_bytes!("../assets/demo-b.safetensors")),
 ];
 
 /// The demo's two modes.

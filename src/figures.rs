@@ -12,14 +12,7 @@ use crate::render::{Field, HeatmapStyle};
 /// Points with which a path is drawn.
 const PATH_POINTS: usize = 129;
 /// Colours of the modes on paper, in the order of the list (Okabe & Ito).
-const INKS: [[u8; 3]; 6] = [
-    [0, 114, 178],
-    [213, 94, 0],
-    [0, 140, 100],
-    [180, 90, 145],
-    [160, 130, 0],
-    [90, 90, 90],
-];
+const INKS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 140, 100], [180, 90, 145], [160, 130, 0], [90, 90, 90]];
 const BEND_INK: [u8; 3] = [250, 220, 60];
 
 /// The n-th mode's colour on paper.
@@ -49,11 +42,7 @@ pub fn auto_clip(field: &Field, metric: Metric) -> Option<(f32, f32)> {
         Metric::Loss => field.robust_range((0.0, 0.95))?,
         Metric::Accuracy => field.finite_range()?,
     };
-    Some(if low < high {
-        (low, high)
-    } else {
-        (low, low + low.abs().max(1.0) * 1e-3)
-    })
+    Some(if low < high { (low, high) } else { (low, low + low.abs().max(1.0) * 1e-3) })
 }
 
 /// What a figure of a plane shows.
@@ -84,50 +73,24 @@ impl PlanePicture<'_> {
             _ => MarkerKind::Endpoint,
         };
         let color = |place: usize| {
-            if place == 2 && is_bend {
-                BEND_INK
-            } else {
-                ink(place)
-            }
+            if place == 2 && is_bend { BEND_INK } else { ink(place) }
         };
         let named = self.names.iter().zip(anchors).enumerate();
         let markers = named
             .filter(|(_, (name, _))| !name.starts_with("random"))
-            .map(|(place, (name, (x, y)))| Marker {
-                label: name.clone(),
-                x,
-                y,
-                kind: kind(place),
-                color: color(place),
-            })
+            .map(|(place, (name, (x, y)))| Marker { label: name.clone(), x, y, kind: kind(place), color: color(place) })
             .collect();
-        let chord = Polyline {
-            points: vec![[0.0, 0.0], [anchors[1].0, 0.0]],
-            color: [235; 3],
-            dashed: true,
-        };
+        let chord = Polyline { points: vec![[0.0, 0.0], [anchors[1].0, 0.0]], color: [235; 3], dashed: true };
         let mut paths = vec![chord];
         let mut off = 0.0_f64;
         if let Some(path) = self.path {
             let projection = self.plane.project(path.basis());
-            let spots = PathFamily::even_ts(PATH_POINTS)
-                .into_iter()
-                .map(|t| projection.at(&path.coefficients(t)));
+            let spots = PathFamily::even_ts(PATH_POINTS).into_iter().map(|t| projection.at(&path.coefficients(t)));
             let spots: Vec<_> = spots.collect();
             off = spots.iter().map(|s| s.off).fold(0.0, f64::max);
-            paths.push(Polyline {
-                points: spots.iter().map(|s| [s.x, s.y]).collect(),
-                color: [255; 3],
-                dashed: false,
-            });
+            paths.push(Polyline { points: spots.iter().map(|s| [s.x, s.y]).collect(), color: [255; 3], dashed: false });
         }
-        let n_images = self
-            .values
-            .iter()
-            .flatten()
-            .map(|v| v.n_images)
-            .min()
-            .unwrap_or(0);
+        let n_images = self.values.iter().flatten().map(|v| v.n_images).min().unwrap_or(0);
         let mut caption = format!(
             "{} x {} points, {n_images} {} images. Axes are Euclidean distances in weight space.",
             x.n, y.n, self.split
@@ -182,12 +145,7 @@ pub struct Curve<'a> {
 }
 
 /// Loss or accuracy of several paths along t.
-pub fn curve_figure(
-    curves: &[Curve<'_>],
-    metric: Metric,
-    log: bool,
-    command: Option<String>,
-) -> CurveFigure {
+pub fn curve_figure(curves: &[Curve<'_>], metric: Metric, log: bool, command: Option<String>) -> CurveFigure {
     let value = |v: &PointValue| match metric {
         Metric::Loss => v.loss,
         Metric::Accuracy => v.accuracy,
@@ -196,12 +154,7 @@ pub fn curve_figure(
         label: curve.label.clone(),
         color: curve.color,
         dashed: curve.dashed,
-        points: curve
-            .ts
-            .iter()
-            .zip(curve.values)
-            .filter_map(|(t, v)| Some((*t, value(v.as_ref()?))))
-            .collect(),
+        points: curve.ts.iter().zip(curve.values).filter_map(|(t, v)| Some((*t, value(v.as_ref()?)))).collect(),
     });
     CurveFigure {
         series: series.collect(),

@@ -10,16 +10,6 @@ fn main() -> ExitCode {
 }
 
 fn open_window(request: WindowRequest) -> anyhow::Result<()> {
-    let WindowRequest {
-        files,
-        data,
-        normalize,
-        device,
-    } = request;
-    Ok(ui::run(WindowOptions {
-        files,
-        data,
-        normalize,
-        device,
-    })?)
+    let WindowRequest { files, data, normalize, device } = request;
+    Ok(ui::run(WindowOptions { files, data, normalize, device })?)
 }

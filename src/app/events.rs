@@ -20,11 +20,7 @@ const SEAL_TOLERANCE: f64 = 1e-2;
 /// Changes the state and returns the work that follows. Events of jobs that are no longer wanted change nothing.
 pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
     match event {
-        Event::Device {
-            name,
-            is_gpu,
-            failed,
-        } => {
+        Event::Device { name, is_gpu, failed } => {
             state.device.name = name;
             state.device.is_gpu = is_gpu;
             if let Some(reason) = failed {
@@ -57,11 +53,7 @@ pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
                 path.last_step = Some(report);
             }
         }
-        Event::Trained {
-            job,
-            vectors,
-            epochs_done,
-        } => {
+        Event::Trained { job, vectors, epochs_done } => {
             if state.jobs.contains_key(&job) {
                 move_bends(state, vectors, epochs_done);
             }
@@ -92,11 +84,7 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
         DiskEvent::Data { dataset, usual } => add_data(state, dataset, usual),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
-            state.notify(Notice {
-                severity: Severity::Error,
-                headline,
-                details,
-            });
+            state.notify(Notice { severity: Severity::Error, headline, details });
         }
     }
     refresh::refresh(state)
@@ -108,38 +96,18 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
         let notice = Notice::info(format!("{}: remarks on loading", mode.name));
         state.notify(notice.with_details(mode.notes.clone()));
     }
-    let twin = state
-        .modes
-        .iter()
-        .find(|m| m.mode.params.values() == mode.params.values())
-        .map(|m| m.mode.name.clone());
+    let twin = state.modes.iter().find(|m| m.mode.params.values() == mode.params.values()).map(|m| m.mode.name.clone());
     if let Some(twin) = twin {
-        state.notify(Notice::info(format!(
-            "{} and {twin} are the same network",
-            mode.name
-        )));
+        state.notify(Notice::info(format!("{} and {twin} are the same network", mode.name)));
     }
     let id = ModeId(state.fresh());
-    state.modes.push(ModeState {
-        id,
-        mode: Arc::new(mode),
-        scores: Scored::default(),
-        scored_on: None,
-    });
+    state.modes.push(ModeState { id, mode: Arc::new(mode), scores: Scored::default(), scored_on: None });
 }
 
 /// Takes a data set into use; its pixels are only scaled to [0, 1] until something else is chosen of the `usual`.
 pub fn add_data(state: &mut AppState, dataset: Arc<Dataset>, usual: Vec<(String, Normalization)>) {
     let normalization = Normalization::identity(dataset.shape.channels);
-    set_data(
-        state,
-        DataState {
-            dataset,
-            normalization,
-            usual: Arc::new(usual),
-            revision: 0,
-        },
-    );
+    set_data(state, DataState { dataset, normalization, usual: Arc::new(usual), revision: 0 });
 }
 
 /// Puts bends from files on the path; their number becomes the path's.
@@ -148,10 +116,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         state.notify(Notice::warning("Open two modes before their bends"));
         return;
     };
-    let bends: Result<Vec<_>, _> = modes
-        .iter()
-        .map(|mode| mode.params_for(&pair.network))
-        .collect();
+    let bends: Result<Vec<_>, _> = modes.iter().map(|mode| mode.params_for(&pair.network)).collect();
     let bends = match bends {
         Ok(bends) => bends,
         Err(error) => {
@@ -187,9 +152,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
     };
     match purpose {
         Purpose::Score { mode, split } => {
-            if let (Some(entry), Some((_, value))) =
-                (state.modes.iter_mut().find(|m| m.id == mode), values.last())
-            {
+            if let (Some(entry), Some((_, value))) = (state.modes.iter_mut().find(|m| m.id == mode), values.last()) {
                 entry.scores.set(split, *value);
             }
         }
@@ -244,20 +207,12 @@ fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
     };
     let seal = alignment.seal;
     if !(seal.max_logit_difference <= SEAL_TOLERANCE) {
-        let detail = format!(
-            "the largest difference of the logits is {:.3e}",
-            seal.max_logit_difference
-        );
-        state.notify(
-            Notice::warning("The aligned network does not compute what B computes")
-                .with_details(vec![detail]),
-        );
+        let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
+        state
+            .notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
     }
     state.look = None;
-    state.alignment = Some(AlignmentState {
-        endpoints,
-        result: Arc::new(*alignment),
-    });
+    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
     state.use_aligned = true;
 }
 
@@ -277,23 +232,13 @@ fn suggest(state: &mut AppState) {
     let Some(trial) = &state.trial else { return };
     let accuracies: Option<Vec<f64>> = trial.accuracies.iter().copied().collect();
     let Some(accuracies) = accuracies else { return };
-    let best = (0..accuracies.len()).reduce(|best, i| {
-        if accuracies[best] < accuracies[i] {
-            i
-        } else {
-            best
-        }
-    });
+    let best = (0..accuracies.len()).reduce(|best, i| if accuracies[best] < accuracies[i] { i } else { best });
     let (Some(best), Some(&now)) = (best, accuracies.first()) else {
         return;
     };
     if now + WORTH_OFFERING < accuracies[best] {
         let (label, normalization) = trial.candidates[best].clone();
-        state.suggestion = Some(Suggestion {
-            label,
-            normalization,
-            accuracy_now: now,
-            accuracy_then: accuracies[best],
-        });
+        state.suggestion =
+            Some(Suggestion { label, normalization, accuracy_now: now, accuracy_then: accuracies[best] });
     }
 }

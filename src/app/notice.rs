@@ -20,19 +20,11 @@ pub struct Notice {
 
 impl Notice {
     pub fn info(headline: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Info,
-            headline: headline.into(),
-            details: Vec::new(),
-        }
+        Self { severity: Severity::Info, headline: headline.into(), details: Vec::new() }
     }
 
     pub fn warning(headline: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            headline: headline.into(),
-            details: Vec::new(),
-        }
+        Self { severity: Severity::Warning, headline: headline.into(), details: Vec::new() }
     }
 
     /// An error with its causes as details.
@@ -46,11 +38,7 @@ impl Notice {
             }
             cause = error.source();
         }
-        Self {
-            severity: Severity::Error,
-            headline: headline.into(),
-            details,
-        }
+        Self { severity: Severity::Error, headline: headline.into(), details }
     }
 
     pub fn with_details(mut self, details: Vec<String>) -> Self {

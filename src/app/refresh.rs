@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::state::{
-    CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneChoice, PlaneState,
-    Purpose,
+    CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneChoice, PlaneState, Purpose,
 };
 use super::{AppState, Effect, ModeId, ThirdPoint};
 use crate::compute::{EvaluateSpec, FitSpec};
@@ -38,32 +37,14 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
 }
 
 /// Registers a job and makes the command that starts it.
-pub(super) fn start(
-    state: &mut AppState,
-    purpose: Purpose,
-    lane: Lane,
-    label: String,
-    request: Request,
-) -> Effect {
+pub(super) fn start(state: &mut AppState, purpose: Purpose, lane: Lane, label: String, request: Request) -> Effect {
     // The lane ends the older job; its events are of no interest any more.
     if purpose != Purpose::Fit {
         state.jobs.retain(|_, job| job.purpose != purpose);
     }
     let job = JobId(state.fresh());
-    state.jobs.insert(
-        job,
-        JobInfo {
-            purpose,
-            label,
-            done: 0.0,
-            started: Instant::now(),
-        },
-    );
-    Effect::Compute(Command::Start {
-        job,
-        lane,
-        request: Box::new(request),
-    })
+    state.jobs.insert(job, JobInfo { purpose, label, done: 0.0, started: Instant::now() });
+    Effect::Compute(Command::Start { job, lane, request: Box::new(request) })
 }
 
 /// Ends a job whose results are not wanted any more.
@@ -81,13 +62,9 @@ fn sync_pair(state: &mut AppState) {
     {
         state.endpoints = Some((a.id, b.id));
     }
-    let modes = state.endpoints.and_then(|ends| {
-        Some((
-            ends,
-            state.mode(ends.0)?.mode.clone(),
-            state.mode(ends.1)?.mode.clone(),
-        ))
-    });
+    let modes = state
+        .endpoints
+        .and_then(|ends| Some((ends, state.mode(ends.0)?.mode.clone(), state.mode(ends.1)?.mode.clone())));
     let Some((ends, a, b)) = modes else {
         state.pair = None;
         return;
@@ -97,12 +74,7 @@ fn sync_pair(state: &mut AppState) {
         return;
     }
     state.pair = Some(match b.params_for(&a.network) {
-        Ok(b) => Ok(Pair {
-            ends,
-            network: Arc::clone(&a.network),
-            a: Arc::clone(&a.params),
-            b,
-        }),
+        Ok(b) => Ok(Pair { ends, network: Arc::clone(&a.network), a: Arc::clone(&a.params), b }),
         Err(error) => Err(error.to_string()),
     });
 }
@@ -116,16 +88,12 @@ fn sync_path(state: &mut AppState) {
     let Some(end) = state.path_end() else { return };
     let family = state.settings.path.path_family();
     let fits = state.path.as_ref().is_some_and(|p| {
-        p.path.family() == family
-            && Arc::ptr_eq(p.path.start(), &pair.a)
-            && Arc::ptr_eq(p.path.end(), &end)
+        p.path.family() == family && Arc::ptr_eq(p.path.start(), &pair.a) && Arc::ptr_eq(p.path.end(), &end)
     });
     if fits {
         return;
     }
-    let aligned = state
-        .current_alignment()
-        .is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
+    let aligned = state.current_alignment().is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
     let path = Path::straight(&pair.network, family, pair.a, end);
     state.path = Some(PathState {
         path: Arc::new(path),
@@ -164,19 +132,9 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
             );
             let label = format!("Scoring {} on the {split} images", mode.name);
             let lane = Lane::Score { mode: id.0, split };
-            effects.push(start(
-                state,
-                Purpose::Score { mode: id, split },
-                lane,
-                label,
-                Request::Evaluate(spec),
-            ));
+            effects.push(start(state, Purpose::Score { mode: id, split }, lane, label, Request::Evaluate(spec)));
         }
-        if state
-            .trial
-            .as_ref()
-            .is_none_or(|trial| trial.data_revision != data.revision)
-        {
+        if state.trial.as_ref().is_none_or(|trial| trial.data_revision != data.revision) {
             try_normalizations(state, id, effects);
         }
     }
@@ -184,53 +142,29 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
 
 /// Scores a mode under the usual normalisations, on few images.
 fn try_normalizations(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
-    let (Some(data), Some(mode)) = (
-        state.data.clone(),
-        state.mode(id).map(|m| Arc::clone(&m.mode)),
-    ) else {
+    let (Some(data), Some(mode)) = (state.data.clone(), state.mode(id).map(|m| Arc::clone(&m.mode))) else {
         return;
     };
     let mut candidates = vec![("now".to_owned(), data.normalization.clone())];
-    candidates.extend(
-        data.usual
-            .iter()
-            .filter(|(_, n)| *n != data.normalization)
-            .cloned(),
-    );
+    candidates.extend(data.usual.iter().filter(|(_, n)| *n != data.normalization).cloned());
     for (candidate, (label, normalization)) in candidates.iter().enumerate() {
         let mut images = data.split(SplitName::Test, Some(TRIAL_IMAGES));
         images.normalization = normalization.clone();
         let spec = EvaluateSpec {
             progressive: false,
-            ..EvaluateSpec::new(
-                Arc::clone(&mode.network),
-                vec![Arc::clone(&mode.params)],
-                vec![vec![1.0]],
-                images,
-            )
+            ..EvaluateSpec::new(Arc::clone(&mode.network), vec![Arc::clone(&mode.params)], vec![vec![1.0]], images)
         };
         let lane = Lane::Trial(candidate);
         let label = format!("Trying the normalisation {label}");
-        effects.push(start(
-            state,
-            Purpose::TryNormalization { candidate },
-            lane,
-            label,
-            Request::Evaluate(spec),
-        ));
+        effects.push(start(state, Purpose::TryNormalization { candidate }, lane, label, Request::Evaluate(spec)));
     }
     let accuracies = vec![None; candidates.len()];
-    state.trial = Some(NormalizationTrial {
-        candidates,
-        accuracies,
-        data_revision: data.revision,
-    });
+    state.trial = Some(NormalizationTrial { candidates, accuracies, data_revision: data.revision });
 }
 
 fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     let ready = fitting_pair(state);
-    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone())
-    else {
+    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone()) else {
         state.curve = None;
         return;
     };
@@ -246,39 +180,19 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     }
     let ts = PathFamily::even_ts(key.n_points);
     let coefficients: Vec<Vec<f64>> = ts.iter().map(|&t| path.path.coefficients(t)).collect();
-    let splits: &[SplitName] = if quick {
-        &[SplitName::Test]
-    } else {
-        &[SplitName::Test, SplitName::Train]
-    };
+    let splits: &[SplitName] = if quick { &[SplitName::Test] } else { &[SplitName::Test, SplitName::Train] };
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
         drop_job(state, purpose, effects);
     }
     for &split in splits {
         let images = data.split(split, quick.then_some(QUICK_IMAGES));
-        let spec = EvaluateSpec::new(
-            Arc::clone(&pair.network),
-            path.path.basis().to_vec(),
-            coefficients.clone(),
-            images,
-        );
+        let spec =
+            EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images);
         let label = format!("Evaluating the path on the {split} images");
-        effects.push(start(
-            state,
-            Purpose::Curve(split),
-            Lane::Curve(split),
-            label,
-            Request::Evaluate(spec),
-        ));
+        effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
     }
     let empty = vec![None; ts.len()];
-    let curve = CurveState {
-        steps: path.path.steps(&ts),
-        test: empty.clone(),
-        train: empty,
-        ts,
-        key,
-    };
+    let curve = CurveState { steps: path.path.steps(&ts), test: empty.clone(), train: empty, ts, key };
     state.curve = Some(match state.curve.take() {
         // While the path moves, and when it comes to rest, old values stay until new ones come: no flicker.
         Some(old)
@@ -286,10 +200,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
                 && old.ts.len() == curve.ts.len()
                 && old.key.data_revision == key.data_revision =>
         {
-            CurveState {
-                test: old.test,
-                ..curve
-            }
+            CurveState { test: old.test, ..curve }
         }
         _ => curve,
     });
@@ -297,8 +208,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
 
 fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let ready = fitting_pair(state);
-    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone())
-    else {
+    let (Some(pair), Some(data), Some(path)) = (ready, state.data.clone(), state.path.clone()) else {
         state.plane = None;
         drop_job(state, Purpose::Plane, effects);
         return;
@@ -317,37 +227,20 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let grid = grid_around(&plane, state, &path);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
-        let same_values = shown.grid == grid
-            && shown.split == settings.split
-            && shown.data_revision == data.revision;
+        let same_values = shown.grid == grid && shown.split == settings.split && shown.data_revision == data.revision;
         let fine_enough = quick || !shown.quick;
         if same_plane && same_values && fine_enough {
             return;
         }
     }
-    let coefficients = grid
-        .points()
-        .iter()
-        .map(|&(x, y)| plane.coefficients(x, y).to_vec())
-        .collect();
+    let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
     let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
     let spec = EvaluateSpec {
         levels: grid.levels(COARSE),
-        ..EvaluateSpec::new(
-            Arc::clone(&pair.network),
-            plane.basis().to_vec(),
-            coefficients,
-            images,
-        )
+        ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
     let label = format!("Evaluating the plane, {} x {}", grid.x.n, grid.y.n);
-    effects.push(start(
-        state,
-        Purpose::Plane,
-        Lane::Plane,
-        label,
-        Request::Evaluate(spec),
-    ));
+    effects.push(start(state, Purpose::Plane, Lane::Plane, label, Request::Evaluate(spec)));
     let empty = vec![None; grid.len()];
     let follows = |old: &PlaneState| {
         let same_ends = (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
@@ -378,11 +271,7 @@ fn fitting_pair(state: &AppState) -> Option<Pair> {
 }
 
 /// The plane that the settings ask for and the name of its third point, worked out once for each path.
-fn chosen_plane(
-    state: &mut AppState,
-    pair: &Pair,
-    path: &PathState,
-) -> Option<(Arc<Plane>, String)> {
+fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
     let (third, n_modes) = (state.settings.plane.third, state.modes.len());
     if let Some(choice) = &state.plane_choice
         && (choice.path_revision, choice.third, choice.n_modes) == (path.revision, third, n_modes)
@@ -390,13 +279,7 @@ fn chosen_plane(
         return Some((Arc::clone(&choice.plane), choice.name.clone()));
     }
     let (plane, name) = choose_plane(state, pair, path)?;
-    let choice = PlaneChoice {
-        path_revision: path.revision,
-        third,
-        n_modes,
-        plane,
-        name,
-    };
+    let choice = PlaneChoice { path_revision: path.revision, third, n_modes, plane, name };
     let found = (Arc::clone(&choice.plane), choice.name.clone());
     state.plane_choice = Some(choice);
     Some(found)
@@ -413,20 +296,14 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         ThirdPoint::MeanNeuron | ThirdPoint::Random(_) => (None, String::new()),
         ThirdPoint::Mode(index) => {
             let mode = state.modes.get(index)?;
-            (
-                mode.mode.params_for(&pair.network).ok(),
-                state.letter(mode.id),
-            )
+            (mode.mode.params_for(&pair.network).ok(), state.letter(mode.id))
         }
         ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
     };
     let shown = state.plane.as_ref();
     if let Some(c) = third {
-        let reusable = shown.filter(|s| {
-            s.third == name
-                && Arc::ptr_eq(&s.plane.basis()[0], a)
-                && Arc::ptr_eq(&s.plane.basis()[1], b)
-        });
+        let reusable = shown
+            .filter(|s| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b));
         if let Some(shown) = reusable {
             let spot = shown.plane.project(std::slice::from_ref(&c)).at(&[1.0]);
             if spot.off <= ON_PLANE * shown.plane.length() {
@@ -441,11 +318,8 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
         return random_plane(shown, a, b, seed);
     }
     let name = "mean neuron".to_owned();
-    let keeps = |s: &&PlaneState| {
-        s.third == name
-            && Arc::ptr_eq(&s.plane.basis()[0], a)
-            && Arc::ptr_eq(&s.plane.basis()[1], b)
-    };
+    let keeps =
+        |s: &&PlaneState| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b);
     if let Some(shown) = shown.filter(keeps) {
         return Some((Arc::clone(&shown.plane), name));
     }
@@ -467,9 +341,7 @@ fn random_plane(
     if let Some(shown) = shown.filter(keeps) {
         return Some((Arc::clone(&shown.plane), name));
     }
-    Plane::random(Arc::clone(a), Arc::clone(b), seed)
-        .ok()
-        .map(|plane| (Arc::new(plane), name))
+    Plane::random(Arc::clone(a), Arc::clone(b), seed).ok().map(|plane| (Arc::new(plane), name))
 }
 
 /// The bend that stands farthest from the straight line, unless all stand on it.
@@ -490,18 +362,7 @@ fn farthest_bend(path: &PathState) -> Option<(usize, Arc<ParamVec>)> {
 fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> Grid {
     let (settings, shown) = (&state.settings.plane, state.plane.as_ref());
     if let Some([x0, x1, y0, y1]) = state.look {
-        return Grid {
-            x: Axis {
-                min: x0,
-                max: x1,
-                n: settings.nx,
-            },
-            y: Axis {
-                min: y0,
-                max: y1,
-                n: settings.ny,
-            },
-        };
+        return Grid { x: Axis { min: x0, max: x1, n: settings.nx }, y: Axis { min: y0, max: y1, n: settings.ny } };
     }
     // While the user drags a bend the frame must not move under the mouse.
     if let Some(shown) = shown.filter(|s| path.by_hand && std::ptr::eq(&*s.plane, plane))
@@ -512,25 +373,14 @@ fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> Grid {
     let [_, b, c] = plane.anchors();
     let (left, right) = (c.0.min(0.0), c.0.max(b.0));
     let (low, high) = (c.1.min(0.0), c.1.max(0.0));
-    let (mx, my) = (
-        settings.margin * plane.length(),
-        settings.margin * plane.height(),
-    );
+    let (mx, my) = (settings.margin * plane.length(), settings.margin * plane.height());
     let (width, height) = (right - left + 2.0 * mx, high - low + 2.0 * my);
     // Widened to the shape of the picture: a bend near the straight line would otherwise leave a thin strip.
     let wider = 0.5 * (height * PICTURE_ASPECT - width).max(0.0);
     let higher = 0.5 * (width / PICTURE_ASPECT - height).max(0.0);
     Grid {
-        x: Axis {
-            min: left - mx - wider,
-            max: right + mx + wider,
-            n: settings.nx,
-        },
-        y: Axis {
-            min: low - my - higher,
-            max: high + my + higher,
-            n: settings.ny,
-        },
+        x: Axis { min: left - mx - wider, max: right + mx + wider, n: settings.nx },
+        y: Axis { min: low - my - higher, max: high + my + higher, n: settings.ny },
     }
 }
 
@@ -560,11 +410,5 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
     };
     path.by_hand = false;
     path.dragging = false;
-    Some(start(
-        state,
-        Purpose::Fit,
-        Lane::Fit,
-        "Fitting the path".to_owned(),
-        Request::Fit(spec),
-    ))
+    Some(start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec)))
 }

@@ -56,10 +56,7 @@ impl Run {
 
 /// Makes or renews the card of the current path once its values along t are complete.
 pub(super) fn record_if_complete(state: &mut AppState) {
-    if state
-        .curve
-        .as_ref()
-        .is_some_and(|curve| curve.test.iter().all(Option::is_some))
+    if state.curve.as_ref().is_some_and(|curve| curve.test.iter().all(Option::is_some))
         && !state.runs_job(Purpose::Curve(SplitName::Test))
     {
         record(state);
@@ -68,33 +65,21 @@ pub(super) fn record_if_complete(state: &mut AppState) {
 
 /// Makes or renews the card of the current path.
 pub(super) fn record(state: &mut AppState) {
-    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints)
-    else {
+    let (Some(path), Some(curve), Some(endpoints)) = (&state.path, &state.curve, state.endpoints) else {
         return;
     };
     if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
         return;
     }
-    let plane = state
-        .plane
-        .clone()
-        .filter(|p| p.values.iter().all(Option::is_some));
-    if let Some(run) = state
-        .runs
-        .iter_mut()
-        .find(|run| run.path.revision == path.revision)
-    {
+    let plane = state.plane.clone().filter(|p| p.values.iter().all(Option::is_some));
+    if let Some(run) = state.runs.iter_mut().find(|run| run.path.revision == path.revision) {
         run.curve = curve.clone();
         run.plane = plane.or_else(|| run.plane.take());
         run.settings = state.settings.clone();
         return;
     }
     let b = if path.aligned { "aligned " } else { "" };
-    let pair = format!(
-        "{} to {b}{}",
-        state.letter(endpoints.0),
-        state.letter(endpoints.1)
-    );
+    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
         id: RunId(state.next_id + 1),
@@ -111,9 +96,7 @@ pub(super) fn record(state: &mut AppState) {
     state.next_id += 1;
     // A path dragged further is the same card, not one card for every tug.
     if path.by_hand {
-        state
-            .runs
-            .retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+        state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
     }
     state.runs.push(run);
     if MAX_RUNS < state.runs.len()
@@ -129,9 +112,7 @@ pub(super) fn restore(state: &mut AppState, id: RunId) {
         return;
     };
     if state.mode(run.endpoints.0).is_none() || state.mode(run.endpoints.1).is_none() {
-        state.notify(super::Notice::warning(
-            "This run's networks are no longer open",
-        ));
+        state.notify(super::Notice::warning("This run's networks are no longer open"));
         return;
     }
     state.settings = run.settings;

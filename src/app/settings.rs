@@ -25,10 +25,7 @@ pub struct AlignSettings {
 impl Default for AlignSettings {
     /// Tatro et al. 2020: the first 10,000 training images.
     fn default() -> Self {
-        Self {
-            n_samples: 10_000,
-            split: SplitName::Train,
-        }
+        Self { n_samples: 10_000, split: SplitName::Train }
     }
 }
 
@@ -62,9 +59,7 @@ impl Family {
                  trained. Meant for networks that are not aligned: after alignment the spread grows on the way."
             }
             Self::Chain => "Straight segments through trained bends (Garipov et al. 2018).",
-            Self::Bezier => {
-                "A smooth curve pulled by trained bends (Garipov et al. 2018, Tatro et al. 2020)."
-            }
+            Self::Bezier => "A smooth curve pulled by trained bends (Garipov et al. 2018, Tatro et al. 2020).",
         }
     }
 
@@ -85,12 +80,7 @@ pub struct PathSettings {
 
 impl Default for PathSettings {
     fn default() -> Self {
-        Self {
-            family: Family::Bezier,
-            n_bends: 1,
-            n_points: 33,
-            fit: FitSettings::default(),
-        }
+        Self { family: Family::Bezier, n_bends: 1, n_points: 33, fit: FitSettings::default() }
     }
 }
 
@@ -99,12 +89,8 @@ impl PathSettings {
         match self.family {
             Family::Linear => PathFamily::Linear,
             Family::Arc => PathFamily::Arc,
-            Family::Chain => PathFamily::Chain {
-                n_bends: self.n_bends,
-            },
-            Family::Bezier => PathFamily::Bezier {
-                n_bends: self.n_bends,
-            },
+            Family::Chain => PathFamily::Chain { n_bends: self.n_bends },
+            Family::Bezier => PathFamily::Bezier { n_bends: self.n_bends },
         }
     }
 }

@@ -71,30 +71,18 @@ pub struct DataState {
 impl DataState {
     /// The images of a split.
     pub fn split(&self, split: SplitName, limit: Option<usize>) -> DataRef {
-        DataRef {
-            dataset: Arc::clone(&self.dataset),
-            split,
-            normalization: self.normalization.clone(),
-            limit,
-        }
+        DataRef { dataset: Arc::clone(&self.dataset), split, normalization: self.normalization.clone(), limit }
     }
 
     /// Why a network cannot take these images, if it cannot.
     pub fn misfit(&self, network: &Network) -> Option<String> {
         let pixels = self.dataset.shape.pixels();
         if network.n_inputs() != pixels {
-            return Some(format!(
-                "takes {} inputs, the images have {pixels} pixels",
-                network.n_inputs()
-            ));
+            return Some(format!("takes {} inputs, the images have {pixels} pixels", network.n_inputs()));
         }
         let n_classes = self.dataset.n_classes();
-        (network.n_classes() < n_classes).then(|| {
-            format!(
-                "has {} outputs, the data has {n_classes} classes",
-                network.n_classes()
-            )
-        })
+        (network.n_classes() < n_classes)
+            .then(|| format!("has {} outputs, the data has {n_classes} classes", network.n_classes()))
     }
 }
 
@@ -204,21 +192,13 @@ impl CurveState {
 
     /// Statistics of the loss, when every point has a value.
     pub fn loss_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self
-            .split(split)
-            .iter()
-            .map(|v| v.map(|v| v.loss))
-            .collect();
+        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.loss)).collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self
-            .split(split)
-            .iter()
-            .map(|v| v.map(|v| v.accuracy))
-            .collect();
+        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
         summarise(&self.ts, &values?, &self.steps)
     }
 }
@@ -340,10 +320,7 @@ impl AppState {
     }
 
     pub(super) fn job_of(&self, purpose: Purpose) -> Option<JobId> {
-        self.jobs
-            .iter()
-            .find(|(_, job)| job.purpose == purpose)
-            .map(|(id, _)| *id)
+        self.jobs.iter().find(|(_, job)| job.purpose == purpose).map(|(id, _)| *id)
     }
 
     pub fn is_fitting(&self) -> bool {

@@ -20,13 +20,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::Normalize(normalization) => {
             state.suggestion = None;
             if let Some(data) = state.data.clone() {
-                set_data(
-                    state,
-                    DataState {
-                        normalization,
-                        ..data
-                    },
-                );
+                set_data(state, DataState { normalization, ..data });
             }
         }
         Action::DismissSuggestion => state.suggestion = None,
@@ -67,10 +61,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
         Action::CancelAll => {
             let jobs: Vec<_> = state.jobs.keys().copied().collect();
-            effects.extend(
-                jobs.into_iter()
-                    .map(|job| Effect::Compute(Command::Cancel { job })),
-            );
+            effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
         }
         Action::UseDevice(choice) => {
             state.device.choice = choice;
@@ -83,9 +74,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::DismissNotices => state.notices.clear(),
         Action::Save(path, export) => effects.extend(save(state, &path, &export)),
-        Action::SaveBytes(path, bytes) => {
-            effects.push(Effect::Disk(DiskRequest::SaveBytes { path, bytes }))
-        }
+        Action::SaveBytes(path, bytes) => effects.push(Effect::Disk(DiskRequest::SaveBytes { path, bytes })),
     }
     effects.extend(refresh::refresh(state));
     effects
@@ -121,9 +110,7 @@ fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<E
     if (before.family, before.n_bends) != (settings.path.family, settings.path.n_bends) {
         stop(state, Purpose::Fit, effects);
     }
-    if state.settings.plane.third != settings.plane.third
-        || state.settings.plane.margin != settings.plane.margin
-    {
+    if state.settings.plane.third != settings.plane.third || state.settings.plane.margin != settings.plane.margin {
         state.look = None;
     }
     state.settings = settings;
@@ -141,22 +128,10 @@ fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
         data: data.split(settings.split, Some(settings.n_samples)),
     };
     let label = "Aligning B to A".to_owned();
-    effects.push(refresh::start(
-        state,
-        Purpose::Align,
-        Lane::Alignment,
-        label,
-        Request::Align(spec),
-    ));
+    effects.push(refresh::start(state, Purpose::Align, Lane::Alignment, label, Request::Align(spec)));
 }
 
-fn drag_bend(
-    state: &mut AppState,
-    bend: usize,
-    (x, y): (f64, f64),
-    done: bool,
-    effects: &mut Vec<Effect>,
-) {
+fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, effects: &mut Vec<Effect>) {
     stop(state, Purpose::Fit, effects);
     let revision = state.fresh();
     let (Some(path), Some(plane), Some(pair)) = (&mut state.path, &state.plane, &state.pair) else {
@@ -181,12 +156,7 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
         return Vec::new();
     };
     let one = |path: PathBuf, params, network, description: String| {
-        Effect::Disk(DiskRequest::SaveParams {
-            path,
-            network,
-            params,
-            description,
-        })
+        Effect::Disk(DiskRequest::SaveParams { path, network, params, description })
     };
     match export {
         Export::Mode(id) => match state.mode(*id) {
@@ -200,29 +170,16 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
         },
         Export::AlignedB => match state.current_alignment() {
             Some(alignment) => {
-                let network = state
-                    .endpoints
-                    .and_then(|(_, b)| state.mode(b))
-                    .map(|m| Arc::clone(&m.mode.network));
+                let network = state.endpoints.and_then(|(_, b)| state.mode(b)).map(|m| Arc::clone(&m.mode.network));
                 let network = network.unwrap_or(pair.network);
-                vec![one(
-                    path.to_owned(),
-                    Arc::clone(&alignment.aligned),
-                    network,
-                    "B aligned to A".to_owned(),
-                )]
+                vec![one(path.to_owned(), Arc::clone(&alignment.aligned), network, "B aligned to A".to_owned())]
             }
             None => Vec::new(),
         },
         Export::PathPoint => match &state.path {
             Some(p) => {
                 let description = format!("{} path at t = {}", p.path.family().name(), state.t);
-                vec![one(
-                    path.to_owned(),
-                    Arc::new(p.path.point(state.t)),
-                    pair.network,
-                    description,
-                )]
+                vec![one(path.to_owned(), Arc::new(p.path.point(state.t)), pair.network, description)]
             }
             None => Vec::new(),
         },
@@ -231,15 +188,9 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
                 let bends = p.path.bends().iter().enumerate();
                 bends
                     .map(|(index, bend)| {
-                        let description =
-                            format!("bend {} of a {} path", index + 1, p.path.family().name());
+                        let description = format!("bend {} of a {} path", index + 1, p.path.family().name());
                         let path = path.with_extension(format!("{}.safetensors", index + 1));
-                        one(
-                            path,
-                            Arc::clone(bend),
-                            Arc::clone(&pair.network),
-                            description,
-                        )
+                        one(path, Arc::clone(bend), Arc::clone(&pair.network), description)
                     })
                     .collect()
             }

@@ -12,12 +12,8 @@ use serde::Serialize;
 
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images};
-use super::options::{
-    DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive,
-};
-use super::output::{
-    Number, accuracy_text, check_targets, loss_text, report, save_network, say, table,
-};
+use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
+use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
 use super::score::{ScoreReport, score_networks};
 use crate::compute::{Alignment, CorrelateSpec, DataRef, Engine, seal};
 use crate::data::SplitName;
@@ -161,13 +157,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         let both = [Arc::clone(&ends.b_params), Arc::clone(&alignment.aligned)];
         let found = score_networks(&jobs, &ends.network, &both, &data)?;
         if let [b, b_aligned] = found[..] {
-            scores.insert(
-                data.split.to_string(),
-                BeforeAfter {
-                    b: b.into(),
-                    b_aligned: b_aligned.into(),
-                },
-            );
+            scores.insert(data.split.to_string(), BeforeAfter { b: b.into(), b_aligned: b_aligned.into() });
         }
     }
     if let Some(out) = &args.out {
@@ -180,13 +170,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
             args.data.data,
             args.seed
         );
-        save_network(
-            out,
-            &ends.b.network,
-            &alignment.aligned,
-            &made_by,
-            Some(args.seed),
-        )?;
+        save_network(out, &ends.b.network, &alignment.aligned, &made_by, Some(args.seed))?;
     }
     let found = report_of(args.method, &ends, &alignment, scores);
     report(&args.json, &found, &describe(&found))
@@ -195,12 +179,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
 /// B aligned to A by correlations of activations.
 pub(super) fn by_activations(jobs: &Jobs, ends: &Endpoints, data: DataRef) -> Result<Alignment> {
     let (a, b) = (Arc::clone(&ends.a.params), Arc::clone(&ends.b_params));
-    let spec = CorrelateSpec {
-        network: Arc::clone(&ends.network),
-        a,
-        b,
-        data,
-    };
+    let spec = CorrelateSpec { network: Arc::clone(&ends.network), a, b, data };
     jobs.align("aligning B to A", spec)
 }
 
@@ -213,54 +192,27 @@ pub(super) fn warn_if_broken(alignment: &Alignment) {
             seal.max_logit_difference, seal.n_images
         ));
     }
-    let n_non_finite: usize = alignment
-        .layers
-        .iter()
-        .map(|layer| layer.n_non_finite)
-        .sum();
+    let n_non_finite: usize = alignment.layers.iter().map(|layer| layer.n_non_finite).sum();
     if 0 < n_non_finite {
-        say(&format!(
-            "warning: {n_non_finite} correlations are NaN or infinite and were counted as 0"
-        ));
+        say(&format!("warning: {n_non_finite} correlations are NaN or infinite and were counted as 0"));
     }
 }
 
 fn identities(ends: &Endpoints) -> Vec<Permutation> {
-    ends.network
-        .groups()
-        .iter()
-        .map(|group| Permutation::identity(group.n_units))
-        .collect()
+    ends.network.groups().iter().map(|group| Permutation::identity(group.n_units)).collect()
 }
 
 fn random_permutations(ends: &Endpoints, seed: u64) -> Vec<Permutation> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    ends.network
-        .groups()
-        .iter()
-        .map(|group| Permutation::random(group.n_units, &mut rng))
-        .collect()
+    ends.network.groups().iter().map(|group| Permutation::random(group.n_units, &mut rng)).collect()
 }
 
 /// B moved by permutations that nobody searched for, with the correlations and the seal of a real alignment.
-fn moved(
-    jobs: &Jobs,
-    ends: &Endpoints,
-    data: DataRef,
-    permutations: Vec<Permutation>,
-) -> Result<Alignment> {
+fn moved(jobs: &Jobs, ends: &Endpoints, data: DataRef, permutations: Vec<Permutation>) -> Result<Alignment> {
     let aligned = Arc::new(permute(&ends.network, &ends.b_params, &permutations));
     let measure = |what: &str, b: &Arc<ParamVec>| {
         let (network, a) = (Arc::clone(&ends.network), Arc::clone(&ends.a.params));
-        jobs.align(
-            what,
-            CorrelateSpec {
-                network,
-                a,
-                b: Arc::clone(b),
-                data: data.clone(),
-            },
-        )
+        jobs.align(what, CorrelateSpec { network, a, b: Arc::clone(b), data: data.clone() })
     };
     // The mean before a match is the correlation of units in their present places.
     let before = measure("correlating A and B", &ends.b_params)?;
@@ -275,20 +227,9 @@ fn moved(
             n_non_finite: after.n_non_finite,
         })
         .collect();
-    let seal = seal(
-        &Engine::cpu(),
-        &ends.network,
-        &ends.b_params,
-        &aligned,
-        &data,
-    )
-    .context("comparing logits failed")?;
-    Ok(Alignment {
-        layers,
-        aligned,
-        n_samples: after.n_samples,
-        seal,
-    })
+    let seal =
+        seal(&Engine::cpu(), &ends.network, &ends.b_params, &aligned, &data).context("comparing logits failed")?;
+    Ok(Alignment { layers, aligned, n_samples: after.n_samples, seal })
 }
 
 fn report_of(
@@ -297,18 +238,13 @@ fn report_of(
     alignment: &Alignment,
     scores: BTreeMap<String, BeforeAfter>,
 ) -> AlignReport {
-    let layers = ends
-        .network
-        .groups()
-        .iter()
-        .zip(&alignment.layers)
-        .map(|(group, layer)| LayerReport {
-            name: group.name.clone(),
-            units: group.n_units,
-            permutation: layer.permutation.clone(),
-            mean_correlation_before: layer.mean_before.into(),
-            mean_correlation_after: layer.mean_after.into(),
-        });
+    let layers = ends.network.groups().iter().zip(&alignment.layers).map(|(group, layer)| LayerReport {
+        name: group.name.clone(),
+        units: group.n_units,
+        permutation: layer.permutation.clone(),
+        mean_correlation_before: layer.mean_before.into(),
+        mean_correlation_after: layer.mean_after.into(),
+    });
     AlignReport {
         method: method.name(),
         samples: alignment.n_samples,
@@ -334,10 +270,7 @@ fn describe(found: &AlignReport) -> String {
             ]
         })
         .collect();
-    let mut text = table(
-        &["layer", "units", "unmoved", "correlation before", "after"],
-        &rows,
-    );
+    let mut text = table(&["layer", "units", "unmoved", "correlation before", "after"], &rows);
     text += &format!(
         "\nseal: logits differ by at most {:.2e} on {} images, {} of the same class\n",
         found.max_logit_difference.0, found.images_compared, found.same_class

@@ -131,33 +131,15 @@ pub(super) fn evaluate_path(
 ) -> Result<PathResult> {
     let ts = PathFamily::even_ts(n_points);
     let steps = path.steps(&ts);
-    let mut points: Vec<PointReport> = ts
-        .iter()
-        .map(|&t| PointReport {
-            t,
-            stage: 0,
-            s: t,
-            test: None,
-            train: None,
-        })
-        .collect();
-    let mut summary = SummaryReport {
-        barrier_definition: BARRIER_DEFINITION,
-        test: None,
-        train: None,
-    };
+    let mut points: Vec<PointReport> =
+        ts.iter().map(|&t| PointReport { t, stage: 0, s: t, test: None, train: None }).collect();
+    let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
     let mut all_values = Vec::with_capacity(data.len());
     for data in data {
         let rows = ts.iter().map(|&t| path.coefficients(t)).collect();
-        let spec = EvaluateSpec::new(
-            Arc::clone(network),
-            path.basis().to_vec(),
-            rows,
-            data.clone(),
-        );
+        let spec = EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone());
         let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
-        let found =
-            Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
+        let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
         for (point, &value) in points.iter_mut().zip(&values) {
             match data.split {
                 SplitName::Test => point.test = Some(value.into()),
@@ -180,11 +162,7 @@ pub(super) fn evaluate_path(
         points,
         summary,
     };
-    Ok(PathResult {
-        report,
-        ts,
-        values: all_values,
-    })
+    Ok(PathResult { report, ts, values: all_values })
 }
 
 fn summary_of(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<SplitSummary> {
@@ -199,12 +177,8 @@ fn summary_of(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<SplitS
 
 impl PathReport {
     fn splits(&self) -> impl Iterator<Item = (&'static str, &SplitSummary)> {
-        let both = [
-            ("test", self.summary.test.as_ref()),
-            ("train", self.summary.train.as_ref()),
-        ];
-        both.into_iter()
-            .filter_map(|(name, found)| Some((name, found?)))
+        let both = [("test", self.summary.test.as_ref()), ("train", self.summary.train.as_ref())];
+        both.into_iter().filter_map(|(name, found)| Some((name, found?)))
     }
 
     /// The summaries, a line each.
@@ -226,23 +200,8 @@ impl PathReport {
                 ]
             })
             .collect();
-        let heads = [
-            "split",
-            "start",
-            "end",
-            "max",
-            "at t",
-            "integral",
-            "barrier",
-            "accuracy start",
-            "end",
-            "min",
-        ];
-        let aligned = if self.align == "none" {
-            String::new()
-        } else {
-            format!(" to aligned B ({})", self.align)
-        };
+        let heads = ["split", "start", "end", "max", "at t", "integral", "barrier", "accuracy start", "end", "min"];
+        let aligned = if self.align == "none" { String::new() } else { format!(" to aligned B ({})", self.align) };
         let bends = match self.bends {
             0 => String::new(),
             1 => ", 1 bend".to_owned(),
@@ -265,12 +224,8 @@ impl PathReport {
         for point in &self.points {
             for (split, score) in [("test", point.test), ("train", point.train)] {
                 let Some(score) = score else { continue };
-                let row = [
-                    point.t.to_string(),
-                    split.to_owned(),
-                    score.loss.0.to_string(),
-                    score.accuracy.0.to_string(),
-                ];
+                let row =
+                    [point.t.to_string(), split.to_owned(), score.loss.0.to_string(), score.accuracy.0.to_string()];
                 out.write_record(row)?;
             }
         }

@@ -55,38 +55,17 @@ pub(super) fn evaluate_plane(
     data: &[DataRef],
 ) -> Result<PlaneResult> {
     let [a, b, c] = plane.anchors().map(|(x, y)| [x, y]);
-    let mut report = PlaneReport {
-        x: grid.x.values(),
-        y: grid.y.values(),
-        anchors: Anchors { a, b, c },
-        test: None,
-        train: None,
-    };
+    let mut report =
+        PlaneReport { x: grid.x.values(), y: grid.y.values(), anchors: Anchors { a, b, c }, test: None, train: None };
     let mut all_values = Vec::with_capacity(data.len());
     for data in data {
-        let rows = grid
-            .points()
-            .into_iter()
-            .map(|(x, y)| plane.coefficients(x, y).to_vec())
-            .collect();
-        let spec = EvaluateSpec::new(
-            Arc::clone(network),
-            plane.basis().to_vec(),
-            rows,
-            data.clone(),
-        );
-        let values = jobs.evaluate(
-            &format!("evaluating the plane on {} images", data.split),
-            spec,
-        )?;
+        let rows = grid.points().into_iter().map(|(x, y)| plane.coefficients(x, y).to_vec()).collect();
+        let spec = EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone());
+        let values = jobs.evaluate(&format!("evaluating the plane on {} images", data.split), spec)?;
         let by_row = || values.chunks(grid.x.n.max(1));
         let field = Field {
-            loss: by_row()
-                .map(|row| numbers(row.iter().map(|v| v.loss)))
-                .collect(),
-            accuracy: by_row()
-                .map(|row| numbers(row.iter().map(|v| v.accuracy)))
-                .collect(),
+            loss: by_row().map(|row| numbers(row.iter().map(|v| v.loss))).collect(),
+            accuracy: by_row().map(|row| numbers(row.iter().map(|v| v.accuracy))).collect(),
             images: values.first().map_or(0, |v| v.n_images),
         };
         match data.split {
@@ -95,20 +74,13 @@ pub(super) fn evaluate_plane(
         }
         all_values.push((data.split, values.into_iter().map(Some).collect()));
     }
-    Ok(PlaneResult {
-        report,
-        values: all_values,
-    })
+    Ok(PlaneResult { report, values: all_values })
 }
 
 impl PlaneReport {
     pub(super) fn fields(&self) -> impl Iterator<Item = (SplitName, &Field)> {
-        let both = [
-            (SplitName::Test, self.test.as_ref()),
-            (SplitName::Train, self.train.as_ref()),
-        ];
-        both.into_iter()
-            .filter_map(|(split, field)| Some((split, field?)))
+        let both = [(SplitName::Test, self.test.as_ref()), (SplitName::Train, self.train.as_ref())];
+        both.into_iter().filter_map(|(split, field)| Some((split, field?)))
     }
 
     /// The three points, and the extremes of each split.
@@ -122,11 +94,7 @@ impl PlaneReport {
             .fields()
             .map(|(split, field)| {
                 let finite = |rows: &[Vec<Number>]| -> Vec<f64> {
-                    rows.iter()
-                        .flatten()
-                        .map(|v| v.0)
-                        .filter(|v| v.is_finite())
-                        .collect()
+                    rows.iter().flatten().map(|v| v.0).filter(|v| v.is_finite()).collect()
                 };
                 let (losses, accuracies) = (finite(&field.loss), finite(&field.accuracy));
                 let min = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::min);
@@ -143,15 +111,7 @@ impl PlaneReport {
                 ]
             })
             .collect();
-        let heads = [
-            "split",
-            "loss min",
-            "max",
-            "accuracy min",
-            "max",
-            "not finite",
-            "images",
-        ];
+        let heads = ["split", "loss min", "max", "accuracy min", "max", "not finite", "images"];
         text.push('\n');
         text + &table(&heads, &rows)
     }

@@ -93,14 +93,7 @@ impl Default for FitOptions {
 
 impl FitOptions {
     pub(super) fn spec(&self, target: FitTarget, epochs: usize) -> FitSpec {
-        let FitTarget {
-            network,
-            family,
-            basis,
-            data,
-            sampling,
-            seed,
-        } = target;
+        let FitTarget { network, family, basis, data, sampling, seed } = target;
         FitSpec {
             network,
             family,
@@ -120,9 +113,7 @@ impl FitOptions {
 
     fn optimizer(&self) -> Optimizer {
         match self.optimizer {
-            OptimizerName::Sgd => Optimizer::Sgd {
-                momentum: self.momentum,
-            },
+            OptimizerName::Sgd => Optimizer::Sgd { momentum: self.momentum },
             OptimizerName::Adam => Optimizer::Adam,
         }
     }
@@ -168,10 +159,7 @@ mod tests {
     #[test]
     fn ways_to_draw_t_are_read() {
         assert_eq!(t_sampling("one"), Ok(TSampling::One));
-        assert_eq!(
-            t_sampling("stratified:4"),
-            Ok(TSampling::Stratified { n: 4 })
-        );
+        assert_eq!(t_sampling("stratified:4"), Ok(TSampling::Stratified { n: 4 }));
         for text in ["stratified", "stratified:0", "two", ""] {
             assert!(t_sampling(text).is_err(), "{text}");
         }

@@ -83,11 +83,7 @@ fn inspect(path: &PathBuf, options: &NetworkOptions) -> Result<FileReport> {
     let tensors: Vec<TensorReport> = found
         .tensors
         .iter()
-        .map(|t| TensorReport {
-            name: t.name.clone(),
-            shape: t.shape.clone(),
-            dtype: t.dtype.to_string(),
-        })
+        .map(|t| TensorReport { name: t.name.clone(), shape: t.shape.clone(), dtype: t.dtype.to_string() })
         .collect();
     let mut file = FileReport {
         file: path.display().to_string(),
@@ -140,26 +136,16 @@ fn describe(found: &FileReport) -> String {
         "{}\n  format      {}\n  network     {network}\n  parameters  {}\n\n",
         found.file, found.format, found.parameters
     );
-    let rows: Vec<Vec<String>> = found
-        .tensors
-        .iter()
-        .map(|t| vec![t.name.clone(), format!("{:?}", t.shape), t.dtype.clone()])
-        .collect();
+    let rows: Vec<Vec<String>> =
+        found.tensors.iter().map(|t| vec![t.name.clone(), format!("{:?}", t.shape), t.dtype.clone()]).collect();
     text += &table(&["tensor", "shape", "type"], &rows);
     if !found.groups.is_empty() {
         let rows: Vec<Vec<String>> = found
             .groups
             .iter()
             .map(|group| {
-                let axes = group
-                    .axes
-                    .iter()
-                    .map(|a| format!("{}[{}]", a.tensor, a.axis));
-                vec![
-                    group.name.clone(),
-                    group.units.to_string(),
-                    axes.collect::<Vec<_>>().join(" "),
-                ]
+                let axes = group.axes.iter().map(|a| format!("{}[{}]", a.tensor, a.axis));
+                vec![group.name.clone(), group.units.to_string(), axes.collect::<Vec<_>>().join(" ")]
             })
             .collect();
         text.push('\n');

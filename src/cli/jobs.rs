@@ -28,23 +28,14 @@ impl Jobs {
         let worker = Worker::spawn(choice, || ()).context("could not start the compute thread")?;
         loop {
             match worker.wait_event() {
-                Some(Event::Device {
-                    name, failed: None, ..
-                }) => {
+                Some(Event::Device { name, failed: None, .. }) => {
                     log::info!("computing on {name}");
                     return Ok(Self { worker });
                 }
-                Some(Event::Device {
-                    failed: Some(reason),
-                    ..
-                }) if choice == DeviceChoice::Gpu => {
+                Some(Event::Device { failed: Some(reason), .. }) if choice == DeviceChoice::Gpu => {
                     bail!("--device gpu: {reason}");
                 }
-                Some(Event::Device {
-                    name,
-                    failed: Some(reason),
-                    ..
-                }) => {
+                Some(Event::Device { name, failed: Some(reason), .. }) => {
                     say(&format!("note: computing on {name}: {reason}"));
                     return Ok(Self { worker });
                 }
@@ -56,10 +47,7 @@ impl Jobs {
 
     /// One value a point, in order.
     pub(super) fn evaluate(&self, what: &str, spec: EvaluateSpec) -> Result<Vec<PointValue>> {
-        let spec = EvaluateSpec {
-            progressive: false,
-            ..spec
-        };
+        let spec = EvaluateSpec { progressive: false, ..spec };
         let mut found: Vec<Option<PointValue>> = vec![None; spec.coefficients.len()];
         let lane = Lane::Curve(spec.data.split);
         self.run(what, lane, Request::Evaluate(spec), |event| {
@@ -98,13 +86,7 @@ impl Jobs {
     }
 
     /// Starts a job and waits for its end.
-    fn run(
-        &self,
-        what: &str,
-        lane: Lane,
-        request: Request,
-        mut on_event: impl FnMut(Event),
-    ) -> Result<()> {
+    fn run(&self, what: &str, lane: Lane, request: Request, mut on_event: impl FnMut(Event)) -> Result<()> {
         let bar = bar(what);
         let own = self.worker.start(lane, request);
         let outcome = loop {
@@ -113,11 +95,7 @@ impl Jobs {
                     bar.set_position((done * BAR_STEPS as f64) as u64);
                 }
                 Some(Event::FitStep { job, report }) if job == own => {
-                    bar.set_message(format!(
-                        "epoch {} · loss {:.4}",
-                        report.epoch + 1,
-                        report.loss
-                    ));
+                    bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
                 }
                 Some(Event::Finished { job }) if job == own => break Ok(()),
                 Some(Event::Cancelled { job }) if job == own => {
@@ -126,10 +104,7 @@ impl Jobs {
                 Some(Event::Failed { job, error }) if job == own => {
                     break Err(anyhow::Error::new(error));
                 }
-                Some(Event::Device {
-                    failed: Some(reason),
-                    ..
-                }) => say(&format!("note: {reason}")),
+                Some(Event::Device { failed: Some(reason), .. }) => say(&format!("note: {reason}")),
                 Some(event) => on_event(event),
                 None => break Err(anyhow!("the compute thread ended in the middle of a job")),
             }

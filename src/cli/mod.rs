@@ -145,12 +145,7 @@ mod tests {
     #[test]
     fn a_cause_that_was_said_is_not_repeated() {
         let inner = anyhow::anyhow!("no such file: a.pt");
-        let repeated = inner
-            .context("could not open: no such file: a.pt")
-            .context("top");
-        assert_eq!(
-            error_text(&repeated),
-            "error: top\n  because: could not open: no such file: a.pt"
-        );
+        let repeated = inner.context("could not open: no such file: a.pt").context("top");
+        assert_eq!(error_text(&repeated), "error: top\n  because: could not open: no such file: a.pt");
     }
 }

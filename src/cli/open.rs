@@ -27,10 +27,7 @@ impl Images {
             None => Normalization::identity(channels),
             Some(text) => Normalization::parse(text, channels).map_err(usage_of)?,
         };
-        Ok(Self {
-            dataset: Arc::new(dataset),
-            normalization,
-        })
+        Ok(Self { dataset: Arc::new(dataset), normalization })
     }
 
     /// Whether a network takes these images, named by its file; jobs check it again, without the name.
@@ -61,12 +58,7 @@ impl Images {
 
     /// The first `limit` images of a split.
     pub(super) fn of(&self, split: SplitName, limit: Option<usize>) -> DataRef {
-        DataRef {
-            dataset: Arc::clone(&self.dataset),
-            split,
-            normalization: self.normalization.clone(),
-            limit,
-        }
+        DataRef { dataset: Arc::clone(&self.dataset), split, normalization: self.normalization.clone(), limit }
     }
 
     /// The splits that scores are wanted on.
@@ -101,9 +93,7 @@ pub(super) fn named_network(wanted: &str) -> Result<Arc<Network>> {
     }
     match zoo::by_name(wanted) {
         Ok(network) => Ok(Arc::new(network)),
-        Err(error) => {
-            Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into())
-        }
+        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
     }
 }
 
@@ -122,12 +112,7 @@ impl Endpoints {
         let b = open_mode(b, options)?;
         let b_params = fitting(&b, &a)?;
         warn_about_batch_norm(options);
-        Ok(Self {
-            network: Arc::clone(&a.network),
-            a,
-            b,
-            b_params,
-        })
+        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
     }
 }
 
@@ -145,9 +130,7 @@ pub(super) fn fitting(mode: &Mode, first: &Mode) -> Result<Arc<ParamVec>> {
 }
 
 fn shown(mode: &Mode) -> String {
-    mode.path
-        .as_deref()
-        .map_or_else(|| mode.name.clone(), |path| path.display().to_string())
+    mode.path.as_deref().map_or_else(|| mode.name.clone(), |path| path.display().to_string())
 }
 
 /// No network that is understood so far has batch norm.

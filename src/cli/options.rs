@@ -112,11 +112,7 @@ pub(super) fn non_negative_real(text: &str) -> Result<f64, String> {
 
 /// A number from 0 to below 1.
 pub(super) fn share(text: &str) -> Result<f64, String> {
-    real(
-        text,
-        |v| (0.0..1.0).contains(&v),
-        "a number from 0 to below 1",
-    )
+    real(text, |v| (0.0..1.0).contains(&v), "a number from 0 to below 1")
 }
 
 fn real(text: &str, fits: impl Fn(f64) -> bool, expected: &str) -> Result<f64, String> {

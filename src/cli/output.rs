@@ -18,11 +18,7 @@ pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.is_finite() {
-            serializer.serialize_f64(self.0)
-        } else {
-            serializer.collect_str(&self.0)
-        }
+        if self.0.is_finite() { serializer.serialize_f64(self.0) } else { serializer.collect_str(&self.0) }
     }
 }
 
@@ -75,28 +71,20 @@ fn to_json(value: &impl Serialize) -> Result<String> {
 }
 
 /// Fails before the work begins if what it finds could not be saved: `-` and missing options are fine.
-pub(super) fn check_targets<'a>(
-    paths: impl IntoIterator<Item = Option<&'a PathBuf>>,
-) -> Result<()> {
+pub(super) fn check_targets<'a>(paths: impl IntoIterator<Item = Option<&'a PathBuf>>) -> Result<()> {
     for path in paths.into_iter().flatten() {
         if path == Path::new("-") {
             continue;
         }
         if path.is_dir() {
-            bail!(
-                "expected the name of a file to save, found a folder: {}",
-                path.display()
-            );
+            bail!("expected the name of a file to save, found a folder: {}", path.display());
         }
         let folder = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         if !folder.is_dir() {
-            return Err(files::FileError::NoFolder {
-                folder: folder.to_owned(),
-            }
-            .into());
+            return Err(files::FileError::NoFolder { folder: folder.to_owned() }.into());
         }
     }
     Ok(())
@@ -112,10 +100,7 @@ pub(super) fn save_network(
 ) -> Result<()> {
     let mut metadata = BTreeMap::from([
         ("format".to_owned(), "pt".to_owned()),
-        (
-            "lowroad.version".to_owned(),
-            env!("CARGO_PKG_VERSION").to_owned(),
-        ),
+        ("lowroad.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("lowroad.command".to_owned(), made_by.to_owned()),
     ]);
     metadata.extend(seed.map(|seed| ("lowroad.seed".to_owned(), seed.to_string())));
@@ -125,10 +110,7 @@ pub(super) fn save_network(
 /// Columns under their heads, right-aligned but the first; for people.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines: Vec<Vec<&str>> = vec![heads.to_vec()];
-    lines.extend(
-        rows.iter()
-            .map(|row| row.iter().map(String::as_str).collect()),
-    );
+    lines.extend(rows.iter().map(|row| row.iter().map(String::as_str).collect()));
     let widths: Vec<usize> = (0..heads.len())
         .map(|column| {
             let cells = lines.iter().filter_map(|line| line.get(column));
@@ -167,9 +149,7 @@ mod tests {
 
     #[test]
     fn numbers_that_json_does_not_have_are_strings() {
-        let text =
-            serde_json::to_string(&numbers([1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY]))
-                .unwrap();
+        let text = serde_json::to_string(&numbers([1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY])).unwrap();
         assert_eq!(text, r#"[1.5,"NaN","inf","-inf"]"#);
     }
 
@@ -182,10 +162,7 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_heads() {
-        let text = table(
-            &["t", "loss"],
-            &[vec!["0.5".to_owned(), "12.25".to_owned()]],
-        );
+        let text = table(&["t", "loss"], &[vec!["0.5".to_owned(), "12.25".to_owned()]]);
         assert_eq!(text, "t     loss\n0.5  12.25\n");
     }
 }

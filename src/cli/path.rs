@@ -12,9 +12,7 @@ use super::along::evaluate_path;
 use super::fitting::{DEFAULT_EPOCHS, FitOptions, FitTarget, t_sampling};
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
-use super::options::{
-    DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive,
-};
+use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
 use crate::compute::TSampling;
 use crate::data::SplitName;
@@ -139,10 +137,7 @@ impl Path {
         };
         if family.n_bends() == 0 {
             let refuse = |option: &str| {
-                let text = format!(
-                    "{option} makes no sense with --family {}: it has no bends to fit",
-                    family.name()
-                );
+                let text = format!("{option} makes no sense with --family {}: it has no bends to fit", family.name());
                 Err(UsageError(text))
             };
             if self.bends.is_some() {
@@ -158,11 +153,7 @@ impl Path {
     /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
     fn epochs(&self, family: PathFamily) -> usize {
         let from_files = matches!(self.bends, Some(Bends::Files(_)));
-        let default = if family.n_bends() == 0 || from_files {
-            0
-        } else {
-            DEFAULT_EPOCHS
-        };
+        let default = if family.n_bends() == 0 || from_files { 0 } else { DEFAULT_EPOCHS };
         self.fit.epochs.unwrap_or(default)
     }
 
@@ -188,8 +179,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     let images = Images::open(&args.data)?;
     images.check(&ends.a)?;
     if let Some(folder) = &args.save {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("could not make the folder {}", folder.display()))?;
+        std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
     let jobs = Jobs::open(args.device.device)?;
     let b = match args.align {
@@ -198,34 +188,18 @@ pub(super) fn run(args: &Path) -> Result<()> {
             let alignment = by_activations(&jobs, &ends, args.samples.of(&images))?;
             warn_if_broken(&alignment);
             let seal = alignment.seal.max_logit_difference;
-            say(&format!(
-                "aligned B to A on {} images; logits differ by at most {seal:.1e}",
-                alignment.n_samples
-            ));
+            say(&format!("aligned B to A on {} images; logits differ by at most {seal:.1e}", alignment.n_samples));
             alignment.aligned
         }
     };
     let start = match bends {
         Some(bends) => path_of(&ends, family, &b, bends),
-        None => geometry::Path::straight(
-            &ends.network,
-            family,
-            Arc::clone(&ends.a.params),
-            Arc::clone(&b),
-        ),
+        None => geometry::Path::straight(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(&b)),
     };
     let path = fit(args, &jobs, &ends, &images, start)?;
 
     let scored = images.scored(args.score);
-    let found = evaluate_path(
-        &jobs,
-        &ends.network,
-        &path,
-        args.align.name(),
-        args.points,
-        &scored,
-    )?
-    .report;
+    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
         for (index, bend) in path.bends().iter().enumerate() {
@@ -249,29 +223,12 @@ fn open_bends(args: &Path, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>
     files.iter().map(open).collect::<Result<_>>().map(Some)
 }
 
-fn path_of(
-    ends: &Endpoints,
-    family: PathFamily,
-    b: &Arc<ParamVec>,
-    bends: Vec<Arc<ParamVec>>,
-) -> geometry::Path {
-    geometry::Path::new(
-        &ends.network,
-        family,
-        Arc::clone(&ends.a.params),
-        Arc::clone(b),
-        bends,
-    )
+fn path_of(ends: &Endpoints, family: PathFamily, b: &Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> geometry::Path {
+    geometry::Path::new(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(b), bends)
 }
 
 /// Trains the bends, if there are any and for as long as was asked.
-fn fit(
-    args: &Path,
-    jobs: &Jobs,
-    ends: &Endpoints,
-    images: &Images,
-    start: geometry::Path,
-) -> Result<geometry::Path> {
+fn fit(args: &Path, jobs: &Jobs, ends: &Endpoints, images: &Images, start: geometry::Path) -> Result<geometry::Path> {
     let family = start.family();
     let epochs = args.epochs(family);
     if epochs == 0 || family.n_bends() == 0 {
@@ -296,10 +253,7 @@ mod tests {
     #[test]
     fn bends_are_a_number_or_files() {
         assert_eq!("3".parse(), Ok(Bends::Count(3)));
-        assert_eq!(
-            "a.pt,b.pt".parse(),
-            Ok(Bends::Files(vec!["a.pt".into(), "b.pt".into()]))
-        );
+        assert_eq!("a.pt,b.pt".parse(), Ok(Bends::Files(vec!["a.pt".into(), "b.pt".into()])));
         for text in ["0", "a.pt,", ""] {
             assert!(text.parse::<Bends>().is_err(), "{text}");
         }

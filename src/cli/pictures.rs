@@ -32,10 +32,7 @@ pub(super) fn plane_svg(
     names: &PlaneNames<'_>,
     command: &str,
 ) -> Result<String> {
-    let (split, values) = found
-        .values
-        .first()
-        .context("internal error: a plane without values")?;
+    let (split, values) = found.values.first().context("internal error: a plane without values")?;
     let field = field_of(grid, values, metric);
     let style = HeatmapStyle {
         // A plane of nothing but NaN has no range, and is hatched whatever the range.
@@ -64,13 +61,7 @@ pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, comman
         for (split, values) in &result.values {
             if *split == SplitName::Test {
                 let (label, color) = ((*label).to_owned(), ink(place));
-                curves.push(Curve {
-                    label,
-                    color,
-                    dashed: false,
-                    ts: &result.ts,
-                    values,
-                });
+                curves.push(Curve { label, color, dashed: false, ts: &result.ts, values });
             }
         }
     }
@@ -78,17 +69,12 @@ pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, comman
 }
 
 /// Saves a figure where it was asked for.
-pub(super) fn save_svg_and_png(
-    svg_path: Option<&Path>,
-    png_path: Option<&Path>,
-    svg: &str,
-) -> Result<()> {
+pub(super) fn save_svg_and_png(svg_path: Option<&Path>, png_path: Option<&Path>, svg: &str) -> Result<()> {
     if let Some(path) = svg_path {
         files::write_atomic(path, svg.as_bytes())?;
     }
     if let Some(path) = png_path {
-        let png = svg_to_png(svg, PNG_SCALE)
-            .with_context(|| format!("could not draw {}", path.display()))?;
+        let png = svg_to_png(svg, PNG_SCALE).with_context(|| format!("could not draw {}", path.display()))?;
         files::write_atomic(path, &png)?;
     }
     Ok(())

@@ -9,9 +9,7 @@ use clap::{Args, ValueEnum};
 use super::field::evaluate_plane;
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
-use super::options::{
-    DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, non_negative_real,
-};
+use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, non_negative_real};
 use super::output::{check_targets, report};
 use super::pictures::{PlaneNames, plane_svg, save_svg_and_png};
 use super::plane_files;
@@ -87,28 +85,16 @@ impl FromStr for GridSize {
         let (nx, ny) = text.split_once(['x', 'X']).unwrap_or((text, text));
         let side = |text: &str| match text.parse::<usize>() {
             Ok(n @ 1..=MAX_SIDE) => Ok(n),
-            _ => Err(format!(
-                "expected points along both sides such as `25`, or `40x30`, each 1 to {MAX_SIDE}"
-            )),
+            _ => Err(format!("expected points along both sides such as `25`, or `40x30`, each 1 to {MAX_SIDE}")),
         };
-        Ok(Self {
-            nx: side(nx)?,
-            ny: side(ny)?,
-        })
+        Ok(Self { nx: side(nx)?, ny: side(ny)? })
     }
 }
 
 /// The grid over the plane's three points and `margin` beyond them.
 pub(super) fn grid_over(plane: &geometry::Plane, size: GridSize, margin: f64) -> Grid {
-    let axis = |length: f64, n: usize| Axis {
-        min: -margin * length,
-        max: (1.0 + margin) * length,
-        n,
-    };
-    Grid {
-        x: axis(plane.length(), size.nx),
-        y: axis(plane.height(), size.ny),
-    }
+    let axis = |length: f64, n: usize| Axis { min: -margin * length, max: (1.0 + margin) * length, n };
+    Grid { x: axis(plane.length(), size.nx), y: axis(plane.height(), size.ny) }
 }
 
 pub(super) fn run(args: &Plane) -> Result<()> {
@@ -116,22 +102,15 @@ pub(super) fn run(args: &Plane) -> Result<()> {
     check_targets(targets.map(Option::as_ref))?;
     let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
     let c = fitting(&open_mode(&args.c, &args.network)?, &ends.a)?;
-    let plane = geometry::Plane::through(ends.a.params.clone(), ends.b_params.clone(), c)
-        .with_context(|| {
-            let [a, b, c] = [&args.a, &args.b, &args.c].map(|file| file.display());
-            format!("no plane through {a}, {b} and {c}")
-        })?;
+    let plane = geometry::Plane::through(ends.a.params.clone(), ends.b_params.clone(), c).with_context(|| {
+        let [a, b, c] = [&args.a, &args.b, &args.c].map(|file| file.display());
+        format!("no plane through {a}, {b} and {c}")
+    })?;
     let images = Images::open(&args.data)?;
     images.check(&ends.a)?;
     let jobs = Jobs::open(args.device.device)?;
     let grid = grid_over(&plane, args.grid, args.margin);
-    let found = evaluate_plane(
-        &jobs,
-        &ends.network,
-        &plane,
-        grid,
-        &images.scored(args.score),
-    )?;
+    let found = evaluate_plane(&jobs, &ends.network, &plane, grid, &images.scored(args.score))?;
     if let Some(path) = &args.npz {
         files::write_atomic(path, &plane_files::npz(&found.report)?)?;
     }
@@ -143,10 +122,7 @@ pub(super) fn run(args: &Plane) -> Result<()> {
             MetricName::Loss => Metric::Loss,
             MetricName::Accuracy => Metric::Accuracy,
         };
-        let names = PlaneNames {
-            points: names_of([&args.a, &args.b, &args.c]),
-            path: None,
-        };
+        let names = PlaneNames { points: names_of([&args.a, &args.b, &args.c]), path: None };
         let svg = plane_svg(&plane, grid, &found, metric, &names, &args.command())?;
         save_svg_and_png(args.svg.as_deref(), args.png.as_deref(), &svg)?;
     }
@@ -155,10 +131,7 @@ pub(super) fn run(args: &Plane) -> Result<()> {
 
 /// File names where they tell the three apart, letters otherwise.
 fn names_of(files: [&PathBuf; 3]) -> [String; 3] {
-    let [a, b, c] = files.map(|file| {
-        file.file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-    });
+    let [a, b, c] = files.map(|file| file.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
     match (a, b, c) {
         (Some(a), Some(b), Some(c)) if a != b && b != c && a != c => [a, b, c],
         _ => ["A", "B", "C"].map(str::to_owned),

@@ -27,19 +27,12 @@ pub(super) fn npz(found: &PlaneReport) -> Result<Vec<u8>> {
     let anchors = [found.anchors.a, found.anchors.b, found.anchors.c].concat();
     add("anchors", &[3, 2], &anchors)?;
     for (split, field) in found.fields() {
-        let suffix = if split == SplitName::Test {
-            ""
-        } else {
-            "_train"
-        };
+        let suffix = if split == SplitName::Test { "" } else { "_train" };
         for (name, rows) in [("loss", &field.loss), ("accuracy", &field.accuracy)] {
             add(&format!("{name}{suffix}"), &[ny, nx], &flat(rows))?;
         }
     }
-    Ok(archive
-        .finish()
-        .context("could not write the arrays")?
-        .into_inner())
+    Ok(archive.finish().context("could not write the arrays")?.into_inner())
 }
 
 fn flat(rows: &[Vec<Number>]) -> Vec<f64> {
@@ -49,11 +42,7 @@ fn flat(rows: &[Vec<Number>]) -> Vec<f64> {
 fn npy(shape: &[usize], values: &[f64]) -> Result<Vec<u8>> {
     let shape: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
     let mut bytes = Vec::new();
-    let mut writer = npyz::WriteOptions::<f64>::new()
-        .default_dtype()
-        .shape(&shape)
-        .writer(&mut bytes)
-        .begin_nd()?;
+    let mut writer = npyz::WriteOptions::<f64>::new().default_dtype().shape(&shape).writer(&mut bytes).begin_nd()?;
     writer.extend(values.iter().copied())?;
     writer.finish()?;
     Ok(bytes)

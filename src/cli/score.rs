@@ -19,10 +19,7 @@ pub(super) struct ScoreReport {
 
 impl From<PointValue> for ScoreReport {
     fn from(value: PointValue) -> Self {
-        Self {
-            loss: value.loss.into(),
-            accuracy: value.accuracy.into(),
-        }
+        Self { loss: value.loss.into(), accuracy: value.accuracy.into() }
     }
 }
 
@@ -35,12 +32,7 @@ pub(super) fn score_networks(
 ) -> Result<Vec<PointValue>> {
     let mut scores = Vec::with_capacity(params.len());
     for weights in params {
-        let spec = EvaluateSpec::new(
-            Arc::clone(network),
-            vec![Arc::clone(weights)],
-            vec![vec![1.0]],
-            data.clone(),
-        );
+        let spec = EvaluateSpec::new(Arc::clone(network), vec![Arc::clone(weights)], vec![vec![1.0]], data.clone());
         scores.extend(jobs.evaluate(&format!("scoring on {} images", data.split), spec)?);
     }
     Ok(scores)

@@ -85,13 +85,7 @@ pub(super) fn run(args: &Train) -> Result<()> {
         Ok(found[0].into())
     };
     let (test, train) = (score(SplitName::Test)?, score(SplitName::Train)?);
-    save_network(
-        &args.out,
-        &network,
-        &mode,
-        &args.command(epochs),
-        Some(args.seed),
-    )?;
+    save_network(&args.out, &network, &mode, &args.command(epochs), Some(args.seed))?;
     let found = TrainReport {
         file: args.out.display().to_string(),
         network: network.name().to_owned(),
@@ -107,36 +101,22 @@ pub(super) fn run(args: &Train) -> Result<()> {
 impl Train {
     /// Every setting that shapes the weights, and nothing else: the same weights have the same file.
     fn command(&self, epochs: usize) -> String {
-        let mut text = format!(
-            "lowroad train --network {} --data {}",
-            self.network, self.data.data
-        );
+        let mut text = format!("lowroad train --network {} --data {}", self.network, self.data.data);
         if let Some(normalize) = &self.data.normalize {
             text += &format!(" --normalize {normalize}");
         }
         if let Some(limit) = self.limit {
             text += &format!(" --limit {limit}");
         }
-        format!(
-            "{text} --seed {} {}",
-            self.seed,
-            self.fit.as_arguments(epochs)
-        )
+        format!("{text} --seed {} {}", self.seed, self.fit.as_arguments(epochs))
     }
 }
 
 fn describe(found: &TrainReport) -> String {
     let row = |name: &str, score: ScoreReport| {
-        vec![
-            name.to_owned(),
-            loss_text(score.loss.0),
-            accuracy_text(score.accuracy.0),
-        ]
+        vec![name.to_owned(), loss_text(score.loss.0), accuracy_text(score.accuracy.0)]
     };
     let rows = [row("test", found.test), row("train", found.train)];
     let scores = table(&["split", "loss", "accuracy"], &rows);
-    format!(
-        "{}: {}, {} parameters\n{scores}",
-        found.file, found.network, found.parameters
-    )
+    format!("{}: {}, {} parameters\n{scores}", found.file, found.network, found.parameters)
 }

@@ -114,8 +114,7 @@ impl FitSpec {
     }
 
     fn coefficients(&self, t: f64) -> Vec<f64> {
-        self.family
-            .map_or_else(|| vec![1.0], |family| family.coefficients(t))
+        self.family.map_or_else(|| vec![1.0], |family| family.coefficients(t))
     }
 
     /// Steps of one epoch.
@@ -144,15 +143,10 @@ impl OptimizerState {
     fn new(optimizer: Optimizer) -> Self {
         match optimizer {
             Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new()
-                    .with_momentum(momentum)
-                    .with_dampening(0.0)
-                    .with_nesterov(true);
+                let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(true);
                 Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
             }
-            Optimizer::Adam => {
-                Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None)
-            }
+            Optimizer::Adam => Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None),
         }
     }
 
@@ -190,34 +184,15 @@ pub struct Fit {
 impl Fit {
     pub fn new(engine: &Engine, spec: FitSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
-        let spec = FitSpec {
-            batch_size: spec.batch_size.clamp(1, spec.data.n_images()),
-            ..spec
-        };
+        let spec = FitSpec { batch_size: spec.batch_size.clamp(1, spec.data.n_images()), ..spec };
         let vectors = spec.basis.iter().map(|w| upload(engine, w)).collect();
         let n_params = spec.network.layout().specs().len();
-        let optimizers = spec
-            .trained()
-            .map(|_| {
-                (0..n_params)
-                    .map(|_| OptimizerState::new(spec.optimizer))
-                    .collect()
-            })
-            .collect();
+        let optimizers =
+            spec.trained().map(|_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect()).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
         rng.set_stream(spec.first_epoch as u64);
         let order = ImageOrder::shuffled(spec.data.n_images(), rng.random());
-        Ok(Self {
-            engine: engine.clone(),
-            vectors,
-            optimizers,
-            rng,
-            order,
-            epoch: 0,
-            next_image: 0,
-            step: 0,
-            spec,
-        })
+        Ok(Self { engine: engine.clone(), vectors, optimizers, rng, order, epoch: 0, next_image: 0, step: 0, spec })
     }
 
     /// One minibatch. `None` when all epochs are done.
@@ -228,11 +203,7 @@ impl Fit {
             return Ok(None);
         }
         let end = self.order.len().min(self.next_image + self.spec.batch_size);
-        let batch = load(
-            &self.engine,
-            &self.spec.data,
-            self.order.range(self.next_image..end),
-        );
+        let batch = load(&self.engine, &self.spec.data, self.order.range(self.next_image..end));
         let labels = batch.label_tensor(&self.engine);
         let loss = self.optimise(batch.images, labels, with_loss)?;
         let report = StepReport {
@@ -267,14 +238,9 @@ impl Fit {
                     values.extend(super::score::read(tensor.clone())?);
                 }
                 let found = values.len();
-                ParamVec::new(Arc::clone(layout), values)
-                    .map(Arc::new)
-                    .ok_or_else(|| {
-                        ComputeError::Device(format!(
-                            "{found} weights came back, expected {}",
-                            layout.len()
-                        ))
-                    })
+                ParamVec::new(Arc::clone(layout), values).map(Arc::new).ok_or_else(|| {
+                    ComputeError::Device(format!("{found} weights came back, expected {}", layout.len()))
+                })
             })
             .collect()
     }
@@ -285,43 +251,25 @@ impl Fit {
             (None, _) | (_, TSampling::One) => 1,
             (Some(_), TSampling::Stratified { n }) => n.clamp(1, n_images),
         };
-        (0..n)
-            .map(|i| (i as f64 + self.rng.random::<f64>()) / n as f64)
-            .collect()
+        (0..n).map(|i| (i as f64 + self.rng.random::<f64>()) / n as f64).collect()
     }
 
     /// Gradient at the drawn points, then a step of every trained vector.
-    fn optimise(
-        &mut self,
-        images: Tensor<2>,
-        labels: Tensor<1, Int>,
-        with_loss: bool,
-    ) -> Result<f64, ComputeError> {
+    fn optimise(&mut self, images: Tensor<2>, labels: Tensor<1, Int>, with_loss: bool) -> Result<f64, ComputeError> {
         let [n_images, n_pixels] = images.dims();
         let ts = self.draw_ts(n_images);
         // Equal shares; images left over sit this minibatch out.
         let share = n_images / ts.len();
         let n_used = share * ts.len();
-        let images = images
-            .slice([0..n_used, 0..n_pixels])
-            .reshape([ts.len(), share, n_pixels]);
+        let images = images.slice([0..n_used, 0..n_pixels]).reshape([ts.len(), share, n_pixels]);
         let labels: Tensor<3, Int> = labels.slice([0..n_used]).reshape([ts.len(), share, 1]);
         let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
 
         let n_params = self.spec.network.layout().specs().len();
         let points: Vec<Tensor<3>> = (0..n_params).map(|p| self.combine(p, &rows)).collect();
-        let leaves: Vec<Tensor<3>> = points
-            .iter()
-            .map(|w| w.clone().autodiff().require_grad())
-            .collect();
+        let leaves: Vec<Tensor<3>> = points.iter().map(|w| w.clone().autodiff().require_grad()).collect();
         let params: PointTensors = leaves.iter().cloned().map(Some).collect();
-        let logits = forward_from(
-            &self.spec.network,
-            NodeId(0),
-            images.autodiff(),
-            &params,
-            |_, _| {},
-        );
+        let logits = forward_from(&self.spec.network, NodeId(0), images.autodiff(), &params, |_, _| {});
         let log_probabilities = activation::log_softmax(logits, 2);
         let loss = log_probabilities.gather(2, labels.autodiff()).mean().neg();
         let mut gradients = loss.backward();
@@ -335,23 +283,14 @@ impl Fit {
             };
             // The mean over all shares is taken in the loss; the L2 term is a mean over the points.
             let decay = self.spec.weight_decay / ts.len() as f64;
-            let gradient = if decay == 0.0 {
-                gradient
-            } else {
-                gradient + point * decay
-            };
+            let gradient = if decay == 0.0 { gradient } else { gradient + point * decay };
             self.step_parameter(p, &gradient, &rows, learning_rate);
         }
         if !with_loss {
             return Ok(f64::NAN);
         }
-        let loss = loss
-            .inner()
-            .try_into_data()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
-        let loss = loss
-            .try_into_vec::<f32>()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
+        let loss = loss.inner().try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
+        let loss = loss.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))?;
         Ok(loss.first().map_or(f64::NAN, |&l| f64::from(l)))
     }
 
@@ -360,11 +299,7 @@ impl Fit {
         let at = |row: &Vec<f64>| {
             let mut sum: Option<Tensor<3>> = None;
             for (vector, &c) in self.vectors.iter().zip(row) {
-                let term = if c == 1.0 {
-                    vector[p].clone()
-                } else {
-                    vector[p].clone() * c
-                };
+                let term = if c == 1.0 { vector[p].clone() } else { vector[p].clone() * c };
                 sum = Some(match sum {
                     Some(sum) => sum + term,
                     None => term,
@@ -379,30 +314,15 @@ impl Fit {
     }
 
     /// Chain rule: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
-    fn step_parameter(
-        &mut self,
-        p: usize,
-        gradient: &Tensor<3>,
-        rows: &[Vec<f64>],
-        learning_rate: f64,
-    ) {
+    fn step_parameter(&mut self, p: usize, gradient: &Tensor<3>, rows: &[Vec<f64>], learning_rate: f64) {
         let [_, height, width] = gradient.dims();
         for (slot, index) in self.spec.trained().enumerate() {
             let gradient = if let [row] = rows {
-                if row[index] == 1.0 {
-                    gradient.clone()
-                } else {
-                    gradient.clone() * row[index]
-                }
+                if row[index] == 1.0 { gradient.clone() } else { gradient.clone() * row[index] }
             } else {
                 let weights: Vec<f32> = rows.iter().map(|row| row[index] as f32).collect();
-                let weights = Tensor::<3>::from_data(
-                    TensorData::new(weights, [rows.len(), 1, 1]),
-                    &self.engine.device,
-                );
-                (gradient.clone() * weights)
-                    .sum_dim(0)
-                    .reshape([1, height, width])
+                let weights = Tensor::<3>::from_data(TensorData::new(weights, [rows.len(), 1, 1]), &self.engine.device);
+                (gradient.clone() * weights).sum_dim(0).reshape([1, height, width])
             };
             let vector = self.vectors[index][p].clone();
             self.vectors[index][p] = self.optimizers[slot][p].step(learning_rate, vector, gradient);

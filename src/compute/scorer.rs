@@ -34,19 +34,13 @@ pub(super) enum Block {
 impl Scorer {
     pub(super) fn new(engine: &Engine, spec: &EvaluateSpec) -> Self {
         let is_finite = |w: &ParamVec| w.values().iter().all(|v| v.is_finite());
-        let places: Vec<usize> = (0..spec.basis.len())
-            .filter(|&i| is_finite(&spec.basis[i]))
-            .collect();
+        let places: Vec<usize> = (0..spec.basis.len()).filter(|&i| is_finite(&spec.basis[i])).collect();
         let whole = Self::plain(engine, spec, &spec.basis);
         if places.is_empty() || places.len() == spec.basis.len() {
             return whole;
         }
         let finite: Vec<Arc<ParamVec>> = places.iter().map(|&i| Arc::clone(&spec.basis[i])).collect();
-        Self::Sound {
-            whole: Box::new(whole),
-            sound: Box::new(Self::plain(engine, spec, &finite)),
-            places,
-        }
+        Self::Sound { whole: Box::new(whole), sound: Box::new(Self::plain(engine, spec, &finite)), places }
     }
 
     fn plain(engine: &Engine, spec: &EvaluateSpec, basis: &[Arc<ParamVec>]) -> Self {
@@ -73,10 +67,9 @@ impl Scorer {
         match self {
             Self::Dense(dense) => Block::Dense(dense.load(data, indices)),
             Self::Tiles(tiles) => Block::Tiles(tiles.load(data, indices)),
-            Self::Sound { whole, sound, .. } => Block::Sound {
-                whole: Box::new(whole.load(data, indices)),
-                sound: Box::new(sound.load(data, indices)),
-            },
+            Self::Sound { whole, sound, .. } => {
+                Block::Sound { whole: Box::new(whole.load(data, indices)), sound: Box::new(sound.load(data, indices)) }
+            }
         }
     }
 

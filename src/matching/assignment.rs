@@ -20,10 +20,7 @@ pub enum AssignmentError {
 /// `scores`: `[n, n]`, row-major.
 pub fn maximise(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError> {
     if scores.len() != n * n {
-        return Err(AssignmentError::NotSquare {
-            n,
-            found: scores.len(),
-        });
+        return Err(AssignmentError::NotSquare { n, found: scores.len() });
     }
     if n == 0 {
         return Ok(Permutation::identity(0));
@@ -32,8 +29,7 @@ pub fn maximise(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError
         return Err(AssignmentError::NonFinite);
     }
     let costs: Vec<f64> = scores.iter().map(|v| -v).collect();
-    let costs =
-        ndarray::Array2::from_shape_vec((n, n), costs).map_err(|_shape| AssignmentError::Failed)?;
+    let costs = ndarray::Array2::from_shape_vec((n, n), costs).map_err(|_shape| AssignmentError::Failed)?;
     let (columns, _) = lapjv::lapjv(&costs).map_err(|_reason| AssignmentError::Failed)?;
     Permutation::new(columns).ok_or(AssignmentError::Failed)
 }
@@ -72,10 +68,7 @@ mod tests {
                 let scores: Vec<f64> = (0..n * n).map(|_| rng.random_range(-1.0..1.0)).collect();
                 let found = maximise(&scores, n).unwrap();
                 let best = brute_force(&scores, n, &mut Vec::new());
-                assert!(
-                    (objective(&scores, n, found.sources()) - best).abs() < 1e-12,
-                    "{n}"
-                );
+                assert!((objective(&scores, n, found.sources()) - best).abs() < 1e-12, "{n}");
             }
         }
     }
@@ -100,9 +93,6 @@ mod tests {
     #[test]
     fn scores_that_are_not_finite_are_refused() {
         assert_eq!(maximise(&[f64::NAN], 1), Err(AssignmentError::NonFinite));
-        assert_eq!(
-            maximise(&[1.0, 2.0], 2),
-            Err(AssignmentError::NotSquare { n: 2, found: 2 })
-        );
+        assert_eq!(maximise(&[1.0, 2.0], 2), Err(AssignmentError::NotSquare { n: 2, found: 2 }));
     }
 }

@@ -28,13 +28,7 @@ pub type ColorTable = [[u8; 4]; 256];
 
 impl ColorMap {
     /// Every map, in the order of a menu.
-    pub const ALL: &'static [Self] = &[
-        Self::Viridis,
-        Self::Cividis,
-        Self::Magma,
-        Self::Batlow,
-        Self::Diverging,
-    ];
+    pub const ALL: &'static [Self] = &[Self::Viridis, Self::Cividis, Self::Magma, Self::Batlow, Self::Diverging];
 
     /// The name shown to users.
     pub fn name(self) -> &'static str {
@@ -51,10 +45,7 @@ impl ColorMap {
     pub fn table(self) -> &'static ColorTable {
         static TABLES: OnceLock<Vec<ColorTable>> = OnceLock::new();
         let tables = TABLES.get_or_init(|| Self::ALL.iter().map(|map| map.build()).collect());
-        &tables[Self::ALL
-            .iter()
-            .position(|map| *map == self)
-            .expect("ALL lists every map")]
+        &tables[Self::ALL.iter().position(|map| *map == self).expect("ALL lists every map")]
     }
 
     /// The colour of a number in `[0, 1]`; numbers outside take the colour of the nearer end, NaN that of the low end.
@@ -121,10 +112,7 @@ fn from_colorous(gradient: colorous::Gradient) -> ColorTable {
 }
 
 fn from_oklab(stops: &[[f32; 3]]) -> ColorTable {
-    let colors: Vec<_> = stops
-        .iter()
-        .map(|[l, a, b]| colorgrad::Color::from_oklaba(*l, *a, *b, 1.0))
-        .collect();
+    let colors: Vec<_> = stops.iter().map(|[l, a, b]| colorgrad::Color::from_oklaba(*l, *a, *b, 1.0)).collect();
     let gradient = colorgrad::GradientBuilder::new()
         .colors(&colors)
         .mode(colorgrad::BlendMode::Oklab)
@@ -143,27 +131,17 @@ mod tests {
 
     /// Lightness at 17 places, far enough apart that rounding to 8 bits does not matter.
     fn ladder(map: ColorMap) -> Vec<f32> {
-        (0..=16)
-            .map(|rung| lightness(map.table()[(rung * 255) / 16]))
-            .collect()
+        (0..=16).map(|rung| lightness(map.table()[(rung * 255) / 16])).collect()
     }
 
     #[test]
     fn sequential_maps_grow_lighter_in_nearly_even_steps() {
-        for map in [
-            ColorMap::Viridis,
-            ColorMap::Cividis,
-            ColorMap::Magma,
-            ColorMap::Batlow,
-        ] {
+        for map in [ColorMap::Viridis, ColorMap::Cividis, ColorMap::Magma, ColorMap::Batlow] {
             let ladder = ladder(map);
             let mean = (ladder[16] - ladder[0]) / 16.0;
             for pair in ladder.windows(2) {
                 let step = (pair[1] - pair[0]) / mean;
-                assert!(
-                    (0.4..=2.2).contains(&step),
-                    "{map}: a step of {step} times the mean in {ladder:?}"
-                );
+                assert!((0.4..=2.2).contains(&step), "{map}: a step of {step} times the mean in {ladder:?}");
             }
         }
     }
@@ -172,22 +150,14 @@ mod tests {
     fn our_own_map_is_even_to_a_tenth() {
         let ladder = ladder(ColorMap::Batlow);
         let mean = (ladder[16] - ladder[0]) / 16.0;
-        assert!(
-            ladder
-                .windows(2)
-                .all(|pair| ((pair[1] - pair[0]) / mean - 1.0).abs() < 0.1),
-            "{ladder:?}"
-        );
+        assert!(ladder.windows(2).all(|pair| ((pair[1] - pair[0]) / mean - 1.0).abs() < 0.1), "{ladder:?}");
     }
 
     #[test]
     fn the_diverging_map_is_symmetric_in_lightness_and_lightest_in_the_middle() {
         let ladder = ladder(ColorMap::Diverging);
         for rung in 0..8 {
-            assert!(
-                (ladder[rung] - ladder[16 - rung]).abs() < 0.02,
-                "{ladder:?}"
-            );
+            assert!((ladder[rung] - ladder[16 - rung]).abs() < 0.02, "{ladder:?}");
             assert!(ladder[rung] < ladder[rung + 1]);
         }
     }
@@ -204,11 +174,7 @@ mod tests {
     #[test]
     fn no_map_contains_a_pure_grey_which_belongs_to_the_hatching() {
         for map in ColorMap::ALL {
-            let greys = map
-                .table()
-                .iter()
-                .filter(|[r, g, b, _]| r == g && g == b && (40..=250).contains(r))
-                .count();
+            let greys = map.table().iter().filter(|[r, g, b, _]| r == g && g == b && (40..=250).contains(r)).count();
             assert_eq!(greys, 0, "{map}");
         }
     }

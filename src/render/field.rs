@@ -57,30 +57,14 @@ impl Field {
     /// # Panics
     /// If there are not `width * height` values.
     pub fn from_values(width: usize, height: usize, values: Vec<f32>) -> Self {
-        assert_eq!(
-            values.len(),
-            width * height,
-            "a field of {width} x {height} cells"
-        );
-        Self {
-            width,
-            height,
-            known: vec![true; values.len()],
-            values,
-            revision: next_revision(),
-        }
+        assert_eq!(values.len(), width * height, "a field of {width} x {height} cells");
+        Self { width, height, known: vec![true; values.len()], values, revision: next_revision() }
     }
 
     /// A field of which nothing is known yet.
     pub fn unknown(width: usize, height: usize) -> Self {
         let cells = width * height;
-        Self {
-            width,
-            height,
-            values: vec![0.0; cells],
-            known: vec![false; cells],
-            revision: next_revision(),
-        }
+        Self { width, height, values: vec![0.0; cells], known: vec![false; cells], revision: next_revision() }
     }
 
     /// Gives the field a new revision; to be called after its cells were written.
@@ -128,9 +112,8 @@ impl Field {
         let mut sorted: Vec<f32> = self.finite_values().collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let last = sorted.len().checked_sub(1)?;
-        let at = |quantile: f32| {
-            sorted[((f64::from(quantile.clamp(0.0, 1.0)) * last as f64).round() as usize).min(last)]
-        };
+        let at =
+            |quantile: f32| sorted[((f64::from(quantile.clamp(0.0, 1.0)) * last as f64).round() as usize).min(last)];
         let (low, high) = (at(quantiles.0), at(quantiles.1));
         Some((low.min(high), low.max(high)))
     }
@@ -141,8 +124,7 @@ impl Field {
     /// `None` outside the field (half a cell around the centres) and in cells that are not known; NaN and infinities as they are.
     pub fn sampled(&self, x: f64, y: f64) -> Option<f32> {
         let cell = [x + 0.5, y + 0.5];
-        let inside = (0.0..=self.width as f64).contains(&cell[0])
-            && (0.0..=self.height as f64).contains(&cell[1]);
+        let inside = (0.0..=self.width as f64).contains(&cell[0]) && (0.0..=self.height as f64).contains(&cell[1]);
         let sample = inside.then(|| self.sample(cell.map(|along| along as f32)))?;
         match sample.state {
             CellState::Unknown => None,
@@ -155,21 +137,12 @@ impl Field {
     ///
     /// Cells that are not finite take no part in the interpolation; the weights of the others are raised instead.
     pub(super) fn sample(&self, cell: [f32; 2]) -> Sample {
-        let clamped =
-            |along: f32, cells: usize| (along.max(0.0) as usize).min(cells.saturating_sub(1));
-        let (x, y) = (
-            clamped(cell[0].floor(), self.width),
-            clamped(cell[1].floor(), self.height),
-        );
+        let clamped = |along: f32, cells: usize| (along.max(0.0) as usize).min(cells.saturating_sub(1));
+        let (x, y) = (clamped(cell[0].floor(), self.width), clamped(cell[1].floor(), self.height));
         let state = self.state(x, y);
         let nearest = self.get(x, y).unwrap_or(f32::NAN);
         if state != CellState::Finite {
-            return Sample {
-                state,
-                nearest,
-                value: nearest,
-                gradient: [0.0; 2],
-            };
+            return Sample { state, nearest, value: nearest, gradient: [0.0; 2] };
         }
         let corner = [(cell[0] - 0.5).floor(), (cell[1] - 0.5).floor()];
         let [right, up] = [cell[0] - 0.5 - corner[0], cell[1] - 0.5 - corner[1]];
@@ -179,9 +152,7 @@ impl Field {
         let mut sum = [0.0_f32; 3];
         let mut weight = [0.0_f32; 3];
         for (row, along_y, slope_y) in [(rows[0], 1.0 - up, -1.0), (rows[1], up, 1.0)] {
-            for (column, along_x, slope_x) in
-                [(columns[0], 1.0 - right, -1.0), (columns[1], right, 1.0)]
-            {
+            for (column, along_x, slope_x) in [(columns[0], 1.0 - right, -1.0), (columns[1], right, 1.0)] {
                 let Some(value) = self.finite(row + column) else {
                     continue;
                 };
@@ -194,12 +165,7 @@ impl Field {
         }
         let value = sum[0] / weight[0];
         let gradient = [1, 2].map(|axis| (sum[axis] - value * weight[axis]) / weight[0]);
-        Sample {
-            state,
-            nearest,
-            value,
-            gradient,
-        }
+        Sample { state, nearest, value, gradient }
     }
 
     fn index(&self, x: usize, y: usize) -> Option<usize> {
@@ -213,14 +179,8 @@ impl Field {
     }
 
     fn finite_values(&self) -> impl Iterator<Item = f32> + '_ {
-        let known = self
-            .values
-            .iter()
-            .zip(&self.known)
-            .filter(|(_, known)| **known);
-        known
-            .map(|(value, _)| *value)
-            .filter(|value| value.is_finite())
+        let known = self.values.iter().zip(&self.known).filter(|(_, known)| **known);
+        known.map(|(value, _)| *value).filter(|value| value.is_finite())
     }
 }
 
@@ -235,20 +195,13 @@ mod tests {
 
     #[test]
     fn ranges_count_only_what_is_known_and_finite() {
-        let mut field = Field::from_values(
-            3,
-            2,
-            vec![f32::NAN, 2.0, f32::INFINITY, -1.0, 5.0, f32::NEG_INFINITY],
-        );
+        let mut field = Field::from_values(3, 2, vec![f32::NAN, 2.0, f32::INFINITY, -1.0, 5.0, f32::NEG_INFINITY]);
         assert_eq!(field.finite_range(), Some((-1.0, 5.0)));
         assert_eq!(field.robust_range((0.5, 1.0)), Some((2.0, 5.0)));
         field.known[4] = false;
         assert_eq!(field.finite_range(), Some((-1.0, 2.0)));
         assert_eq!(Field::unknown(4, 4).finite_range(), None);
-        assert_eq!(
-            Field::from_values(1, 1, vec![f32::NAN]).robust_range((0.0, 0.9)),
-            None
-        );
+        assert_eq!(Field::from_values(1, 1, vec![f32::NAN]).robust_range((0.0, 0.9)), None);
     }
 
     #[test]
@@ -272,8 +225,7 @@ mod tests {
 
     #[test]
     fn the_gradient_is_that_of_the_interpolated_value() {
-        let field =
-            Field::from_values(3, 3, vec![0.0, 1.0, 4.0, 2.0, 5.0, f32::NAN, 3.0, 3.0, 1.0]);
+        let field = Field::from_values(3, 3, vec![0.0, 1.0, 4.0, 2.0, 5.0, f32::NAN, 3.0, 3.0, 1.0]);
         for cell in [[1.2, 1.4], [0.9, 2.1], [1.7, 1.2], [1.9, 0.8]] {
             let here = field.sample(cell);
             for axis in 0..2 {

@@ -16,10 +16,8 @@ use super::raster::{self, Ground, Hatching, View};
 use super::style::{HeatmapStyle, Ramp};
 
 /// `shaders/heatmap.wgsl` with what it uses; WGSL needs no order of declarations.
-pub const HEATMAP_WGSL: &str = concat!(
-    include_str!("../../shaders/colormap.wgsl"),
-    include_str!("../../shaders/heatmap.wgsl")
-);
+pub const HEATMAP_WGSL: &str =
+    concat!(include_str!("../../shaders/colormap.wgsl"), include_str!("../../shaders/heatmap.wgsl"));
 
 /// How long the textures of a heatmap that is no longer drawn are kept, so that a change of tabs uploads nothing.
 const KEEP_UNUSED: Duration = Duration::from_secs(5);
@@ -82,9 +80,7 @@ pub fn install(state: Option<&RenderState>) -> Renderer {
         return Renderer::Image;
     }
     state.renderer.write().callback_resources.insert(resources);
-    Renderer::Gpu {
-        max_side: state.device.limits().max_texture_dimension_2d,
-    }
+    Renderer::Gpu { max_side: state.device.limits().max_texture_dimension_2d }
 }
 
 /// Whether the processor draws, as a software driver or because there is no wgpu at all.
@@ -102,22 +98,11 @@ pub(super) fn paint_callback(
     frame: egui::Rect,
 ) -> egui::Shape {
     let uniform = uniform(field, style, view, ground, frame);
-    let callback = HeatmapCallback {
-        id,
-        field: Arc::clone(field),
-        style: style.clone(),
-        uniform,
-    };
+    let callback = HeatmapCallback { id, field: Arc::clone(field), style: style.clone(), uniform };
     egui_wgpu::Callback::new_paint_callback(frame, callback).into()
 }
 
-fn uniform(
-    field: &Field,
-    style: &HeatmapStyle,
-    view: &View,
-    ground: Ground,
-    frame: egui::Rect,
-) -> gpu_data::Heatmap {
+fn uniform(field: &Field, style: &HeatmapStyle, view: &View, ground: Ground, frame: egui::Rect) -> gpu_data::Heatmap {
     let ramp = Ramp::of(style);
     let hatching = Hatching::on(ground);
     let grey = |level: f32| [level, level, level, 1.0];
@@ -176,9 +161,7 @@ impl CallbackTrait for HeatmapCallback {
         resources: &mut CallbackResources,
     ) -> Vec<wgpu::CommandBuffer> {
         if let Some(resources) = resources.get_mut::<Resources>() {
-            resources
-                .drawn
-                .retain(|_, drawn| drawn.last_used.elapsed() < KEEP_UNUSED);
+            resources.drawn.retain(|_, drawn| drawn.last_used.elapsed() < KEEP_UNUSED);
         }
         Vec::new()
     }
@@ -237,15 +220,9 @@ impl Resources {
                         min_binding_size: NonZeroU64::new(size_of::<gpu_data::Heatmap>() as u64),
                     },
                 ),
-                layout_entry(
-                    1,
-                    texture_type(wgpu::TextureSampleType::Float { filterable: false }),
-                ),
+                layout_entry(1, texture_type(wgpu::TextureSampleType::Float { filterable: false })),
                 layout_entry(2, texture_type(wgpu::TextureSampleType::Uint)),
-                layout_entry(
-                    3,
-                    texture_type(wgpu::TextureSampleType::Float { filterable: false }),
-                ),
+                layout_entry(3, texture_type(wgpu::TextureSampleType::Float { filterable: false })),
             ],
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -267,11 +244,7 @@ impl Resources {
             multisample: wgpu::MultisampleState::default(),
             fragment: Some(wgpu::FragmentState {
                 module: &module,
-                entry_point: Some(if target.is_srgb() {
-                    "fs_linear"
-                } else {
-                    "fs_gamma"
-                }),
+                entry_point: Some(if target.is_srgb() { "fs_linear" } else { "fs_gamma" }),
                 targets: &[Some(wgpu::ColorTargetState {
                     format: target,
                     blend: Some(wgpu::BlendState::PREMULTIPLIED_ALPHA_BLENDING),
@@ -282,33 +255,20 @@ impl Resources {
             multiview_mask: None,
             cache: None,
         });
-        Self {
-            pipeline,
-            layout,
-            drawn: HashMap::new(),
-        }
+        Self { pipeline, layout, drawn: HashMap::new() }
     }
 
     fn prepare(&mut self, device: &wgpu::Device, queue: &wgpu::Queue, callback: &HeatmapCallback) {
         let size = [callback.field.width as u32, callback.field.height as u32];
-        self.drawn
-            .retain(|id, drawn| *id != callback.id || drawn.size == size);
-        let drawn = self
-            .drawn
-            .entry(callback.id)
-            .or_insert_with(|| Drawn::new(device, &self.layout, size));
+        self.drawn.retain(|id, drawn| *id != callback.id || drawn.size == size);
+        let drawn = self.drawn.entry(callback.id).or_insert_with(|| Drawn::new(device, &self.layout, size));
         drawn.last_used = Instant::now();
         if drawn.revision != Some(callback.field.revision) {
             drawn.upload_field(queue, &callback.field);
         }
         let palette = (callback.style.map, callback.style.reversed);
         if drawn.palette != Some(palette) {
-            write_texture(
-                queue,
-                &drawn.colors,
-                bytemuck::cast_slice(&callback.style.table()),
-                4,
-            );
+            write_texture(queue, &drawn.colors, bytemuck::cast_slice(&callback.style.table()), 4);
             drawn.palette = Some(palette);
         }
         queue.write_buffer(&drawn.uniform, 0, bytemuck::bytes_of(&callback.uniform));
@@ -323,21 +283,11 @@ impl Drawn {
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        let values = create_texture(
-            device,
-            "heatmap values",
-            size,
-            wgpu::TextureFormat::R32Float,
-        );
+        let values = create_texture(device, "heatmap values", size, wgpu::TextureFormat::R32Float);
         let states = create_texture(device, "heatmap states", size, wgpu::TextureFormat::R8Uint);
-        let colors = create_texture(
-            device,
-            "heatmap colours",
-            [256, 1],
-            wgpu::TextureFormat::Rgba8Unorm,
-        );
-        let [values_view, states_view, colors_view] = [&values, &states, &colors]
-            .map(|texture| texture.create_view(&wgpu::TextureViewDescriptor::default()));
+        let colors = create_texture(device, "heatmap colours", [256, 1], wgpu::TextureFormat::Rgba8Unorm);
+        let [values_view, states_view, colors_view] =
+            [&values, &states, &colors].map(|texture| texture.create_view(&wgpu::TextureViewDescriptor::default()));
         let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("heatmap"),
@@ -350,35 +300,16 @@ impl Drawn {
             ],
         });
         let last_used = Instant::now();
-        Self {
-            uniform,
-            values,
-            states,
-            colors,
-            bind_group,
-            size,
-            revision: None,
-            palette: None,
-            last_used,
-        }
+        Self { uniform, values, states, colors, bind_group, size, revision: None, palette: None, last_used }
     }
 
     fn upload_field(&mut self, queue: &wgpu::Queue, field: &Field) {
         let cells = (0..field.height).flat_map(|y| (0..field.width).map(move |x| (x, y)));
         let states: Vec<CellState> = cells.clone().map(|(x, y)| field.state(x, y)).collect();
         let finite = |(state, (x, y))| {
-            if state == CellState::Finite {
-                field.get(x, y)
-            } else {
-                None
-            }
+            if state == CellState::Finite { field.get(x, y) } else { None }
         };
-        let values: Vec<f32> = states
-            .iter()
-            .copied()
-            .zip(cells)
-            .map(|cell| finite(cell).unwrap_or(0.0))
-            .collect();
+        let values: Vec<f32> = states.iter().copied().zip(cells).map(|cell| finite(cell).unwrap_or(0.0)).collect();
         let states: Vec<u8> = states.into_iter().map(|state| state as u8).collect();
         write_texture(queue, &self.values, bytemuck::cast_slice(&values), 4);
         write_texture(queue, &self.states, &states, 1);
@@ -387,35 +318,17 @@ impl Drawn {
 }
 
 fn layout_entry(binding: u32, ty: wgpu::BindingType) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::FRAGMENT,
-        ty,
-        count: None,
-    }
+    wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::FRAGMENT, ty, count: None }
 }
 
 fn texture_type(sample_type: wgpu::TextureSampleType) -> wgpu::BindingType {
-    wgpu::BindingType::Texture {
-        sample_type,
-        view_dimension: wgpu::TextureViewDimension::D2,
-        multisampled: false,
-    }
+    wgpu::BindingType::Texture { sample_type, view_dimension: wgpu::TextureViewDimension::D2, multisampled: false }
 }
 
-fn create_texture(
-    device: &wgpu::Device,
-    label: &str,
-    size: [u32; 2],
-    format: wgpu::TextureFormat,
-) -> wgpu::Texture {
+fn create_texture(device: &wgpu::Device, label: &str, size: [u32; 2], format: wgpu::TextureFormat) -> wgpu::Texture {
     device.create_texture(&wgpu::TextureDescriptor {
         label: Some(label),
-        size: wgpu::Extent3d {
-            width: size[0],
-            height: size[1],
-            depth_or_array_layers: 1,
-        },
+        size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
         mip_level_count: 1,
         sample_count: 1,
         dimension: wgpu::TextureDimension::D2,

@@ -4,15 +4,11 @@ use super::*;
 
 /// Parses and validates WGSL; every shader is joined with the colours, as the pipelines do.
 fn module(source: &str) -> naga::Module {
-    let module = naga::front::wgsl::parse_str(source)
-        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
-    let mut validator = naga::valid::Validator::new(
-        naga::valid::ValidationFlags::all(),
-        naga::valid::Capabilities::empty(),
-    );
-    validator
-        .validate(&module)
-        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+    let module =
+        naga::front::wgsl::parse_str(source).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
+    let mut validator =
+        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+    validator.validate(&module).unwrap_or_else(|error| panic!("{}", error.emit_to_string(source)));
     module
 }
 
@@ -25,11 +21,7 @@ fn every_shader_is_valid_without_any_optional_capability() {
         let path = entry.unwrap().path();
         assert_eq!(path.extension().unwrap(), "wgsl", "{}", path.display());
         let source = std::fs::read_to_string(&path).unwrap();
-        module(&if path.ends_with("colormap.wgsl") {
-            source
-        } else {
-            colormap.clone() + &source
-        });
+        module(&if path.ends_with("colormap.wgsl") { source } else { colormap.clone() + &source });
         shaders += 1;
     }
     assert!(shaders >= 2);
@@ -38,18 +30,10 @@ fn every_shader_is_valid_without_any_optional_capability() {
 #[test]
 fn the_uniform_lies_in_memory_as_the_shader_reads_it() {
     let module = module(HEATMAP_WGSL);
-    let (_, ty) = module
-        .types
-        .iter()
-        .find(|(_, ty)| ty.name.as_deref() == Some("Heatmap"))
-        .unwrap();
-    let naga::TypeInner::Struct { members, span } = &ty.inner else {
-        panic!("Heatmap is a struct")
-    };
-    let in_shader: Vec<(&str, usize)> = members
-        .iter()
-        .map(|member| (member.name.as_deref().unwrap(), member.offset as usize))
-        .collect();
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Heatmap")).unwrap();
+    let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("Heatmap is a struct") };
+    let in_shader: Vec<(&str, usize)> =
+        members.iter().map(|member| (member.name.as_deref().unwrap(), member.offset as usize)).collect();
     macro_rules! offsets {
         ($($field:ident),* $(,)?) => { vec![$((stringify!($field), offset_of!(gpu_data::Heatmap, $field))),*] };
     }

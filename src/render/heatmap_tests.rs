@@ -16,11 +16,7 @@ fn landscape(side: usize) -> Field {
         0.02 + valley(-1.0).min(valley(1.1)) + 1.5 * (-4.0 * x * x).exp()
     };
     let cells = (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));
-    let mut field = Field::from_values(
-        side,
-        side,
-        cells.map(|(x, y)| value(along(x), along(y))).collect(),
-    );
+    let mut field = Field::from_values(side, side, cells.map(|(x, y)| value(along(x), along(y))).collect());
     for x in 0..side / 4 {
         field.set(x, side - 1, f32::NAN);
         field.set(x, side - 2, f32::INFINITY);
@@ -33,41 +29,15 @@ fn landscape(side: usize) -> Field {
 }
 
 fn styles() -> [HeatmapStyle; 6] {
-    let base = HeatmapStyle {
-        clip: (0.02, 4.0),
-        ..HeatmapStyle::default()
-    };
+    let base = HeatmapStyle { clip: (0.02, 4.0), ..HeatmapStyle::default() };
     let contours = |bands, lines| Contours { bands, lines };
     [
         base.clone(),
-        HeatmapStyle {
-            smooth: false,
-            reversed: true,
-            map: ColorMap::Magma,
-            ..base.clone()
-        },
-        HeatmapStyle {
-            log: true,
-            contours: contours(None, true),
-            map: ColorMap::Batlow,
-            ..base.clone()
-        },
-        HeatmapStyle {
-            contours: contours(Some(8), true),
-            ..base.clone()
-        },
-        HeatmapStyle {
-            contours: contours(Some(5), false),
-            log: true,
-            map: ColorMap::Cividis,
-            ..base.clone()
-        },
-        HeatmapStyle {
-            smooth: false,
-            contours: contours(Some(6), true),
-            map: ColorMap::Diverging,
-            ..base
-        },
+        HeatmapStyle { smooth: false, reversed: true, map: ColorMap::Magma, ..base.clone() },
+        HeatmapStyle { log: true, contours: contours(None, true), map: ColorMap::Batlow, ..base.clone() },
+        HeatmapStyle { contours: contours(Some(8), true), ..base.clone() },
+        HeatmapStyle { contours: contours(Some(5), false), log: true, map: ColorMap::Cividis, ..base.clone() },
+        HeatmapStyle { smooth: false, contours: contours(Some(6), true), map: ColorMap::Diverging, ..base },
     ]
 }
 
@@ -108,10 +78,7 @@ fn photograph_in(
 ) -> RgbaImage {
     let state = render_state(format);
     let renderer = gpu::install(Some(&state));
-    assert!(
-        matches!(renderer, Renderer::Gpu { .. }),
-        "the shader was refused"
-    );
+    assert!(matches!(renderer, Renderer::Gpu { .. }), "the shader was refused");
     let mut harness = Harness::builder()
         .with_size(size)
         .with_pixels_per_point(scale)
@@ -129,25 +96,14 @@ fn photograph_in(
 }
 
 fn transform(frame: Rect, x: [f64; 2], y: [f64; 2]) -> PlotTransform {
-    PlotTransform::new(
-        frame,
-        PlotBounds::from_min_max([x[0], y[0]], [x[1], y[1]]),
-        [false; 2],
-    )
+    PlotTransform::new(frame, PlotBounds::from_min_max([x[0], y[0]], [x[1], y[1]]), [false; 2])
 }
 
 /// How many pixels differ by more than a little, where both have a colour.
 fn differing(one: &RgbaImage, other: &RgbaImage) -> usize {
     assert_eq!(one.dimensions(), other.dimensions());
-    let far = |one: [u8; 4], other: [u8; 4]| {
-        one.iter()
-            .zip(other)
-            .any(|(one, other)| one.abs_diff(other) > 6)
-    };
-    one.pixels()
-        .zip(other.pixels())
-        .filter(|(one, other)| other.0[3] > 0 && far(one.0, other.0))
-        .count()
+    let far = |one: [u8; 4], other: [u8; 4]| one.iter().zip(other).any(|(one, other)| one.abs_diff(other) > 6);
+    one.pixels().zip(other.pixels()).filter(|(one, other)| other.0[3] > 0 && far(one.0, other.0)).count()
 }
 
 #[test]
@@ -155,37 +111,20 @@ fn differing(one: &RgbaImage, other: &RgbaImage) -> usize {
 fn the_gpu_draws_what_its_twin_draws() {
     let field = Arc::new(landscape(25));
     let frame = Rect::from_min_size(pos2(8.0, 5.0), vec2(230.0, 180.0));
-    let views = [
-        transform(frame, [-2.2, 2.2], [-2.2, 2.2]),
-        transform(frame, [-1.31, -1.07], [0.2, 0.3]),
-    ];
+    let views = [transform(frame, [-2.2, 2.2], [-2.2, 2.2]), transform(frame, [-1.31, -1.07], [0.2, 0.3])];
     for (scale, view) in [(1.0, views[0]), (2.0, views[0]), (1.0, views[1])] {
         for style in styles() {
             let (of, with) = (Arc::clone(&field), style.clone());
-            let photo = photograph(vec2(250.0, 200.0), scale, move |renderer| {
-                vec![(item(&of, &with, renderer), view)]
-            });
+            let photo = photograph(vec2(250.0, 200.0), scale, move |renderer| vec![(item(&of, &with, renderer), view)]);
             let corner = (frame.min.to_vec2() * scale).round();
             let size = frame.size() * scale;
             let (width, height) = (size.x as u32, size.y as u32);
-            let photo =
-                image::imageops::crop_imm(&photo, corner.x as u32, corner.y as u32, width, height)
-                    .to_image();
+            let photo = image::imageops::crop_imm(&photo, corner.x as u32, corner.y as u32, width, height).to_image();
             let item = item(&field, &style, Renderer::Image);
-            let twin = raster::draw(
-                &field,
-                &style,
-                &item.view(&view, scale).unwrap(),
-                Ground::Dark,
-                [width, height],
-            );
+            let twin = raster::draw(&field, &style, &item.view(&view, scale).unwrap(), Ground::Dark, [width, height]);
             let allowed = (width * height) as usize / 200;
             let differing = differing(&photo, &twin);
-            assert!(
-                differing <= allowed,
-                "{style:?} at {scale}: {differing} of {} pixels differ",
-                width * height
-            );
+            assert!(differing <= allowed, "{style:?} at {scale}: {differing} of {} pixels differ", width * height);
         }
     }
 }
@@ -193,10 +132,8 @@ fn the_gpu_draws_what_its_twin_draws() {
 #[test]
 #[ignore = "needs a wgpu adapter"]
 fn two_heatmaps_on_screen_keep_their_own_values() {
-    let (low, high) = (
-        Arc::new(Field::from_values(2, 2, vec![0.0; 4])),
-        Arc::new(Field::from_values(3, 1, vec![1.0; 3])),
-    );
+    let (low, high) =
+        (Arc::new(Field::from_values(2, 2, vec![0.0; 4])), Arc::new(Field::from_values(3, 1, vec![1.0; 3])));
     let style = HeatmapStyle::default();
     let ends = [style.color_at(0.0), style.color_at(1.0)];
     let photo = photograph(vec2(100.0, 60.0), 1.0, move |renderer| {
@@ -216,28 +153,17 @@ fn two_heatmaps_on_screen_keep_their_own_values() {
     });
     assert_eq!(photo.get_pixel(25, 30).0[..3], ends[0]);
     assert_eq!(photo.get_pixel(75, 30).0[..3], ends[1]);
-    assert_eq!(
-        photo.get_pixel(49, 30).0[..3],
-        ends[0],
-        "clipped to its frame"
-    );
+    assert_eq!(photo.get_pixel(49, 30).0[..3], ends[0], "clipped to its frame");
 }
 
 #[test]
 #[ignore = "needs a wgpu adapter"]
 fn targets_that_encode_srgb_show_the_same_colours() {
-    let photos = [
-        wgpu::TextureFormat::Rgba8Unorm,
-        wgpu::TextureFormat::Rgba8UnormSrgb,
-    ]
-    .map(|format| {
+    let photos = [wgpu::TextureFormat::Rgba8Unorm, wgpu::TextureFormat::Rgba8UnormSrgb].map(|format| {
         let (field, style) = (Arc::new(landscape(25)), styles()[3].clone());
         photograph_in(format, vec2(200.0, 200.0), 1.0, move |renderer| {
             let frame = Rect::from_min_size(pos2(0.0, 0.0), vec2(200.0, 200.0));
-            vec![(
-                item(&field, &style, renderer),
-                transform(frame, [-2.0, 2.0], [-2.0, 2.0]),
-            )]
+            vec![(item(&field, &style, renderer), transform(frame, [-2.0, 2.0], [-2.0, 2.0]))]
         })
     });
     assert_eq!(differing(&photos[0], &photos[1]), 0);
@@ -256,24 +182,11 @@ fn a_plot_without_wgpu_draws_an_image_and_survives_every_shape_of_field() {
     for field in fields.map(Arc::new) {
         for size in [vec2(200.0, 150.0), vec2(1.0, 1.0), vec2(0.0, 0.0)] {
             let field = Arc::clone(&field);
-            let mut harness =
-                Harness::builder()
-                    .with_size(vec2(220.0, 170.0))
-                    .build_ui(move |ui| {
-                        egui_plot::Plot::new("plot")
-                            .width(size.x)
-                            .height(size.y)
-                            .show(ui, |plot| {
-                                plot.add(item(
-                                    &field,
-                                    &HeatmapStyle {
-                                        log: true,
-                                        ..HeatmapStyle::default()
-                                    },
-                                    Renderer::Image,
-                                ));
-                            });
-                    });
+            let mut harness = Harness::builder().with_size(vec2(220.0, 170.0)).build_ui(move |ui| {
+                egui_plot::Plot::new("plot").width(size.x).height(size.y).show(ui, |plot| {
+                    plot.add(item(&field, &HeatmapStyle { log: true, ..HeatmapStyle::default() }, Renderer::Image));
+                });
+            });
             harness.run_steps(3);
         }
     }
@@ -298,9 +211,7 @@ fn look_at_heatmaps() {
     let folder = std::path::Path::new("/tmp/render-look");
     std::fs::create_dir_all(folder).unwrap();
     for (index, style) in styles().iter().enumerate() {
-        raster::to_image(&landscape(31), style, 360, 360)
-            .save(folder.join(format!("image-{index}.png")))
-            .unwrap();
+        raster::to_image(&landscape(31), style, 360, 360).save(folder.join(format!("image-{index}.png"))).unwrap();
     }
     for theme in [egui::Theme::Dark, egui::Theme::Light] {
         for (index, style) in styles().into_iter().enumerate().skip(2).take(2) {
@@ -316,19 +227,11 @@ fn look_at_heatmaps() {
                         let side = ui.available_height();
                         ui.horizontal_top(|ui| {
                             ui.set_height(side);
-                            egui_plot::Plot::new("plane")
-                                .width(500.0)
-                                .height(side)
-                                .data_aspect(1.0)
-                                .show(ui, |plot| {
-                                    plot.add(item(&field, style, renderer));
-                                    let path = vec![[-1.0, 0.4], [0.2, 1.4], [1.1, -0.44]];
-                                    plot.line(
-                                        egui_plot::Line::new("path", path)
-                                            .color(Color32::WHITE)
-                                            .width(2.0),
-                                    );
-                                });
+                            egui_plot::Plot::new("plane").width(500.0).height(side).data_aspect(1.0).show(ui, |plot| {
+                                plot.add(item(&field, style, renderer));
+                                let path = vec![[-1.0, 0.4], [0.2, 1.4], [1.1, -0.44]];
+                                plot.line(egui_plot::Line::new("path", path).color(Color32::WHITE).width(2.0));
+                            });
                             let range = field.finite_range().unwrap();
                             super::super::color_bar_ui(ui, style, range, "nats");
                         });
@@ -336,11 +239,7 @@ fn look_at_heatmaps() {
                     style,
                 );
             harness.run();
-            harness
-                .render()
-                .unwrap()
-                .save(folder.join(format!("window-{theme:?}-{index}.png")))
-                .unwrap();
+            harness.render().unwrap().save(folder.join(format!("window-{theme:?}-{index}.png"))).unwrap();
         }
     }
     let mut coarse = landscape(41);
@@ -350,9 +249,7 @@ fn look_at_heatmaps() {
     coarse.touch();
     for ground in [Ground::Dark, Ground::Light] {
         let picture = raster::to_image_on(&coarse, &styles()[3], 360, 360, ground, 1.0);
-        picture
-            .save(folder.join(format!("half-known-{ground:?}.png")))
-            .unwrap();
+        picture.save(folder.join(format!("half-known-{ground:?}.png"))).unwrap();
     }
     let (field, style) = (Arc::new(landscape(41)), styles()[3].clone());
     for (name, is_image) in [("gpu", false), ("image", true)] {
@@ -360,13 +257,8 @@ fn look_at_heatmaps() {
         let photo = photograph(vec2(420.0, 420.0), 1.0, move |renderer| {
             let renderer = if is_image { Renderer::Image } else { renderer };
             let frame = Rect::from_min_size(pos2(10.0, 10.0), vec2(400.0, 400.0));
-            vec![(
-                item(&field, &style, renderer),
-                transform(frame, [-2.3, 0.1], [0.0, 2.3]),
-            )]
+            vec![(item(&field, &style, renderer), transform(frame, [-2.3, 0.1], [0.0, 2.3]))]
         });
-        photo
-            .save(folder.join(format!("zoomed-{name}.png")))
-            .unwrap();
+        photo.save(folder.join(format!("zoomed-{name}.png"))).unwrap();
     }
 }

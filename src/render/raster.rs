@@ -44,18 +44,8 @@ pub(super) struct Hatching {
 impl Hatching {
     pub(super) fn on(ground: Ground) -> Self {
         match ground {
-            Ground::Light => Self {
-                broken_ground: 0.86,
-                broken_ink: 0.30,
-                unknown_ground: 0.95,
-                unknown_ink: 0.74,
-            },
-            Ground::Dark => Self {
-                broken_ground: 0.22,
-                broken_ink: 0.72,
-                unknown_ground: 0.13,
-                unknown_ink: 0.28,
-            },
+            Ground::Light => Self { broken_ground: 0.86, broken_ink: 0.30, unknown_ground: 0.95, unknown_ink: 0.74 },
+            Ground::Dark => Self { broken_ground: 0.22, broken_ink: 0.72, unknown_ground: 0.13, unknown_ink: 0.28 },
         }
     }
 }
@@ -89,10 +79,7 @@ pub fn to_image_on(
 ) -> RgbaImage {
     let view = View {
         cell_origin: [0.0, field.height as f32],
-        cell_step: [
-            field.width as f32 / width_px.max(1) as f32,
-            -(field.height as f32) / height_px.max(1) as f32,
-        ],
+        cell_step: [field.width as f32 / width_px.max(1) as f32, -(field.height as f32) / height_px.max(1) as f32],
         pattern_origin: [0.0; 2],
         scale,
     };
@@ -100,27 +87,18 @@ pub fn to_image_on(
 }
 
 /// The part of a field that a view shows; transparent outside the field.
-pub(super) fn draw(
-    field: &Field,
-    style: &HeatmapStyle,
-    view: &View,
-    ground: Ground,
-    size: [u32; 2],
-) -> RgbaImage {
+pub(super) fn draw(field: &Field, style: &HeatmapStyle, view: &View, ground: Ground, size: [u32; 2]) -> RgbaImage {
     let shader = Shader::new(field, style, view, ground);
     let mut picture = RgbaImage::new(size[0], size[1]);
     let row_bytes = (size[0] as usize * 4).max(1);
-    picture
-        .par_chunks_exact_mut(row_bytes)
-        .enumerate()
-        .for_each(|(y, row)| {
-            for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
-                if let Some(color) = shader.shade([x as f32 + 0.5, y as f32 + 0.5]) {
-                    let [red, green, blue] = color.map(|channel| (channel * 255.0 + 0.5) as u8);
-                    pixel.copy_from_slice(&[red, green, blue, 255]);
-                }
+    picture.par_chunks_exact_mut(row_bytes).enumerate().for_each(|(y, row)| {
+        for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+            if let Some(color) = shader.shade([x as f32 + 0.5, y as f32 + 0.5]) {
+                let [red, green, blue] = color.map(|channel| (channel * 255.0 + 0.5) as u8);
+                pixel.copy_from_slice(&[red, green, blue, 255]);
             }
-        });
+        }
+    });
     picture
 }
 
@@ -153,8 +131,7 @@ impl<'a> Shader<'a> {
 
     /// The colour of a pixel; `None` outside the field.
     fn shade(&self, pixel: [f32; 2]) -> Option<Rgb> {
-        let cell = [0, 1]
-            .map(|axis| self.view.cell_origin[axis] + pixel[axis] * self.view.cell_step[axis]);
+        let cell = [0, 1].map(|axis| self.view.cell_origin[axis] + pixel[axis] * self.view.cell_step[axis]);
         let size = [self.field.width as f32, self.field.height as f32];
         if !(0..2).all(|axis| (0.0..=size[axis]).contains(&cell[axis])) || size.contains(&0.0) {
             return None;
@@ -163,16 +140,10 @@ impl<'a> Shader<'a> {
         let at = [0, 1].map(|axis| pixel[axis] - self.view.pattern_origin[axis]);
         let hatching = &self.hatching;
         Some(match sampled.state {
-            CellState::Unknown => mix(
-                [hatching.unknown_ground; 3],
-                [hatching.unknown_ink; 3],
-                self.dots(at),
-            ),
-            CellState::Nan | CellState::Above | CellState::Below => mix(
-                [hatching.broken_ground; 3],
-                [hatching.broken_ink; 3],
-                self.stripes(at),
-            ),
+            CellState::Unknown => mix([hatching.unknown_ground; 3], [hatching.unknown_ink; 3], self.dots(at)),
+            CellState::Nan | CellState::Above | CellState::Below => {
+                mix([hatching.broken_ground; 3], [hatching.broken_ink; 3], self.stripes(at))
+            }
             CellState::Finite => self.color(&sampled),
         })
     }
@@ -180,13 +151,9 @@ impl<'a> Shader<'a> {
     fn color(&self, sampled: &Sample) -> Rgb {
         let unit = self.ramp.unit(sampled.value);
         let climb = [0, 1].map(|axis| sampled.gradient[axis] * self.view.cell_step[axis]);
-        let steepness =
-            (climb[0] * climb[0] + climb[1] * climb[1]).sqrt() * self.ramp.slope(sampled.value);
-        let ground = if self.is_smooth {
-            self.fill(unit, steepness)
-        } else {
-            self.fill(self.ramp.unit(sampled.nearest), 0.0)
-        };
+        let steepness = (climb[0] * climb[0] + climb[1] * climb[1]).sqrt() * self.ramp.slope(sampled.value);
+        let ground =
+            if self.is_smooth { self.fill(unit, steepness) } else { self.fill(self.ramp.unit(sampled.nearest), 0.0) };
         self.isolines(ground, unit, steepness)
     }
 
@@ -219,28 +186,15 @@ impl<'a> Shader<'a> {
         let fade = (0.5 / (levels_per_pixel * casing_half_width) - 1.0).clamp(0.0, 1.0);
         let [red, green, blue] = self.table_color(line / levels);
         let is_light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5;
-        let (ink, casing) = if is_light {
-            (DARK_INK, LIGHT_INK)
-        } else {
-            (LIGHT_INK, DARK_INK)
-        };
-        let cased = mix(
-            ground,
-            [casing; 3],
-            fade * CASING_OPACITY * coverage(casing_half_width, distance),
-        );
-        mix(
-            cased,
-            [ink; 3],
-            fade * LINE_OPACITY * coverage(LINE_HALF_WIDTH * self.view.scale, distance),
-        )
+        let (ink, casing) = if is_light { (DARK_INK, LIGHT_INK) } else { (LIGHT_INK, DARK_INK) };
+        let cased = mix(ground, [casing; 3], fade * CASING_OPACITY * coverage(casing_half_width, distance));
+        mix(cased, [ink; 3], fade * LINE_OPACITY * coverage(LINE_HALF_WIDTH * self.view.scale, distance))
     }
 
     fn stripes(&self, at: [f32; 2]) -> f32 {
         let period = PATTERN_PERIOD * self.view.scale;
         let phase = (at[0] + at[1]) / period;
-        let distance =
-            (phase.rem_euclid(1.0) - 0.5).abs() * period * std::f32::consts::FRAC_1_SQRT_2;
+        let distance = (phase.rem_euclid(1.0) - 0.5).abs() * period * std::f32::consts::FRAC_1_SQRT_2;
         coverage(STRIPE_HALF_WIDTH * self.view.scale, distance)
     }
 
@@ -287,13 +241,7 @@ mod tests {
                 (true, false, None, true),
             ] {
                 let contours = Contours { bands, lines };
-                styles.push(HeatmapStyle {
-                    map: *map,
-                    log,
-                    smooth,
-                    contours,
-                    ..HeatmapStyle::default()
-                });
+                styles.push(HeatmapStyle { map: *map, log, smooth, contours, ..HeatmapStyle::default() });
             }
         }
         styles
@@ -301,17 +249,7 @@ mod tests {
 
     #[test]
     fn cells_that_are_not_finite_never_get_a_colour_of_the_ramp() {
-        let values = vec![
-            f32::NAN,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            0.2,
-            0.5,
-            0.9,
-            0.1,
-            0.3,
-            0.7,
-        ];
+        let values = vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.2, 0.5, 0.9, 0.1, 0.3, 0.7];
         let mut field = Field::from_values(3, 3, values);
         field.known[5] = false;
         for style in styles() {
@@ -320,18 +258,9 @@ mod tests {
                 for (x, y, Rgba([red, green, blue, _])) in image.enumerate_pixels() {
                     let hatched = y >= 40 || (x >= 40 && y >= 20);
                     let is_grey = red == green && green == blue;
-                    assert!(
-                        !hatched || is_grey,
-                        "{style:?}: {red} {green} {blue} at {x}, {y}"
-                    );
-                    let of_ramp = style
-                        .table()
-                        .iter()
-                        .any(|color| color[..3] == [*red, *green, *blue]);
-                    assert!(
-                        !hatched || !of_ramp,
-                        "{style:?}: {red} {green} {blue} at {x}, {y}"
-                    );
+                    assert!(!hatched || is_grey, "{style:?}: {red} {green} {blue} at {x}, {y}");
+                    let of_ramp = style.table().iter().any(|color| color[..3] == [*red, *green, *blue]);
+                    assert!(!hatched || !of_ramp, "{style:?}: {red} {green} {blue} at {x}, {y}");
                 }
             }
         }
@@ -345,17 +274,10 @@ mod tests {
             let image = to_image_on(&field, &HeatmapStyle::default(), 32, 16, ground, 1.0);
             let spread = |from: u32| {
                 let greys = (from..from + 16).flat_map(|x| (0..16).map(move |y| (x, y)));
-                let greys: Vec<i32> = greys
-                    .map(|(x, y)| i32::from(image.get_pixel(x, y).0[0]))
-                    .collect();
+                let greys: Vec<i32> = greys.map(|(x, y)| i32::from(image.get_pixel(x, y).0[0])).collect();
                 greys.iter().max().unwrap() - greys.iter().min().unwrap()
             };
-            assert!(
-                spread(0) > 2 * spread(16),
-                "broken cells are louder: {} {}",
-                spread(0),
-                spread(16)
-            );
+            assert!(spread(0) > 2 * spread(16), "broken cells are louder: {} {}", spread(0), spread(16));
             assert!(spread(16) > 20, "unknown cells are still a pattern");
         }
     }
@@ -370,28 +292,14 @@ mod tests {
             Field::from_values(5, 1, vec![f32::MAX, f32::MIN, 0.0, 1.0, f32::INFINITY]),
             Field::from_values(0, 0, Vec::new()),
             Field::unknown(3, 3),
-            Field {
-                values: Vec::new(),
-                ..Field::unknown(2, 2)
-            },
+            Field { values: Vec::new(), ..Field::unknown(2, 2) },
         ];
         for field in &fields {
             for style in styles() {
-                for clip in [
-                    (0.0, 1.0),
-                    (0.3, 0.3),
-                    (f32::NEG_INFINITY, f32::NAN),
-                    (-2.0, -1.0),
-                ] {
-                    let style = HeatmapStyle {
-                        clip,
-                        ..style.clone()
-                    };
+                for clip in [(0.0, 1.0), (0.3, 0.3), (f32::NEG_INFINITY, f32::NAN), (-2.0, -1.0)] {
+                    let style = HeatmapStyle { clip, ..style.clone() };
                     for (width, height) in [(0, 0), (1, 1), (0, 5), (9, 4)] {
-                        assert_eq!(
-                            to_image(field, &style, width, height).dimensions(),
-                            (width, height)
-                        );
+                        assert_eq!(to_image(field, &style, width, height).dimensions(), (width, height));
                     }
                 }
             }
@@ -401,75 +309,34 @@ mod tests {
     #[test]
     fn the_picture_of_a_rising_field_rises_and_row_zero_is_at_the_bottom() {
         let field = Field::from_values(2, 2, vec![0.0, 0.3, 0.6, 1.0]);
-        let style = HeatmapStyle {
-            smooth: false,
-            ..HeatmapStyle::default()
-        };
+        let style = HeatmapStyle { smooth: false, ..HeatmapStyle::default() };
         let image = to_image(&field, &style, 2, 2);
         let expected = [(0, 1, 0.0), (1, 1, 0.3), (0, 0, 0.6), (1, 0, 1.0)];
         for (x, y, unit) in expected {
-            assert_eq!(
-                image.get_pixel(x, y).0[..3],
-                style.color_at(unit),
-                "{x}, {y}"
-            );
+            assert_eq!(image.get_pixel(x, y).0[..3], style.color_at(unit), "{x}, {y}");
         }
     }
 
     #[test]
     fn a_flat_field_has_no_isolines_even_on_a_level() {
-        let contours = Contours {
-            bands: None,
-            lines: true,
-        };
-        let style = HeatmapStyle {
-            contours,
-            ..HeatmapStyle::default()
-        };
+        let contours = Contours { bands: None, lines: true };
+        let style = HeatmapStyle { contours, ..HeatmapStyle::default() };
         let image = to_image(&Field::from_values(3, 3, vec![0.5; 9]), &style, 30, 30);
-        assert!(
-            image
-                .pixels()
-                .all(|pixel| pixel.0[..3] == style.color_at(0.5))
-        );
+        assert!(image.pixels().all(|pixel| pixel.0[..3] == style.color_at(0.5)));
     }
 
     #[test]
     fn isolines_keep_their_width_when_the_picture_grows() {
-        let contours = Contours {
-            bands: Some(2),
-            lines: true,
-        };
-        let style = HeatmapStyle {
-            contours,
-            ..HeatmapStyle::default()
-        };
+        let contours = Contours { bands: Some(2), lines: true };
+        let style = HeatmapStyle { contours, ..HeatmapStyle::default() };
         let field = Field::from_values(2, 1, vec![0.0, 1.0]);
-        let plain = HeatmapStyle {
-            contours: Contours {
-                bands: Some(2),
-                lines: false,
-            },
-            ..style.clone()
-        };
+        let plain = HeatmapStyle { contours: Contours { bands: Some(2), lines: false }, ..style.clone() };
         let lined = |width: u32| {
-            let (with, without) = (
-                to_image(&field, &style, width, 1),
-                to_image(&field, &plain, width, 1),
-            );
-            let differ = with
-                .pixels()
-                .zip(without.pixels())
-                .filter(|(with, without)| with != without)
-                .count();
+            let (with, without) = (to_image(&field, &style, width, 1), to_image(&field, &plain, width, 1));
+            let differ = with.pixels().zip(without.pixels()).filter(|(with, without)| with != without).count();
             assert!(differ > 0, "no line at {width}");
             differ
         };
-        assert!(
-            lined(100).abs_diff(lined(1000)) <= 1,
-            "{} {}",
-            lined(100),
-            lined(1000)
-        );
+        assert!(lined(100).abs_diff(lined(1000)) <= 1, "{} {}", lined(100), lined(1000));
     }
 }

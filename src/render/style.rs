@@ -59,12 +59,7 @@ impl Contours {
 
     /// The number of steps between which isolines lie, 0 for none.
     pub(super) fn line_levels(self) -> u32 {
-        if self.lines {
-            self.bands
-                .map_or(DEFAULT_LEVELS, |bands| bands.clamp(1, MAX_LEVELS))
-        } else {
-            0
-        }
+        if self.lines { self.bands.map_or(DEFAULT_LEVELS, |bands| bands.clamp(1, MAX_LEVELS)) } else { 0 }
     }
 }
 
@@ -127,23 +122,11 @@ const LOG_DECADES: f32 = 1e-6;
 impl Ramp {
     pub(super) fn of(style: &HeatmapStyle) -> Self {
         let (low, high) = effective_clip(style.clip, style.log);
-        let (low, high) = if style.log {
-            (low.log2(), high.log2())
-        } else {
-            (low, high)
-        };
+        let (low, high) = if style.log { (low.log2(), high.log2()) } else { (low, high) };
         // A range of no width puts its one value in the middle.
         let least = (low.abs().max(high.abs()) * 1e-5).max(1e-30);
-        let (low, high) = if high - low < least {
-            (low - least, high + least)
-        } else {
-            (low, high)
-        };
-        Self {
-            log: style.log,
-            low,
-            inverse_span: 1.0 / (high - low),
-        }
+        let (low, high) = if high - low < least { (low - least, high + least) } else { (low, high) };
+        Self { log: style.log, low, inverse_span: 1.0 / (high - low) }
     }
 
     /// Not clamped: below 0 and above 1 are beyond the clip values.
@@ -177,27 +160,15 @@ impl Ramp {
 /// Clip values in order, finite, and positive where the scale is logarithmic.
 pub(super) fn effective_clip(clip: (f32, f32), log: bool) -> (f32, f32) {
     let tame = |value: f32, otherwise: f32| {
-        if value.is_nan() {
-            otherwise
-        } else {
-            value.clamp(-LARGEST_VALUE, LARGEST_VALUE)
-        }
+        if value.is_nan() { otherwise } else { value.clamp(-LARGEST_VALUE, LARGEST_VALUE) }
     };
     let (one, other) = (tame(clip.0, 0.0), tame(clip.1, 1.0));
     let (low, high) = (one.min(other), one.max(other));
     if !log {
         return (low, high);
     }
-    let high = if high > 0.0 {
-        high.max(SMALLEST_LOG_VALUE)
-    } else {
-        1.0
-    };
-    let low = if low > 0.0 {
-        low.max(SMALLEST_LOG_VALUE)
-    } else {
-        (high * LOG_DECADES).max(SMALLEST_LOG_VALUE)
-    };
+    let high = if high > 0.0 { high.max(SMALLEST_LOG_VALUE) } else { 1.0 };
+    let low = if low > 0.0 { low.max(SMALLEST_LOG_VALUE) } else { (high * LOG_DECADES).max(SMALLEST_LOG_VALUE) };
     (low, high)
 }
 
@@ -206,47 +177,19 @@ mod tests {
     use super::*;
 
     fn style(clip: (f32, f32), log: bool) -> HeatmapStyle {
-        HeatmapStyle {
-            clip,
-            log,
-            ..HeatmapStyle::default()
-        }
+        HeatmapStyle { clip, log, ..HeatmapStyle::default() }
     }
 
     #[test]
     fn larger_values_never_stand_lower() {
-        let values = [
-            -1e38,
-            -5.0,
-            -1e-3,
-            0.0,
-            1e-40,
-            1e-6,
-            0.01,
-            0.5,
-            1.0,
-            2.0,
-            9.0,
-            1e6,
-            f32::MAX,
-        ];
-        let clips = [
-            (0.0, 1.0),
-            (0.01, 10.0),
-            (-3.0, 2.0),
-            (2.0, 2.0),
-            (5.0, 1.0),
-            (f32::NAN, 3.0),
-            (f32::MIN, f32::MAX),
-        ];
+        let values = [-1e38, -5.0, -1e-3, 0.0, 1e-40, 1e-6, 0.01, 0.5, 1.0, 2.0, 9.0, 1e6, f32::MAX];
+        let clips =
+            [(0.0, 1.0), (0.01, 10.0), (-3.0, 2.0), (2.0, 2.0), (5.0, 1.0), (f32::NAN, 3.0), (f32::MIN, f32::MAX)];
         for clip in clips {
             for log in [false, true] {
                 let style = style(clip, log);
                 let units: Vec<f32> = values.iter().map(|value| style.unit(*value)).collect();
-                assert!(
-                    units.iter().all(|unit| (0.0..=1.0).contains(unit)),
-                    "{clip:?} log {log}: {units:?}"
-                );
+                assert!(units.iter().all(|unit| (0.0..=1.0).contains(unit)), "{clip:?} log {log}: {units:?}");
                 assert!(units.is_sorted(), "{clip:?} log {log}: {units:?}");
             }
         }
@@ -272,23 +215,14 @@ mod tests {
 
     #[test]
     fn a_reversed_map_gives_the_low_end_the_last_colour() {
-        let style = HeatmapStyle {
-            reversed: true,
-            ..HeatmapStyle::default()
-        };
+        let style = HeatmapStyle { reversed: true, ..HeatmapStyle::default() };
         assert_eq!(style.color_at(0.0), style.map.color_at(1.0));
     }
 
     #[test]
     fn bands_are_flat() {
-        let contours = Contours {
-            bands: Some(4),
-            lines: false,
-        };
-        let style = HeatmapStyle {
-            contours,
-            ..HeatmapStyle::default()
-        };
+        let contours = Contours { bands: Some(4), lines: false };
+        let style = HeatmapStyle { contours, ..HeatmapStyle::default() };
         assert_eq!(style.color_at(0.0), style.color_at(0.24));
         assert_ne!(style.color_at(0.24), style.color_at(0.26));
         assert_eq!(style.color_at(1.0), style.color_at(0.76));

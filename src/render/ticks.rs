@@ -16,33 +16,21 @@ pub fn linear_ticks(low: f64, high: f64, count: usize) -> Vec<Tick> {
         return Vec::new();
     }
     // Room for the arithmetic below.
-    let (low, high) = (
-        low.min(high).clamp(-1e300, 1e300),
-        low.max(high).clamp(-1e300, 1e300),
-    );
+    let (low, high) = (low.min(high).clamp(-1e300, 1e300), low.max(high).clamp(-1e300, 1e300));
     let span = high - low;
     if span <= low.abs().max(high.abs()) * 1e-12 {
-        return vec![Tick {
-            value: low,
-            label: number(low),
-        }];
+        return vec![Tick { value: low, label: number(low) }];
     }
     let step = round_step(span / count.max(1) as f64);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     let slack = step * 1e-9;
     let first = ((low - slack) / step).ceil();
-    let places = (0..)
-        .map(|place| (first + f64::from(place)) * step)
-        .take_while(|value| *value <= high + slack);
+    let places = (0..).map(|place| (first + f64::from(place)) * step).take_while(|value| *value <= high + slack);
     let largest = low.abs().max(high.abs());
     let written = |value: f64| {
         let value = if value.abs() < slack { 0.0 } else { value };
         let is_plain = largest < 1e6 && decimals <= 5;
-        let label = if is_plain {
-            signed(format!("{value:.decimals$}"))
-        } else {
-            number_like(value, step)
-        };
+        let label = if is_plain { signed(format!("{value:.decimals$}")) } else { number_like(value, step) };
         Tick { value, label }
     };
     places.take(64).map(written).collect()
@@ -65,23 +53,10 @@ pub fn log_ticks(low: f64, high: f64, count: usize) -> Vec<Tick> {
     };
     let powers = (low.log10().floor() as i32)..=(high.log10().ceil() as i32);
     let powers = powers.filter(|power| power.rem_euclid(every) == 0);
-    let values = powers.flat_map(|power| {
-        multiples
-            .iter()
-            .map(move |multiple| multiple * 10_f64.powi(power))
-    });
+    let values = powers.flat_map(|power| multiples.iter().map(move |multiple| multiple * 10_f64.powi(power)));
     let inside = values.filter(|value| (low * (1.0 - 1e-9)..=high * (1.0 + 1e-9)).contains(value));
-    let ticks: Vec<Tick> = inside
-        .map(|value| Tick {
-            value,
-            label: number(value),
-        })
-        .collect();
-    if ticks.len() >= 2 {
-        ticks
-    } else {
-        linear_ticks(low, high, count)
-    }
+    let ticks: Vec<Tick> = inside.map(|value| Tick { value, label: number(value) }).collect();
+    if ticks.len() >= 2 { ticks } else { linear_ticks(low, high, count) }
 }
 
 /// A number in as few characters as a reader needs: four digits that count.
@@ -90,11 +65,7 @@ pub fn number(value: f64) -> String {
         return "0".to_owned();
     }
     if !value.is_finite() {
-        return if value.is_nan() {
-            "NaN".to_owned()
-        } else {
-            signed(format!("{value}"))
-        };
+        return if value.is_nan() { "NaN".to_owned() } else { signed(format!("{value}")) };
     }
     let exponent = value.abs().log10().floor() as i32;
     if (-4..6).contains(&exponent) {
@@ -117,30 +88,17 @@ fn number_like(value: f64, step: f64) -> String {
 }
 
 fn trimmed(number: &str) -> String {
-    if number.contains('.') {
-        number
-            .trim_end_matches('0')
-            .trim_end_matches('.')
-            .to_owned()
-    } else {
-        number.to_owned()
-    }
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.').to_owned() } else { number.to_owned() }
 }
 
 /// With a minus sign as wide as the digits.
 fn signed(number: String) -> String {
-    if number.contains('-') {
-        number.replace('-', "\u{2212}")
-    } else {
-        number
-    }
+    if number.contains('-') { number.replace('-', "\u{2212}") } else { number }
 }
 
 fn round_step(raw: f64) -> f64 {
     let power = 10_f64.powf(raw.log10().floor());
-    let multiple = [1.0, 2.0, 5.0, 10.0]
-        .into_iter()
-        .find(|multiple| multiple * power >= raw * 0.999);
+    let multiple = [1.0, 2.0, 5.0, 10.0].into_iter().find(|multiple| multiple * power >= raw * 0.999);
     multiple.unwrap_or(10.0) * power
 }
 
@@ -154,39 +112,18 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_within_the_range() {
-        assert_eq!(
-            labels(&linear_ticks(0.0, 1.0, 5)),
-            ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
-        );
+        assert_eq!(labels(&linear_ticks(0.0, 1.0, 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(&linear_ticks(-3.2, 11.0, 4)), ["0", "5", "10"]);
-        assert_eq!(
-            labels(&linear_ticks(-1.0, 1.0, 4)),
-            ["−1.0", "−0.5", "0.0", "0.5", "1.0"]
-        );
-        assert_eq!(
-            labels(&log_ticks(0.02, 3.0, 7)),
-            ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]
-        );
+        assert_eq!(labels(&linear_ticks(-1.0, 1.0, 4)), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(labels(&log_ticks(0.02, 3.0, 7)), ["0.02", "0.05", "0.1", "0.2", "0.5", "1", "2"]);
         assert_eq!(labels(&log_ticks(1e-8, 10.0, 4)), ["1e−6", "0.001", "1"]);
         assert_eq!(labels(&linear_ticks(2e7, 4e7, 2)), ["2e7", "3e7", "4e7"]);
     }
 
     #[test]
     fn any_range_gives_a_bounded_number_of_ticks() {
-        let ends = [
-            f64::NAN,
-            f64::NEG_INFINITY,
-            f64::MIN,
-            -1.0,
-            0.0,
-            1e-300,
-            1e-9,
-            0.3,
-            0.30000001,
-            7e5,
-            1e300,
-            f64::MAX,
-        ];
+        let ends =
+            [f64::NAN, f64::NEG_INFINITY, f64::MIN, -1.0, 0.0, 1e-300, 1e-9, 0.3, 0.30000001, 7e5, 1e300, f64::MAX];
         for low in ends {
             for high in ends {
                 assert!(linear_ticks(low, high, 6).len() <= 14, "{low} {high}");
@@ -197,14 +134,8 @@ mod tests {
 
     #[test]
     fn numbers_show_four_digits_that_count() {
-        let cases = [
-            (0.0, "0"),
-            (1.0, "1"),
-            (0.12345, "0.1235"),
-            (123.456, "123.5"),
-            (-2.5, "−2.5"),
-            (1.5e-7, "1.5e−7"),
-        ];
+        let cases =
+            [(0.0, "0"), (1.0, "1"), (0.12345, "0.1235"), (123.456, "123.5"), (-2.5, "−2.5"), (1.5e-7, "1.5e−7")];
         for (value, expected) in cases {
             assert_eq!(number(value), expected);
         }

@@ -16,9 +16,7 @@ const SCRUBBER_MARGIN: f32 = 330.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let Some(curve) = &state.curve else {
-        ui.centered_and_justified(|ui| {
-            ui.label(RichText::new("Loss and accuracy along the path appear here").weak())
-        });
+        ui.centered_and_justified(|ui| ui.label(RichText::new("Loss and accuracy along the path appear here").weak()));
         return;
     };
     header(ui, curve, view);
@@ -36,24 +34,16 @@ fn header(ui: &mut Ui, curve: &CurveState, view: &mut View) {
             ui.selectable_value(&mut view.curve.metric, metric, label);
         }
         ui.separator();
-        ui.add_enabled_ui(view.curve.metric == Metric::Loss, |ui| {
-            ui.toggle_value(&mut view.curve.log, "Log")
-        });
-        ui.toggle_value(&mut view.curve.train, "Training")
-            .on_hover_text("Also draw the training images, dashed");
+        ui.add_enabled_ui(view.curve.metric == Metric::Loss, |ui| ui.toggle_value(&mut view.curve.log, "Log"));
+        ui.toggle_value(&mut view.curve.train, "Training").on_hover_text("Also draw the training images, dashed");
         ui.toggle_value(&mut view.curve.statistics, "Statistics");
         ui.separator();
         if let Some(loss) = curve.loss_summary(SplitName::Test) {
             let text = format!("Barrier {} nats", theme::nats(loss.barrier));
-            ui.label(RichText::new(text).strong())
-                .on_hover_text(BARRIER);
+            ui.label(RichText::new(text).strong()).on_hover_text(BARRIER);
         }
         if let Some(accuracy) = curve.accuracy_summary(SplitName::Test) {
-            ui.label(format!(
-                "worst accuracy {} at t = {:.2}",
-                theme::percent(accuracy.min),
-                worst_t(curve)
-            ));
+            ui.label(format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve)));
         }
     });
 }
@@ -63,14 +53,8 @@ const BARRIER: &str = "The highest test loss along the path above the mean of th
 
 /// t of the lowest test accuracy.
 fn worst_t(curve: &CurveState) -> f64 {
-    let known = curve
-        .test
-        .iter()
-        .zip(&curve.ts)
-        .filter_map(|(v, t)| v.map(|v| (v.accuracy, *t)));
-    known
-        .min_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or(0.5, |(_, t)| t)
+    let known = curve.test.iter().zip(&curve.ts).filter_map(|(v, t)| v.map(|v| (v.accuracy, *t)));
+    known.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.5, |(_, t)| t)
 }
 
 fn value_of(metric: Metric, value: crate::compute::PointValue) -> f64 {
@@ -89,11 +73,7 @@ fn height_of(view: &View, value: f64) -> Option<f64> {
 
 fn line_of(curve: &CurveState, split: SplitName, view: &View) -> Vec<[f64; 2]> {
     let known = curve.ts.iter().zip(curve.split(split));
-    known
-        .filter_map(|(&t, value)| {
-            Some([t, height_of(view, value_of(view.curve.metric, (*value)?))?])
-        })
-        .collect()
+    known.filter_map(|(&t, value)| Some([t, height_of(view, value_of(view.curve.metric, (*value)?))?])).collect()
 }
 
 fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: f32) {
@@ -110,18 +90,11 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         .x_axis_label("t, from A to B")
         .y_axis_label(label)
         .y_axis_formatter(move |mark, _| {
-            let value = if logarithmic {
-                10.0_f64.powf(mark.value)
-            } else {
-                mark.value
-            };
+            let value = if logarithmic { 10.0_f64.powf(mark.value) } else { mark.value };
             if logarithmic && value < 0.1 {
                 format!("{value:.0e}")
             } else {
-                format!("{:.4}", value)
-                    .trim_end_matches('0')
-                    .trim_end_matches('.')
-                    .to_owned()
+                format!("{:.4}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
             }
         })
         .allow_scroll(false)
@@ -134,11 +107,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         for run in state.runs.iter().filter(|run| run.pinned) {
             let points = line_of(&run.curve, SplitName::Test, view);
             let color = theme::run_color(run.number, dark);
-            plot.line(
-                Line::new(format!("run {}", run.number), plot_points(points))
-                    .color(color)
-                    .width(1.5),
-            );
+            plot.line(Line::new(format!("run {}", run.number), plot_points(points)).color(color).width(1.5));
         }
         if view.curve.train {
             let points = line_of(curve, SplitName::Train, view);
@@ -154,16 +123,10 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         if metric == Metric::Loss {
             barrier(plot, curve, view, ink);
         }
-        plot.vline(
-            VLine::new("t", state.t)
-                .color(theme::mode_color(2, dark))
-                .width(1.5),
-        );
+        plot.vline(VLine::new("t", state.t).color(theme::mode_color(2, dark)).width(1.5));
     });
     let summary = summary(curve);
-    response
-        .response
-        .widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
 }
 
 /// The level the barrier is measured from, and its peak.
@@ -183,71 +146,41 @@ fn barrier(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, in
     );
     if 0.005 < loss.barrier {
         plot.line(
-            Line::new(
-                "barrier",
-                plot_points(vec![[loss.t_max, level], [loss.t_max, peak]]),
-            )
-            .color(ink.gamma_multiply(0.5))
-            .width(1.0),
+            Line::new("barrier", plot_points(vec![[loss.t_max, level], [loss.t_max, peak]]))
+                .color(ink.gamma_multiply(0.5))
+                .width(1.0),
         );
-        plot.points(
-            Points::new("peak", vec![[loss.t_max, peak]])
-                .shape(MarkerShape::Circle)
-                .radius(4.0)
-                .color(ink),
-        );
+        plot.points(Points::new("peak", vec![[loss.t_max, peak]]).shape(MarkerShape::Circle).radius(4.0).color(ink));
         let text = RichText::new(format!("  barrier {}", theme::nats(loss.barrier))).size(12.0);
-        let side = if loss.t_max < 0.8 {
-            Align2::LEFT_CENTER
-        } else {
-            Align2::RIGHT_CENTER
-        };
-        plot.text(
-            Text::new(
-                "barrier",
-                PlotPoint::new(loss.t_max, 0.5 * (level + peak)),
-                text,
-            )
-            .anchor(side)
-            .color(ink),
-        );
+        let side = if loss.t_max < 0.8 { Align2::LEFT_CENTER } else { Align2::RIGHT_CENTER };
+        plot.text(Text::new("barrier", PlotPoint::new(loss.t_max, 0.5 * (level + peak)), text).anchor(side).color(ink));
     }
 }
 
 fn statistics(ui: &mut Ui, curve: &CurveState, metric: Metric) {
-    egui::Grid::new("statistics")
-        .num_columns(9)
-        .spacing([16.0, 2.0])
-        .striped(true)
-        .show(ui, |ui| {
-            for title in [
-                "", "start", "end", "min", "max", "t of max", "mean", "integral", "barrier",
-            ] {
-                let label = ui.label(RichText::new(title).small().strong());
-                match title {
-                    "integral" => {
-                        drop(label.on_hover_text(
-                            "Mean weighted by the length of each step in weight space",
-                        ))
-                    }
-                    "barrier" => drop(label.on_hover_text(BARRIER)),
-                    _ => {}
-                }
+    egui::Grid::new("statistics").num_columns(9).spacing([16.0, 2.0]).striped(true).show(ui, |ui| {
+        for title in ["", "start", "end", "min", "max", "t of max", "mean", "integral", "barrier"] {
+            let label = ui.label(RichText::new(title).small().strong());
+            match title {
+                "integral" => drop(label.on_hover_text("Mean weighted by the length of each step in weight space")),
+                "barrier" => drop(label.on_hover_text(BARRIER)),
+                _ => {}
+            }
+        }
+        ui.end_row();
+        for split in [SplitName::Test, SplitName::Train] {
+            let summary = match metric {
+                Metric::Loss => curve.loss_summary(split),
+                Metric::Accuracy => curve.accuracy_summary(split),
+            };
+            ui.label(RichText::new(split.to_string()).small());
+            match summary {
+                Some(summary) => statistics_row(ui, &summary, metric),
+                None => drop(ui.label(RichText::new("not evaluated yet").small().weak())),
             }
             ui.end_row();
-            for split in [SplitName::Test, SplitName::Train] {
-                let summary = match metric {
-                    Metric::Loss => curve.loss_summary(split),
-                    Metric::Accuracy => curve.accuracy_summary(split),
-                };
-                ui.label(RichText::new(split.to_string()).small());
-                match summary {
-                    Some(summary) => statistics_row(ui, &summary, metric),
-                    None => drop(ui.label(RichText::new("not evaluated yet").small().weak())),
-                }
-                ui.end_row();
-            }
-        });
+        }
+    });
 }
 
 fn statistics_row(ui: &mut Ui, summary: &Summary, metric: Metric) {
@@ -270,20 +203,10 @@ fn statistics_row(ui: &mut Ui, summary: &Summary, metric: Metric) {
     ui.label(RichText::new(text(barrier)).small());
 }
 
-fn scrubber(
-    ui: &mut Ui,
-    state: &AppState,
-    curve: &CurveState,
-    view: &mut View,
-    actions: &mut Vec<Action>,
-) {
+fn scrubber(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         let label = if view.playing { "Pause" } else { "Play" };
-        if ui
-            .button(label)
-            .on_hover_text("Move along the path (space)")
-            .clicked()
-        {
+        if ui.button(label).on_hover_text("Move along the path (space)").clicked() {
             view.playing = !view.playing;
         }
         let worst = curve.loss_summary(SplitName::Test).map(|s| s.t_max);
@@ -292,11 +215,7 @@ fn scrubber(
             ("Worst", worst, "Go to the highest test loss"),
             ("B", Some(1.0), "Go to the end (End)"),
         ] {
-            if ui
-                .add_enabled(t.is_some(), egui::Button::new(name))
-                .on_hover_text(tip)
-                .clicked()
-            {
+            if ui.add_enabled(t.is_some(), egui::Button::new(name)).on_hover_text(tip).clicked() {
                 view.playing = false;
                 actions.extend(t.map(Action::SetT));
             }
@@ -315,11 +234,7 @@ fn scrubber(
             actions.push(Action::SetT(t));
         }
         if let Some((loss, accuracy)) = interpolated(curve, state.t) {
-            ui.label(format!(
-                "test loss {}, {}",
-                theme::nats(loss),
-                theme::percent(accuracy)
-            ));
+            ui.label(format!("test loss {}, {}", theme::nats(loss), theme::percent(accuracy)));
         }
     });
 }
@@ -330,15 +245,8 @@ fn interpolated(curve: &CurveState, t: f64) -> Option<(f64, f64)> {
     let left = right.saturating_sub(1);
     let (a, b) = (curve.test[left]?, curve.test[right]?);
     let span = curve.ts[right] - curve.ts[left];
-    let s = if span == 0.0 {
-        0.0
-    } else {
-        (t - curve.ts[left]) / span
-    };
-    Some((
-        a.loss + s * (b.loss - a.loss),
-        a.accuracy + s * (b.accuracy - a.accuracy),
-    ))
+    let s = if span == 0.0 { 0.0 } else { (t - curve.ts[left]) / span };
+    Some((a.loss + s * (b.loss - a.loss), a.accuracy + s * (b.accuracy - a.accuracy)))
 }
 
 /// Moves t while playing; keys move it too.
@@ -348,12 +256,9 @@ pub(super) fn play(ctx: &Context, state: &AppState, view: &mut View, actions: &m
             if i.key_pressed(Key::Space) {
                 view.playing = !view.playing;
             }
-            for (key, t) in [
-                (Key::Home, 0.0),
-                (Key::End, 1.0),
-                (Key::ArrowLeft, state.t - 0.02),
-                (Key::ArrowRight, state.t + 0.02),
-            ] {
+            for (key, t) in
+                [(Key::Home, 0.0), (Key::End, 1.0), (Key::ArrowLeft, state.t - 0.02), (Key::ArrowRight, state.t + 0.02)]
+            {
                 if i.key_pressed(key) {
                     view.playing = false;
                     actions.push(Action::SetT(t));
@@ -371,10 +276,7 @@ pub(super) fn play(ctx: &Context, state: &AppState, view: &mut View, actions: &m
 
 /// The curve in words.
 fn summary(curve: &CurveState) -> String {
-    match (
-        curve.loss_summary(SplitName::Test),
-        curve.accuracy_summary(SplitName::Test),
-    ) {
+    match (curve.loss_summary(SplitName::Test), curve.accuracy_summary(SplitName::Test)) {
         (Some(loss), Some(accuracy)) => format!(
             "Along the path: test loss {} at A, {} at B, at most {} at t = {:.2}, barrier {}; accuracy at least {}",
             theme::nats(loss.start),

@@ -10,29 +10,23 @@ use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            // The scroll bar must not lie on the text.
-            ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-            section(ui, "Modes", |ui| modes(ui, state, view, actions));
-            section(ui, "Data", |ui| data(ui, state, view, actions));
-            section(ui, "Alignment", |ui| alignment(ui, state, actions));
-            section(ui, "Path", |ui| {
-                path_controls::path(ui, state, view, actions)
-            });
-            section(ui, "Plane", |ui| path_controls::plane(ui, state, actions));
-        });
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        // The scroll bar must not lie on the text.
+        ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
+        section(ui, "Modes", |ui| modes(ui, state, view, actions));
+        section(ui, "Data", |ui| data(ui, state, view, actions));
+        section(ui, "Alignment", |ui| alignment(ui, state, actions));
+        section(ui, "Path", |ui| path_controls::path(ui, state, view, actions));
+        section(ui, "Plane", |ui| path_controls::plane(ui, state, actions));
+    });
 }
 
 fn section(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui)) {
-    egui::CollapsingHeader::new(RichText::new(title).heading())
-        .default_open(true)
-        .show_unindented(ui, |ui| {
-            ui.add_space(2.0);
-            contents(ui);
-            ui.add_space(8.0);
-        });
+    egui::CollapsingHeader::new(RichText::new(title).heading()).default_open(true).show_unindented(ui, |ui| {
+        ui.add_space(2.0);
+        contents(ui);
+        ui.add_space(8.0);
+    });
 }
 
 fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
@@ -52,10 +46,7 @@ fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Actio
         });
     }
     if let Some(Err(reason)) = &state.pair {
-        ui.label(
-            RichText::new(format!("These two cannot be joined: {reason}"))
-                .color(ui.visuals().error_fg_color),
-        );
+        ui.label(RichText::new(format!("These two cannot be joined: {reason}")).color(ui.visuals().error_fg_color));
     }
     if ui
         .button("Open checkpoints…")
@@ -66,13 +57,7 @@ fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Actio
     }
 }
 
-fn mode_row(
-    ui: &mut Ui,
-    state: &AppState,
-    place: usize,
-    entry: &ModeState,
-    actions: &mut Vec<Action>,
-) {
+fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         theme::mode_dot(ui, place);
         ui.label(RichText::new(state.letter(entry.id)).strong());
@@ -80,12 +65,8 @@ fn mode_row(
         name.on_hover_ui(|ui| mode_tooltip(ui, entry));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let letter = state.letter(entry.id);
-            let remove = ui
-                .small_button("×")
-                .on_hover_text(format!("Take {letter} out"));
-            remove.widget_info(|| {
-                WidgetInfo::labeled(Role::Button, true, format!("Take {letter} out"))
-            });
+            let remove = ui.small_button("×").on_hover_text(format!("Take {letter} out"));
+            remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Take {letter} out")));
             if remove.clicked() {
                 actions.push(Action::RemoveMode(entry.id));
             }
@@ -93,25 +74,14 @@ fn mode_row(
     });
     ui.horizontal(|ui| {
         ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
-        let misfit = state
-            .data
-            .as_ref()
-            .and_then(|data| data.misfit(&entry.mode.network));
+        let misfit = state.data.as_ref().and_then(|data| data.misfit(&entry.mode.network));
         if let Some(reason) = misfit {
-            ui.label(
-                RichText::new(reason)
-                    .small()
-                    .color(ui.visuals().warn_fg_color),
-            );
+            ui.label(RichText::new(reason).small().color(ui.visuals().warn_fg_color));
             return;
         }
         for split in [SplitName::Test, SplitName::Train] {
             let text = match entry.scores.split(split) {
-                Some(value) => format!(
-                    "{split} {}  loss {}",
-                    theme::percent(value.accuracy),
-                    theme::nats(value.loss)
-                ),
+                Some(value) => format!("{split} {}  loss {}", theme::percent(value.accuracy), theme::nats(value.loss)),
                 None => format!("{split} …"),
             };
             ui.label(RichText::new(text).small());
@@ -121,10 +91,7 @@ fn mode_row(
 
 fn mode_tooltip(ui: &mut Ui, entry: &ModeState) {
     ui.label(RichText::new(entry.mode.network.name()).strong());
-    ui.label(format!(
-        "{} parameters",
-        theme::count(entry.mode.network.layout().len())
-    ));
+    ui.label(format!("{} parameters", theme::count(entry.mode.network.layout().len())));
     if let Some(path) = &entry.mode.path {
         ui.label(path.display().to_string());
     }
@@ -152,12 +119,8 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         None => drop(ui.label(RichText::new("No data yet").weak())),
         Some(data) => {
             let set = &data.dataset;
-            ui.label(RichText::new(&set.name).strong())
-                .on_hover_text(&set.source);
-            let shape = format!(
-                "{}×{}×{}",
-                set.shape.channels, set.shape.height, set.shape.width
-            );
+            ui.label(RichText::new(&set.name).strong()).on_hover_text(&set.source);
+            let shape = format!("{}×{}×{}", set.shape.channels, set.shape.height, set.shape.width);
             ui.label(
                 RichText::new(format!(
                     "{shape} pixels, {} classes, {} training and {} test images",
@@ -189,18 +152,10 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         });
     }
     ui.horizontal(|ui| {
-        if ui
-            .button("Open data…")
-            .on_hover_text("A folder with MNIST-like IDX files (Ctrl+D)")
-            .clicked()
-        {
+        if ui.button("Open data…").on_hover_text("A folder with MNIST-like IDX files (Ctrl+D)").clicked() {
             view.dialogs.ask(Wish::OpenData);
         }
-        if ui
-            .button("Built-in digits")
-            .on_hover_text("UCI optical digits, 8×8, 5,620 images")
-            .clicked()
-        {
+        if ui.button("Built-in digits").on_hover_text("UCI optical digits, 8×8, 5,620 images").clicked() {
             actions.push(Action::OpenData(crate::data::EMBEDDED.to_owned()));
         }
     });
@@ -210,10 +165,7 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
 fn normalization(ui: &mut Ui, data: &crate::app::DataState, actions: &mut Vec<Action>) {
     let usual = data.usual.as_slice();
     let known = usual.iter().find(|(_, n)| *n == data.normalization);
-    let text = known.map_or_else(
-        || data.normalization.to_string(),
-        |(label, _)| label.clone(),
-    );
+    let text = known.map_or_else(|| data.normalization.to_string(), |(label, _)| label.clone());
     ui.horizontal(|ui| {
         let label = ui.label("Scaling");
         let mut chosen = None;
@@ -258,10 +210,7 @@ fn alignment(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         return;
     };
     let mut aligned = state.use_aligned;
-    if ui
-        .checkbox(&mut aligned, "Path ends at aligned B")
-        .changed()
-    {
+    if ui.checkbox(&mut aligned, "Path ends at aligned B").changed() {
         actions.push(Action::UseAligned(aligned));
     }
     seal(ui, result);
@@ -277,39 +226,30 @@ fn seal(ui: &mut Ui, result: &Alignment) {
     } else {
         ("Not the same function", ui.visuals().error_fg_color)
     };
-    let text = format!(
-        "{verdict}: logits differ by at most {:.1e}",
-        seal.max_logit_difference
-    );
-    ui.label(RichText::new(text).small().color(color))
-        .on_hover_text(format!(
-            "Aligned B and B as loaded were compared on {} images; {} get the same class",
-            theme::count(seal.n_images),
-            theme::count(seal.n_same_class)
-        ));
+    let text = format!("{verdict}: logits differ by at most {:.1e}", seal.max_logit_difference);
+    ui.label(RichText::new(text).small().color(color)).on_hover_text(format!(
+        "Aligned B and B as loaded were compared on {} images; {} get the same class",
+        theme::count(seal.n_images),
+        theme::count(seal.n_same_class)
+    ));
 }
 
 /// Mean correlation of the paired units, layer by layer.
 fn layers(ui: &mut Ui, state: &AppState, result: &Alignment) {
     let Some(pair) = state.joined() else { return };
-    egui::Grid::new("aligned layers")
-        .num_columns(4)
-        .spacing([12.0, 2.0])
-        .striped(true)
-        .show(ui, |ui| {
-            for title in ["layer", "units", "correlation", "moved"] {
-                ui.label(RichText::new(title).small().strong());
-            }
+    egui::Grid::new("aligned layers").num_columns(4).spacing([12.0, 2.0]).striped(true).show(ui, |ui| {
+        for title in ["layer", "units", "correlation", "moved"] {
+            ui.label(RichText::new(title).small().strong());
+        }
+        ui.end_row();
+        for (group, layer) in pair.network.groups().iter().zip(&result.layers) {
+            ui.label(RichText::new(&group.name).small());
+            ui.label(RichText::new(theme::count(group.n_units)).small());
+            let text = format!("{:.2} to {:.2}", layer.mean_before, layer.mean_after);
+            ui.label(RichText::new(text).small()).on_hover_text("Mean correlation of paired units, before and after");
+            let moved = 1.0 - layer.permutation.n_fixed() as f64 / group.n_units.max(1) as f64;
+            ui.label(RichText::new(theme::percent(moved)).small());
             ui.end_row();
-            for (group, layer) in pair.network.groups().iter().zip(&result.layers) {
-                ui.label(RichText::new(&group.name).small());
-                ui.label(RichText::new(theme::count(group.n_units)).small());
-                let text = format!("{:.2} to {:.2}", layer.mean_before, layer.mean_after);
-                ui.label(RichText::new(text).small())
-                    .on_hover_text("Mean correlation of paired units, before and after");
-                let moved = 1.0 - layer.permutation.n_fixed() as f64 / group.n_units.max(1) as f64;
-                ui.label(RichText::new(theme::percent(moved)).small());
-                ui.end_row();
-            }
-        });
+        }
+    });
 }

@@ -92,17 +92,8 @@ impl Dialogs {
             // Nobody may be waiting any more.
             let _heard = sender.send(pollster::block_on(choose(wish)));
         };
-        match std::thread::Builder::new()
-            .name("dialog".to_owned())
-            .spawn(dialog)
-        {
-            Ok(_detached) => {
-                self.pending = Some(Pending {
-                    wish,
-                    asked: Instant::now(),
-                    answer,
-                })
-            }
+        match std::thread::Builder::new().name("dialog".to_owned()).spawn(dialog) {
+            Ok(_detached) => self.pending = Some(Pending { wish, asked: Instant::now(), answer }),
             Err(error) => {
                 log::warn!("no thread for a dialog: {error}");
                 self.type_path(wish);
@@ -113,11 +104,7 @@ impl Dialogs {
     /// Opens the box to type a path into.
     pub(super) fn type_path(&mut self, wish: Wish) {
         let text = wish.file_name().unwrap_or("").to_owned();
-        self.path_box = Some(PathBox {
-            wish,
-            text,
-            explain: false,
-        });
+        self.path_box = Some(PathBox { wish, text, explain: false });
     }
 
     /// Takes in answers of the system's dialog and draws the path box.
@@ -136,9 +123,7 @@ impl Dialogs {
                         }
                     }
                 }
-                Err(crossbeam_channel::TryRecvError::Empty) => {
-                    ctx.request_repaint_after(Duration::from_millis(100))
-                }
+                Err(crossbeam_channel::TryRecvError::Empty) => ctx.request_repaint_after(Duration::from_millis(100)),
                 Err(crossbeam_channel::TryRecvError::Disconnected) => self.pending = None,
             }
         }
@@ -150,15 +135,10 @@ impl Dialogs {
             return;
         };
         let (mut accepted, mut closed) = (false, false);
-        let window = Window::new(path_box.wish.title())
-            .collapsible(false)
-            .anchor(Align2::CENTER_CENTER, [0.0, 0.0]);
+        let window = Window::new(path_box.wish.title()).collapsible(false).anchor(Align2::CENTER_CENTER, [0.0, 0.0]);
         window.show(ctx, |ui| {
             if path_box.explain {
-                ui.label(
-                    RichText::new("This desktop offers no file dialog, so type the path here.")
-                        .weak(),
-                );
+                ui.label(RichText::new("This desktop offers no file dialog, so type the path here.").weak());
             }
             let label = ui.label("Path");
             let field = egui::TextEdit::singleline(&mut path_box.text).desired_width(420.0);
@@ -174,10 +154,7 @@ impl Dialogs {
         });
         if accepted && !path_box.text.trim().is_empty() {
             let paths = vec![PathBuf::from(path_box.text.trim())];
-            self.chosen.push(Chosen {
-                wish: path_box.wish,
-                paths,
-            });
+            self.chosen.push(Chosen { wish: path_box.wish, paths });
             self.path_box = None;
         } else if closed {
             self.path_box = None;
@@ -192,8 +169,7 @@ impl Dialogs {
 
 async fn choose(wish: Wish) -> Vec<PathBuf> {
     let dialog = rfd::AsyncFileDialog::new().set_title(wish.title());
-    let one =
-        |handle: Option<rfd::FileHandle>| handle.map(|h| h.path().to_owned()).into_iter().collect();
+    let one = |handle: Option<rfd::FileHandle>| handle.map(|h| h.path().to_owned()).into_iter().collect();
     match (wish, wish.file_name()) {
         (Wish::OpenCheckpoints | Wish::OpenBends, _) => {
             let dialog = dialog
@@ -217,9 +193,8 @@ pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
         Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
         Wish::SaveBends => Action::Save(first, Export::Bends),
         Wish::SaveAligned => Action::Save(first, Export::AlignedB),
-        Wish::ExportLandscapePng
-        | Wish::ExportLandscapeSvg
-        | Wish::ExportCurveSvg
-        | Wish::ExportCurveCsv => return None,
+        Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
+            return None;
+        }
     })
 }

@@ -17,8 +17,7 @@ pub(super) fn export(state: &AppState, view: &View, chosen: &Chosen) -> Result<A
     let bytes = match chosen.wish {
         Wish::ExportLandscapePng => {
             let svg = landscape(state, view).ok_or_else(nothing)?;
-            svg_to_png(&svg, PNG_SCALE)
-                .map_err(|error| Notice::error("The picture could not be drawn", &error))?
+            svg_to_png(&svg, PNG_SCALE).map_err(|error| Notice::error("The picture could not be drawn", &error))?
         }
         Wish::ExportLandscapeSvg => landscape(state, view).ok_or_else(nothing)?.into_bytes(),
         Wish::ExportCurveSvg => curves(state, view).ok_or_else(nothing)?.into_bytes(),
@@ -39,15 +38,7 @@ fn landscape(state: &AppState, view: &View) -> Option<String> {
         metric: state.settings.plane.metric,
         split: plane.split,
         style: view.style.clone(),
-        names: [
-            state.letter(a),
-            if path.aligned {
-                format!("aligned {b_name}")
-            } else {
-                b_name
-            },
-            plane.third.clone(),
-        ],
+        names: [state.letter(a), if path.aligned { format!("aligned {b_name}") } else { b_name }, plane.third.clone()],
         path: Some(&path.path),
         command: None,
     };
@@ -63,30 +54,12 @@ fn curves(state: &AppState, view: &View) -> Option<String> {
         ts: ts(curve),
         values: values(curve, split),
     };
-    let mut lines = vec![line(
-        "test".to_owned(),
-        [20; 3],
-        false,
-        current,
-        SplitName::Test,
-    )];
+    let mut lines = vec![line("test".to_owned(), [20; 3], false, current, SplitName::Test)];
     if view.curve.train {
-        lines.push(line(
-            "training".to_owned(),
-            [120; 3],
-            true,
-            current,
-            SplitName::Train,
-        ));
+        lines.push(line("training".to_owned(), [120; 3], true, current, SplitName::Train));
     }
     for run in state.runs.iter().filter(|run| run.pinned) {
-        lines.push(line(
-            run_label(run),
-            ink(run.number + 2),
-            false,
-            &run.curve,
-            SplitName::Test,
-        ));
+        lines.push(line(run_label(run), ink(run.number + 2), false, &run.curve, SplitName::Test));
     }
     Some(curve_figure(&lines, view.curve.metric, view.curve.log, None).to_svg())
 }

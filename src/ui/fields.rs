@@ -41,27 +41,16 @@ impl Fields {
         metric: Metric,
         style: &HeatmapStyle,
     ) -> &TextureHandle {
-        let current = self
-            .thumbnails
-            .get(&run)
-            .is_some_and(|(revision, drawn, _)| *revision == plane.revision && drawn == style);
+        let current =
+            self.thumbnails.get(&run).is_some_and(|(revision, drawn, _)| *revision == plane.revision && drawn == style);
         if !current {
             let field = field_of(plane.grid, &plane.values, metric);
             let clip = auto_clip(&field, metric).unwrap_or(style.clip);
-            let image = to_image(
-                &field,
-                &HeatmapStyle {
-                    clip,
-                    ..style.clone()
-                },
-                THUMBNAIL[0],
-                THUMBNAIL[1],
-            );
+            let image = to_image(&field, &HeatmapStyle { clip, ..style.clone() }, THUMBNAIL[0], THUMBNAIL[1]);
             let size = THUMBNAIL.map(|side| side as usize);
             let picture = ColorImage::from_rgba_unmultiplied(size, image.as_raw());
             let texture = ctx.load_texture("thumbnail", picture, TextureOptions::LINEAR);
-            self.thumbnails
-                .insert(run, (plane.revision, style.clone(), texture));
+            self.thumbnails.insert(run, (plane.revision, style.clone(), texture));
         }
         &self.thumbnails[&run].2
     }
@@ -77,16 +66,14 @@ impl Fields {
 fn fill_from_coarse(field: &mut Field, coarse_stride: usize) {
     let (width, height) = (field.width, field.height);
     let known = field.known.clone();
-    let nearest = |i: usize, stride: usize, n: usize| {
-        ((i + stride / 2) / stride * stride).min((n - 1) / stride * stride)
-    };
+    let nearest =
+        |i: usize, stride: usize, n: usize| ((i + stride / 2) / stride * stride).min((n - 1) / stride * stride);
     for y in 0..height {
         for x in 0..width {
             if known[y * width + x] {
                 continue;
             }
-            let strides = std::iter::successors(Some(2_usize), |s| Some(2 * s))
-                .take_while(|s| *s <= coarse_stride);
+            let strides = std::iter::successors(Some(2_usize), |s| Some(2 * s)).take_while(|s| *s <= coarse_stride);
             let mut sources = strides.map(|s| nearest(y, s, height) * width + nearest(x, s, width));
             if let Some(source) = sources.find(|&source| known[source]) {
                 field.values[y * width + x] = field.values[source];
@@ -107,10 +94,7 @@ mod tests {
         field.set(0, 0, 1.0);
         field.set(4, 0, 2.0);
         fill_from_coarse(&mut field, 4);
-        assert_eq!(
-            (field.get(1, 0), field.get(3, 0), field.get(0, 1)),
-            (Some(1.0), Some(2.0), Some(1.0))
-        );
+        assert_eq!((field.get(1, 0), field.get(3, 0), field.get(0, 1)), (Some(1.0), Some(2.0), Some(1.0)));
         let mut empty = Field::unknown(4, 4);
         fill_from_coarse(&mut empty, 4);
         assert!(empty.known.iter().all(|known| !known));

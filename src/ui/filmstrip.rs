@@ -6,32 +6,23 @@ use super::{View, theme};
 use crate::app::{Action, AppState, Run};
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    view.fields
-        .keep_thumbnails(|id| state.runs.iter().any(|run| run.id == id));
+    view.fields.keep_thumbnails(|id| state.runs.iter().any(|run| run.id == id));
     if state.runs.is_empty() {
         ui.label(
-            RichText::new(
-                "Every finished path stays here: click a card to go back to it, pin it to compare.",
-            )
-            .weak(),
+            RichText::new("Every finished path stays here: click a card to go back to it, pin it to compare.").weak(),
         );
         return;
     }
-    ScrollArea::vertical()
-        .auto_shrink([false, false])
-        .show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-            for run in state.runs.iter().rev() {
-                card(ui, state, view, run, actions);
-            }
-        });
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
+        for run in state.runs.iter().rev() {
+            card(ui, state, view, run, actions);
+        }
+    });
 }
 
 fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut Vec<Action>) {
-    let current = state
-        .path
-        .as_ref()
-        .is_some_and(|p| p.revision == run.path.revision);
+    let current = state.path.as_ref().is_some_and(|p| p.revision == run.path.revision);
     let mut frame = egui::Frame::group(ui.style()).inner_margin(6);
     if current {
         frame.stroke = egui::Stroke::new(1.5, ui.visuals().selection.stroke.color);
@@ -40,9 +31,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         ui.set_width(ui.available_width());
         if let Some(plane) = &run.plane {
             let metric = run.settings.plane.metric;
-            let texture = view
-                .fields
-                .thumbnail(ui.ctx(), run.id, plane, metric, &view.style);
+            let texture = view.fields.thumbnail(ui.ctx(), run.id, plane, metric, &view.style);
             let size = egui::vec2(
                 ui.available_width(),
                 ui.available_width() * theme::THUMBNAIL[1] as f32 / theme::THUMBNAIL[0] as f32,
@@ -58,23 +47,15 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         }
         ui.horizontal(|ui| {
             let title = format!("{}  {}", run.number, run.title());
-            let button = egui::Button::new(RichText::new(title).strong())
-                .frame(false)
-                .truncate();
+            let button = egui::Button::new(RichText::new(title).strong()).frame(false).truncate();
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let remove = ui.small_button("×").on_hover_text("Remove this run");
-                remove.widget_info(|| {
-                    WidgetInfo::labeled(Role::Button, true, format!("Remove run {}", run.number))
-                });
+                remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Remove run {}", run.number)));
                 if remove.clicked() {
                     actions.push(Action::RemoveRun(run.id));
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    if ui
-                        .add(button)
-                        .on_hover_text("Go back to this run")
-                        .clicked()
-                    {
+                    if ui.add(button).on_hover_text("Go back to this run").clicked() {
                         actions.push(Action::Restore(run.id));
                     }
                 });
@@ -82,9 +63,7 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         });
         ui.label(RichText::new(&run.pair).small());
         let barrier = run.barrier().map_or_else(|| "…".to_owned(), theme::nats);
-        let worst = run
-            .worst_accuracy()
-            .map_or_else(|| "…".to_owned(), theme::percent);
+        let worst = run.worst_accuracy().map_or_else(|| "…".to_owned(), theme::percent);
         ui.label(RichText::new(format!("barrier {barrier}, worst {worst}")).small());
         let mut facts = Vec::new();
         if 0 < run.path.epochs_done {
@@ -100,17 +79,15 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         let dark = ui.visuals().dark_mode;
         ui.horizontal(|ui| {
             let label = format!("Pin run {}", run.number);
-            let response = ui
-                .checkbox(&mut pinned, "Pin")
-                .on_hover_text("Draw this run's curve beside the current one");
+            let response =
+                ui.checkbox(&mut pinned, "Pin").on_hover_text("Draw this run's curve beside the current one");
             response.widget_info(|| WidgetInfo::selected(Role::CheckBox, true, pinned, &label));
             if response.changed() {
                 actions.push(Action::Pin(run.id, pinned));
             }
             if run.pinned {
                 let (rect, _) = ui.allocate_exact_size(egui::vec2(26.0, 3.0), Sense::hover());
-                ui.painter()
-                    .rect_filled(rect, 1.0, theme::run_color(run.number, dark));
+                ui.painter().rect_filled(rect, 1.0, theme::run_color(run.number, dark));
             }
         });
     });

@@ -1,9 +1,7 @@
 //! The plane: the heatmap with its anchors, the path on it, and the bend that the mouse can drag.
 
 use egui::{Align2, Color32, ComboBox, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{
-    Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text,
-};
+use egui_plot::{Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, Text};
 
 use super::{View, theme};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
@@ -68,23 +66,14 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
                 sketch.draw(plot);
                 let bounds = plot.plot_bounds();
                 let zoomed = !plot.auto_bounds().x || !plot.auto_bounds().y;
-                *looked_out = zoomed.then(|| {
-                    [
-                        bounds.min()[0],
-                        bounds.max()[0],
-                        bounds.min()[1],
-                        bounds.max()[1],
-                    ]
-                });
+                *looked_out = zoomed.then(|| [bounds.min()[0], bounds.max()[0], bounds.min()[1], bounds.max()[1]]);
                 plot.pointer_coordinate()
             });
         look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
         drag(&response, &sketch, state, view, actions);
         let summary = summary(state, plane, path);
-        response
-            .response
-            .widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
+        response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
         let unit = match metric {
             Metric::Loss => "nats",
             Metric::Accuracy => "accuracy",
@@ -124,41 +113,24 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
         let plane = &mut settings.plane;
         let metrics = [
             (Metric::Loss, "Loss", "Mean cross-entropy, in nats"),
-            (
-                Metric::Accuracy,
-                "Accuracy",
-                "Share of images classified correctly",
-            ),
+            (Metric::Accuracy, "Accuracy", "Share of images classified correctly"),
         ];
         for (metric, label, tip) in metrics {
-            ui.selectable_value(&mut plane.metric, metric, label)
-                .on_hover_text(tip);
+            ui.selectable_value(&mut plane.metric, metric, label).on_hover_text(tip);
         }
         ui.separator();
-        for (split, label) in [
-            (SplitName::Test, "Test images"),
-            (SplitName::Train, "Training images"),
-        ] {
+        for (split, label) in [(SplitName::Test, "Test images"), (SplitName::Train, "Training images")] {
             ui.selectable_value(&mut plane.split, split, label);
         }
         ui.separator();
-        ui.toggle_value(&mut view.style.log, "Log")
-            .on_hover_text("Colours on a logarithmic scale");
-        ui.toggle_value(&mut view.style.smooth, "Smooth")
-            .on_hover_text("Blend between the evaluated points");
-        ui.toggle_value(&mut view.style.contours.lines, "Lines")
-            .on_hover_text("Lines of equal value");
+        ui.toggle_value(&mut view.style.log, "Log").on_hover_text("Colours on a logarithmic scale");
+        ui.toggle_value(&mut view.style.smooth, "Smooth").on_hover_text("Blend between the evaluated points");
+        ui.toggle_value(&mut view.style.contours.lines, "Lines").on_hover_text("Lines of equal value");
         let mut bands = view.style.contours.bands.is_some();
-        if ui
-            .toggle_value(&mut bands, "Bands")
-            .on_hover_text("Filled contours: steps of one colour")
-            .changed()
-        {
+        if ui.toggle_value(&mut bands, "Bands").on_hover_text("Filled contours: steps of one colour").changed() {
             view.style.contours.bands = bands.then_some(12);
         }
-        let maps = ComboBox::from_id_salt("colour map")
-            .selected_text(view.style.map.name())
-            .width(92.0);
+        let maps = ComboBox::from_id_salt("colour map").selected_text(view.style.map.name()).width(92.0);
         maps.show_ui(ui, |ui| {
             for &map in ColorMap::ALL {
                 ui.selectable_value(&mut view.style.map, map, map.name());
@@ -168,8 +140,7 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
         .on_hover_text("Colours: perceptually even and safe for colour-blind readers")
         .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Colours"));
         ui.toggle_value(&mut view.style.reversed, "Reversed");
-        ui.toggle_value(&mut view.auto_clip, "Auto range")
-            .on_hover_text("The range of colours follows the values");
+        ui.toggle_value(&mut view.auto_clip, "Auto range").on_hover_text("The range of colours follows the values");
     });
     push_settings(state, settings, actions);
 }
@@ -198,57 +169,27 @@ struct Sketch {
 }
 
 impl Sketch {
-    fn new(
-        state: &AppState,
-        plane: &PlaneState,
-        path: &PathState,
-        projection: &PlaneProjection,
-    ) -> Self {
-        let at = |t: f64| Spot {
-            at: projection.at(&path.path.coefficients(t)),
-        };
-        let (a, b) = state
-            .endpoints
-            .map_or((0, 1), |(a, b)| (place(state, a), place(state, b)));
+    fn new(state: &AppState, plane: &PlaneState, path: &PathState, projection: &PlaneProjection) -> Self {
+        let at = |t: f64| Spot { at: projection.at(&path.path.coefficients(t)) };
+        let (a, b) = state.endpoints.map_or((0, 1), |(a, b)| (place(state, a), place(state, b)));
         let [at_a, at_b, at_c] = plane.plane.anchors();
-        let b_name = state
-            .endpoints
-            .map_or_else(|| "B".to_owned(), |(_, b)| state.letter(b));
-        let a_name = state
-            .endpoints
-            .map_or_else(|| "A".to_owned(), |(a, _)| state.letter(a));
-        let b_name = if path.aligned {
-            format!("aligned {b_name}")
-        } else {
-            b_name
-        };
+        let b_name = state.endpoints.map_or_else(|| "B".to_owned(), |(_, b)| state.letter(b));
+        let a_name = state.endpoints.map_or_else(|| "A".to_owned(), |(a, _)| state.letter(a));
+        let b_name = if path.aligned { format!("aligned {b_name}") } else { b_name };
         let mut anchors = vec![(a_name, [at_a.0, at_a.1], a), (b_name, [at_b.0, at_b.1], b)];
         if !plane.third.starts_with("bend") && !plane.third.starts_with("random") {
-            anchors.push((
-                plane.third.clone(),
-                [at_c.0, at_c.1],
-                third_place(state, &plane.third),
-            ));
+            anchors.push((plane.third.clone(), [at_c.0, at_c.1], third_place(state, &plane.third)));
         }
         let unit = |index: usize| {
             let mut c = vec![0.0; path.path.basis().len()];
             c[index] = 1.0;
             c
         };
-        let bends = path
-            .path
-            .bend_indices()
-            .map(|index| Spot {
-                at: projection.at(&unit(index)),
-            })
-            .collect();
+        let bends = path.path.bend_indices().map(|index| Spot { at: projection.at(&unit(index)) }).collect();
         Self {
             anchors,
             bends,
-            path: PathFamily::even_ts(PATH_POINTS)
-                .into_iter()
-                .map(at)
-                .collect(),
+            path: PathFamily::even_ts(PATH_POINTS).into_iter().map(at).collect(),
             here: at(state.t),
             length: plane.plane.length(),
             chord: [[at_a.0, at_a.1], [at_b.0, at_b.1]],
@@ -265,67 +206,31 @@ impl Sketch {
         let casing = Color32::from_black_alpha(170);
         let chord: Vec<[f64; 2]> = self.chord.to_vec();
         plot.line(
-            Line::new("", chord)
-                .color(Color32::from_white_alpha(120))
-                .width(1.0)
-                .style(LineStyle::dashed_loose()),
+            Line::new("", chord).color(Color32::from_white_alpha(120)).width(1.0).style(LineStyle::dashed_loose()),
         );
         // What lies off the plane is drawn fainter: the colours under it are not its own.
         let path: Vec<[f64; 2]> = self.path.iter().map(|p| [p.at.x, p.at.y]).collect();
-        let ink = if self.off_plane().is_some() {
-            Color32::from_white_alpha(150)
-        } else {
-            Color32::WHITE
-        };
+        let ink = if self.off_plane().is_some() { Color32::from_white_alpha(150) } else { Color32::WHITE };
         plot.line(Line::new("", path.clone()).color(casing).width(4.5));
         plot.line(Line::new("", path).color(ink).width(2.2));
         for (index, bend) in self.bends.iter().enumerate() {
             let at = [bend.at.x, bend.at.y];
-            marker(
-                plot,
-                at,
-                MarkerShape::Diamond,
-                Color32::from_rgb(255, 230, 90),
-                7.5,
-            );
+            marker(plot, at, MarkerShape::Diamond, Color32::from_rgb(255, 230, 90), 7.5);
             label(plot, at, &format!("bend {}", index + 1));
         }
         for (name, at, place) in &self.anchors {
-            marker(
-                plot,
-                *at,
-                MarkerShape::Circle,
-                theme::mode_color(*place, true),
-                theme::MARKER_RADIUS,
-            );
+            marker(plot, *at, MarkerShape::Circle, theme::mode_color(*place, true), theme::MARKER_RADIUS);
             label(plot, *at, name);
         }
         let here = [self.here.at.x, self.here.at.y];
-        plot.points(
-            Points::new("", vec![here])
-                .radius(5.5)
-                .color(Color32::BLACK)
-                .filled(false),
-        );
-        plot.points(
-            Points::new("", vec![here])
-                .radius(4.5)
-                .color(Color32::WHITE)
-                .filled(false),
-        );
+        plot.points(Points::new("", vec![here]).radius(5.5).color(Color32::BLACK).filled(false));
+        plot.points(Points::new("", vec![here]).radius(4.5).color(Color32::WHITE).filled(false));
     }
 
     /// The bend under the mouse.
-    fn bend_near(
-        &self,
-        response: &PlotResponse<Option<PlotPoint>>,
-        pointer: egui::Pos2,
-    ) -> Option<usize> {
+    fn bend_near(&self, response: &PlotResponse<Option<PlotPoint>>, pointer: egui::Pos2) -> Option<usize> {
         let distance = |spot: &Spot| {
-            response
-                .transform
-                .position_from_point(&PlotPoint::new(spot.at.x, spot.at.y))
-                .distance(pointer)
+            response.transform.position_from_point(&PlotPoint::new(spot.at.x, spot.at.y)).distance(pointer)
         };
         let near = |index: &usize| distance(&self.bends[*index]) < theme::GRAB_RADIUS;
         (0..self.bends.len())
@@ -339,26 +244,12 @@ fn place(state: &AppState, id: crate::app::ModeId) -> usize {
 }
 
 fn third_place(state: &AppState, third: &str) -> usize {
-    state
-        .modes
-        .iter()
-        .position(|m| state.letter(m.id) == third)
-        .unwrap_or(5)
+    state.modes.iter().position(|m| state.letter(m.id) == third).unwrap_or(5)
 }
 
 fn marker(plot: &mut PlotUi<'_>, at: [f64; 2], shape: MarkerShape, color: Color32, radius: f32) {
-    plot.points(
-        Points::new("", vec![at])
-            .shape(shape)
-            .radius(radius + 2.0)
-            .color(Color32::BLACK),
-    );
-    plot.points(
-        Points::new("", vec![at])
-            .shape(shape)
-            .radius(radius)
-            .color(color),
-    );
+    plot.points(Points::new("", vec![at]).shape(shape).radius(radius + 2.0).color(Color32::BLACK));
+    plot.points(Points::new("", vec![at]).shape(shape).radius(radius).color(color));
 }
 
 /// A name beside a marker, readable on any colour.
@@ -372,23 +263,14 @@ fn label(plot: &mut PlotUi<'_>, at: [f64; 2], name: &str) {
         (-1.0, 1.0, Color32::BLACK),
         (0.0, 0.0, Color32::WHITE),
     ] {
-        let spot = PlotPoint::new(
-            position.x + (12.0 + dx) * pixels[0],
-            position.y + (dy - 12.0) * pixels[1],
-        );
+        let spot = PlotPoint::new(position.x + (12.0 + dx) * pixels[0], position.y + (dy - 12.0) * pixels[1]);
         let text = RichText::new(name).size(13.0).strong().color(color);
         plot.text(Text::new("", spot, text).anchor(Align2::LEFT_CENTER));
     }
 }
 
 /// Evaluates what the user zoomed to, once the zoom comes to rest.
-fn look(
-    ui: &Ui,
-    state: &AppState,
-    view: &mut View,
-    looked: Option<[f64; 4]>,
-    actions: &mut Vec<Action>,
-) {
+fn look(ui: &Ui, state: &AppState, view: &mut View, looked: Option<[f64; 4]>, actions: &mut Vec<Action>) {
     let now = ui.input(|i| i.time);
     if looked != view.looked.0 {
         view.looked = (looked, now);
@@ -400,10 +282,7 @@ fn look(
     if LOOK_AFTER_SECS < rest {
         actions.push(Action::Look(looked));
     } else {
-        ui.ctx()
-            .request_repaint_after(std::time::Duration::from_secs_f64(
-                LOOK_AFTER_SECS - rest + 0.02,
-            ));
+        ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(LOOK_AFTER_SECS - rest + 0.02));
     }
 }
 
@@ -435,12 +314,7 @@ fn drag(
     if let Some(pointer) = pointer.filter(|_| moved || done) {
         let at = response.transform.value_from_position(pointer);
         if state.path.is_some() {
-            actions.push(Action::DragBend {
-                bend,
-                x: at.x,
-                y: at.y,
-                done,
-            });
+            actions.push(Action::DragBend { bend, x: at.x, y: at.y, done });
         }
     }
     if done {
@@ -449,13 +323,7 @@ fn drag(
 }
 
 /// One line under the picture: what is under the mouse, or what the picture rests on.
-fn readout(
-    ui: &mut Ui,
-    plane: &PlaneState,
-    path: &PathState,
-    sketch: &Sketch,
-    hovered: Option<PlotPoint>,
-) {
+fn readout(ui: &mut Ui, plane: &PlaneState, path: &PathState, sketch: &Sketch, hovered: Option<PlotPoint>) {
     let text = match hovered {
         Some(at) => {
             let value = nearest(plane, at).map_or_else(
@@ -478,11 +346,7 @@ fn readout(
                 "{} x {} points on {} {} images",
                 plane.grid.x.n,
                 plane.grid.y.n,
-                theme::count(if known.len() < plane.values.len() {
-                    0
-                } else {
-                    least
-                }),
+                theme::count(if known.len() < plane.values.len() { 0 } else { least }),
                 plane.split
             );
             if known.len() < plane.values.len() {
@@ -514,33 +378,15 @@ fn nearest(plane: &PlaneState, at: PlotPoint) -> Option<crate::compute::PointVal
 
 /// The picture in words, for those who cannot see it.
 fn summary(state: &AppState, plane: &PlaneState, path: &PathState) -> String {
-    let losses: Vec<f64> = plane
-        .values
-        .iter()
-        .flatten()
-        .map(|v| v.loss)
-        .filter(|l| l.is_finite())
-        .collect();
+    let losses: Vec<f64> = plane.values.iter().flatten().map(|v| v.loss).filter(|l| l.is_finite()).collect();
     let low = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let high = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut text = format!(
-        "Landscape: {} loss on the plane through A, B and {}",
-        plane.split, plane.third
-    );
+    let mut text = format!("Landscape: {} loss on the plane through A, B and {}", plane.split, plane.third);
     if !losses.is_empty() {
         text += &format!(", from {} to {} nats", theme::nats(low), theme::nats(high));
     }
-    text += &format!(
-        "; {} path with {} bends",
-        path.path.family().name(),
-        path.path.bends().len()
-    );
-    if let Some(barrier) = state
-        .curve
-        .as_ref()
-        .and_then(|c| c.loss_summary(SplitName::Test))
-        .map(|s| s.barrier)
-    {
+    text += &format!("; {} path with {} bends", path.path.family().name(), path.path.bends().len());
+    if let Some(barrier) = state.curve.as_ref().and_then(|c| c.loss_summary(SplitName::Test)).map(|s| s.barrier) {
         text += &format!(", barrier {} nats", theme::nats(barrier));
     }
     text

@@ -26,11 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let dark = ui.visuals().dark_mode;
                 let label = if dark { "Light" } else { "Dark" };
-                if ui
-                    .button(label)
-                    .on_hover_text("Change the theme (Ctrl+T)")
-                    .clicked()
-                {
+                if ui.button(label).on_hover_text("Change the theme (Ctrl+T)").clicked() {
                     toggle_theme(ui.ctx());
                 }
             });
@@ -50,45 +46,23 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
     }
     ui.separator();
     let has_path = state.path.is_some();
-    let has_bends = state
-        .path
-        .as_ref()
-        .is_some_and(|p| !p.path.bends().is_empty());
+    let has_bends = state.path.as_ref().is_some_and(|p| !p.path.bends().is_empty());
     let has_alignment = state.current_alignment().is_some();
     for (enabled, label, wish) in [
         (has_path, "Save the network at t…", Wish::SavePathPoint),
         (has_bends, "Save the bends…", Wish::SaveBends),
         (has_alignment, "Save aligned B…", Wish::SaveAligned),
-        (
-            state.plane.is_some(),
-            "Export the landscape as PNG…",
-            Wish::ExportLandscapePng,
-        ),
-        (
-            state.plane.is_some(),
-            "Export the landscape as SVG…",
-            Wish::ExportLandscapeSvg,
-        ),
-        (
-            state.curve.is_some(),
-            "Export the curves as SVG…",
-            Wish::ExportCurveSvg,
-        ),
-        (
-            state.curve.is_some(),
-            "Export the curves as CSV…",
-            Wish::ExportCurveCsv,
-        ),
+        (state.plane.is_some(), "Export the landscape as PNG…", Wish::ExportLandscapePng),
+        (state.plane.is_some(), "Export the landscape as SVG…", Wish::ExportLandscapeSvg),
+        (state.curve.is_some(), "Export the curves as SVG…", Wish::ExportCurveSvg),
+        (state.curve.is_some(), "Export the curves as CSV…", Wish::ExportCurveCsv),
     ] {
         if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
             view.dialogs.ask(wish);
         }
     }
     ui.separator();
-    if ui
-        .add_enabled(has_path, egui::Button::new("Keep this path as a run"))
-        .clicked()
-    {
+    if ui.add_enabled(has_path, egui::Button::new("Keep this path as a run")).clicked() {
         actions.push(Action::KeepRun);
     }
     ui.separator();
@@ -109,10 +83,7 @@ fn edit(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             }
         }
     });
-    if ui
-        .add_enabled(!state.jobs.is_empty(), egui::Button::new("Stop what runs"))
-        .clicked()
-    {
+    if ui.add_enabled(!state.jobs.is_empty(), egui::Button::new("Stop what runs")).clicked() {
         actions.push(Action::CancelAll);
     }
 }
@@ -128,18 +99,12 @@ fn look(ui: &mut Ui, view: &mut View) {
 
 fn toggle_theme(ctx: &egui::Context) {
     let dark = ctx.theme() == egui::Theme::Dark;
-    ctx.set_theme(if dark {
-        egui::Theme::Light
-    } else {
-        egui::Theme::Dark
-    });
+    ctx.set_theme(if dark { egui::Theme::Light } else { egui::Theme::Dark });
 }
 
 /// Shortcuts that work wherever the focus is.
 pub(super) fn shortcuts(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    let pressed = |modifiers, key| {
-        ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)))
-    };
+    let pressed = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
     if pressed(Modifiers::COMMAND, Key::O) {
         view.dialogs.ask(Wish::OpenCheckpoints);
     }

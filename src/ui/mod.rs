@@ -78,19 +78,11 @@ impl View {
             style: HeatmapStyle {
                 map: ColorMap::Viridis,
                 log: true,
-                contours: Contours {
-                    bands: None,
-                    lines: true,
-                },
+                contours: Contours { bands: None, lines: true },
                 ..HeatmapStyle::default()
             },
             auto_clip: true,
-            curve: CurveView {
-                metric: Metric::Loss,
-                log: false,
-                train: true,
-                statistics: false,
-            },
+            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
             fields: Fields::default(),
             projected: None,
             dialogs: Dialogs::default(),
@@ -116,11 +108,7 @@ impl View {
             return Arc::clone(projection);
         }
         let projection = Arc::new(plane.plane.project(path.path.basis()));
-        self.projected = Some((
-            Arc::clone(&plane.plane),
-            path.revision,
-            Arc::clone(&projection),
-        ));
+        self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
         projection
     }
 }
@@ -135,11 +123,7 @@ fn default_layout() -> Tree<Pane> {
     let middle = tiles.insert_vertical_tile(vec![landscape, along_path]);
     set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
-    set_shares(
-        &mut tiles,
-        root,
-        &[(controls, 0.22), (middle, 0.62), (runs, 0.16)],
-    );
+    set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
     Tree::new(layout_id(), root, tiles)
 }
 
@@ -163,11 +147,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
         let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
-        let mut panes = Panes {
-            state,
-            view,
-            actions: &mut actions,
-        };
+        let mut panes = Panes { state, view, actions: &mut actions };
         tree.ui(&mut panes, ui);
         view.tree = tree;
     });
@@ -184,15 +164,8 @@ struct Panes<'a> {
 }
 
 impl egui_tiles::Behavior<Pane> for Panes<'_> {
-    fn pane_ui(
-        &mut self,
-        ui: &mut egui::Ui,
-        _id: TileId,
-        pane: &mut Pane,
-    ) -> egui_tiles::UiResponse {
-        let frame = egui::Frame::new()
-            .fill(ui.visuals().panel_fill)
-            .inner_margin(8);
+    fn pane_ui(&mut self, ui: &mut egui::Ui, _id: TileId, pane: &mut Pane) -> egui_tiles::UiResponse {
+        let frame = egui::Frame::new().fill(ui.visuals().panel_fill).inner_margin(8);
         frame.show(ui, |ui| {
             ui.set_min_size(ui.available_size());
             match pane {
@@ -216,9 +189,6 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
     }
 
     fn simplification_options(&self) -> egui_tiles::SimplificationOptions {
-        egui_tiles::SimplificationOptions {
-            all_panes_must_have_tabs: true,
-            ..Default::default()
-        }
+        egui_tiles::SimplificationOptions { all_panes_must_have_tabs: true, ..Default::default() }
     }
 }

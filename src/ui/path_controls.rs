@@ -17,35 +17,21 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let mut family = settings.path.family;
     ui.horizontal(|ui| {
         let label = ui.label("Family");
-        let shown = ComboBox::from_id_salt("family")
-            .selected_text(family.label())
-            .width(150.0)
-            .show_ui(ui, |ui| {
-                for choice in Family::ALL {
-                    ui.selectable_value(&mut family, choice, choice.label())
-                        .on_hover_text(choice.explanation());
-                }
-            });
-        shown
-            .response
-            .labelled_by(label.id)
-            .on_hover_text(family.explanation());
+        let shown = ComboBox::from_id_salt("family").selected_text(family.label()).width(150.0).show_ui(ui, |ui| {
+            for choice in Family::ALL {
+                ui.selectable_value(&mut family, choice, choice.label()).on_hover_text(choice.explanation());
+            }
+        });
+        shown.response.labelled_by(label.id).on_hover_text(family.explanation());
         settings.path.family = family;
         if family.is_trained() {
-            let label = ui
-                .label("bends")
-                .on_hover_text("Trained points between A and B");
-            ui.add(DragValue::new(&mut settings.path.n_bends).range(1..=9))
-                .labelled_by(label.id);
+            let label = ui.label("bends").on_hover_text("Trained points between A and B");
+            ui.add(DragValue::new(&mut settings.path.n_bends).range(1..=9)).labelled_by(label.id);
         }
     });
     if family == Family::Arc && state.use_aligned && state.current_alignment().is_some() {
         let text = "Arcs are meant for networks that are not aligned: between aligned ones the neurons' spread grows on the way.";
-        ui.label(
-            RichText::new(text)
-                .small()
-                .color(ui.visuals().warn_fg_color),
-        );
+        ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if family.is_trained() {
         fit(ui, &mut settings.path.fit);
@@ -55,13 +41,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             bends(ui, state, view, path, actions);
         }
     }
-    number_row(
-        ui,
-        "Points along t",
-        &mut settings.path.n_points,
-        3..=513,
-        "Where loss and accuracy are evaluated",
-    );
+    number_row(ui, "Points along t", &mut settings.path.n_points, 3..=513, "Where loss and accuracy are evaluated");
     push_settings(state, settings, actions);
 }
 
@@ -69,11 +49,7 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
     let fitting = state.is_fitting();
     ui.horizontal(|ui| {
         if fitting {
-            if ui
-                .button("Stop")
-                .on_hover_text("Keeps the bends as they are (Esc)")
-                .clicked()
-            {
+            if ui.button("Stop").on_hover_text("Keeps the bends as they are (Esc)").clicked() {
                 actions.push(Action::CancelAll);
             }
             ui.spinner();
@@ -81,129 +57,86 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
             let fresh = state.path.as_ref().is_none_or(|p| p.epochs_done == 0);
             let label = if fresh { "Find path" } else { "Continue" };
             let tip = "Train the bends so that the loss is low all along the path (Ctrl+Enter)";
-            if ui
-                .add_enabled(state.curve.is_some(), egui::Button::new(label))
-                .on_hover_text(tip)
-                .clicked()
-            {
+            if ui.add_enabled(state.curve.is_some(), egui::Button::new(label)).on_hover_text(tip).clicked() {
                 actions.push(Action::FindPath);
             }
             if ui
-                .add_enabled(
-                    !fresh || state.path.as_ref().is_some_and(|p| p.by_hand),
-                    egui::Button::new("Reset"),
-                )
+                .add_enabled(!fresh || state.path.as_ref().is_some_and(|p| p.by_hand), egui::Button::new("Reset"))
                 .on_hover_text("Put the bends back on the straight line")
                 .clicked()
             {
                 actions.push(Action::ResetPath);
             }
-            if ui
-                .button("Load bends…")
-                .on_hover_text("Checkpoints that become the bends")
-                .clicked()
-            {
+            if ui.button("Load bends…").on_hover_text("Checkpoints that become the bends").clicked() {
                 view.dialogs.ask(Wish::OpenBends);
             }
         }
     });
     if let Some(path) = state.path.as_ref().filter(|p| 0 < p.epochs_done) {
-        ui.label(RichText::new(match path.epochs_done {
-            1 => "1 epoch so far".to_owned(),
-            n => format!("{n} epochs so far"),
-        }).small());
+        ui.label(
+            RichText::new(match path.epochs_done {
+                1 => "1 epoch so far".to_owned(),
+                n => format!("{n} epochs so far"),
+            })
+            .small(),
+        );
     }
 }
 
 fn fit(ui: &mut Ui, fit: &mut FitSettings) {
-    egui::CollapsingHeader::new("Fit settings")
-        .id_salt("fit settings")
-        .show(ui, |ui| {
-            number_row(
-                ui,
-                "Epochs",
-                &mut fit.epochs,
-                1..=10_000,
-                "Passes over the training images; continuing adds as many",
-            );
-            number_row(
-                ui,
-                "Batch size",
-                &mut fit.batch_size,
-                1..=100_000,
-                "Images a step (the papers: 128)",
-            );
-            ui.horizontal(|ui| {
-                let label = ui.label("Learning rate");
-                ui.add(
-                    DragValue::new(&mut fit.learning_rate)
-                        .range(1e-6..=10.0)
-                        .speed(0.001)
-                        .max_decimals(6),
-                )
+    egui::CollapsingHeader::new("Fit settings").id_salt("fit settings").show(ui, |ui| {
+        number_row(
+            ui,
+            "Epochs",
+            &mut fit.epochs,
+            1..=10_000,
+            "Passes over the training images; continuing adds as many",
+        );
+        number_row(ui, "Batch size", &mut fit.batch_size, 1..=100_000, "Images a step (the papers: 128)");
+        ui.horizontal(|ui| {
+            let label = ui.label("Learning rate");
+            ui.add(DragValue::new(&mut fit.learning_rate).range(1e-6..=10.0).speed(0.001).max_decimals(6))
                 .labelled_by(label.id);
-            });
-            ui.horizontal(|ui| {
-                let label = ui
-                    .label("L2 factor")
-                    .on_hover_text("Weight decay on the interpolated weights (the papers: 0.0005)");
-                ui.add(
-                    DragValue::new(&mut fit.weight_decay)
-                        .range(0.0..=1.0)
-                        .speed(1e-5)
-                        .max_decimals(7),
-                )
-                .labelled_by(label.id);
-            });
-            ui.horizontal(|ui| {
-                ui.label("Optimiser");
-                if ui
-                    .selectable_label(matches!(fit.optimizer, Optimizer::Sgd { .. }), "SGD")
-                    .on_hover_text("Nesterov momentum 0.9")
-                    .clicked()
-                {
-                    fit.optimizer = Optimizer::Sgd { momentum: 0.9 };
-                }
-                if ui
-                    .selectable_label(fit.optimizer == Optimizer::Adam, "Adam")
-                    .clicked()
-                {
-                    fit.optimizer = Optimizer::Adam;
-                }
-            });
-            ui.horizontal(|ui| {
-                let label = ui.label("Schedule");
-                let shown = ComboBox::from_id_salt("schedule")
-                    .selected_text(schedule_label(fit.schedule))
-                    .show_ui(ui, |ui| {
-                        for schedule in Schedule::ALL {
-                            ui.selectable_value(
-                                &mut fit.schedule,
-                                schedule,
-                                schedule_label(schedule),
-                            );
-                        }
-                    });
-                shown
-                    .response
-                    .labelled_by(label.id)
-                    .on_hover_text("Learning rate over the epochs");
-            });
-            ui.horizontal(|ui| {
-                ui.label("t")
-                    .on_hover_text("Where on the path each minibatch is evaluated");
-                ui.selectable_value(&mut fit.sampling, TSampling::One, "one a batch");
-                ui.selectable_value(
-                    &mut fit.sampling,
-                    TSampling::Stratified { n: 4 },
-                    "4 strata",
-                );
-            });
-            ui.horizontal(|ui| {
-                let label = ui.label("Seed");
-                ui.add(DragValue::new(&mut fit.seed)).labelled_by(label.id);
-            });
         });
+        ui.horizontal(|ui| {
+            let label =
+                ui.label("L2 factor").on_hover_text("Weight decay on the interpolated weights (the papers: 0.0005)");
+            ui.add(DragValue::new(&mut fit.weight_decay).range(0.0..=1.0).speed(1e-5).max_decimals(7))
+                .labelled_by(label.id);
+        });
+        ui.horizontal(|ui| {
+            ui.label("Optimiser");
+            if ui
+                .selectable_label(matches!(fit.optimizer, Optimizer::Sgd { .. }), "SGD")
+                .on_hover_text("Nesterov momentum 0.9")
+                .clicked()
+            {
+                fit.optimizer = Optimizer::Sgd { momentum: 0.9 };
+            }
+            if ui.selectable_label(fit.optimizer == Optimizer::Adam, "Adam").clicked() {
+                fit.optimizer = Optimizer::Adam;
+            }
+        });
+        ui.horizontal(|ui| {
+            let label = ui.label("Schedule");
+            let shown =
+                ComboBox::from_id_salt("schedule").selected_text(schedule_label(fit.schedule)).show_ui(ui, |ui| {
+                    for schedule in Schedule::ALL {
+                        ui.selectable_value(&mut fit.schedule, schedule, schedule_label(schedule));
+                    }
+                });
+            shown.response.labelled_by(label.id).on_hover_text("Learning rate over the epochs");
+        });
+        ui.horizontal(|ui| {
+            ui.label("t").on_hover_text("Where on the path each minibatch is evaluated");
+            ui.selectable_value(&mut fit.sampling, TSampling::One, "one a batch");
+            ui.selectable_value(&mut fit.sampling, TSampling::Stratified { n: 4 }, "4 strata");
+        });
+        ui.horizontal(|ui| {
+            let label = ui.label("Seed");
+            ui.add(DragValue::new(&mut fit.seed)).labelled_by(label.id);
+        });
+    });
 }
 
 fn schedule_label(schedule: Schedule) -> &'static str {
@@ -215,17 +148,10 @@ fn schedule_label(schedule: Schedule) -> &'static str {
     }
 }
 
-fn number_row(
-    ui: &mut Ui,
-    name: &str,
-    value: &mut usize,
-    range: std::ops::RangeInclusive<usize>,
-    tip: &str,
-) {
+fn number_row(ui: &mut Ui, name: &str, value: &mut usize, range: std::ops::RangeInclusive<usize>, tip: &str) {
     ui.horizontal(|ui| {
         let label = ui.label(name).on_hover_text(tip);
-        ui.add(DragValue::new(value).range(range))
-            .labelled_by(label.id);
+        ui.add(DragValue::new(value).range(range)).labelled_by(label.id);
     });
 }
 
@@ -235,11 +161,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
         return;
     }
     let dark = ui.visuals().dark_mode;
-    let points = path
-        .losses
-        .iter()
-        .map(|&(epoch, loss)| [epoch, loss])
-        .collect();
+    let points = path.losses.iter().map(|&(epoch, loss)| [epoch, loss]).collect();
     let last = path.losses.last().map_or(f64::NAN, |l| l.1);
     let response = Plot::new("fit losses")
         .height(64.0)
@@ -252,20 +174,10 @@ fn losses(ui: &mut Ui, path: &PathState) {
         .y_axis_min_width(28.0)
         .label_formatter(|_| None)
         .show(ui, |plot| {
-            plot.line(
-                Line::new("loss of the fit", plot_points(points))
-                    .color(theme::path_color(dark))
-                    .width(1.2),
-            )
+            plot.line(Line::new("loss of the fit", plot_points(points)).color(theme::path_color(dark)).width(1.2))
         });
-    let text = format!(
-        "Loss of the fit: {} after {} epochs",
-        theme::nats(last),
-        path.epochs_done
-    );
-    response
-        .response
-        .widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
+    let text = format!("Loss of the fit: {} after {} epochs", theme::nats(last), path.epochs_done);
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
 }
 
 /// Means of neighbours, so that a long fit's noise does not fill the picture.
@@ -279,13 +191,7 @@ fn thinned(losses: &[(f64, f64)]) -> Vec<[f64; 2]> {
 }
 
 /// Places of the bends on the plane, for those who do not drag with a mouse.
-fn bends(
-    ui: &mut Ui,
-    state: &AppState,
-    view: &mut View,
-    path: &PathState,
-    actions: &mut Vec<Action>,
-) {
+fn bends(ui: &mut Ui, state: &AppState, view: &mut View, path: &PathState, actions: &mut Vec<Action>) {
     let Some(plane) = &state.plane else { return };
     let projection = view.projection(plane, path);
     for (index, place) in path.path.bend_indices().enumerate() {
@@ -299,29 +205,14 @@ fn bends(
             let [mut x, mut y] = [at.x, at.y].map(|v| if v.abs() < noise { 0.0 } else { v });
             let speed = 0.01 * plane.plane.length();
             let moved = ui
-                .add(
-                    DragValue::new(&mut x)
-                        .speed(speed)
-                        .prefix("x ")
-                        .max_decimals(2),
-                )
+                .add(DragValue::new(&mut x).speed(speed).prefix("x ").max_decimals(2))
                 .labelled_by(label.id)
                 .changed()
-                | ui.add(
-                    DragValue::new(&mut y)
-                        .speed(speed)
-                        .prefix("y ")
-                        .max_decimals(2),
-                )
-                .labelled_by(label.id)
-                .changed();
+                | ui.add(DragValue::new(&mut y).speed(speed).prefix("y ").max_decimals(2))
+                    .labelled_by(label.id)
+                    .changed();
             if moved {
-                actions.push(Action::DragBend {
-                    bend: index,
-                    x,
-                    y,
-                    done: true,
-                });
+                actions.push(Action::DragBend { bend: index, x, y, done: true });
             }
             if 1e-3 * plane.plane.length() < at.off {
                 ui.label(RichText::new(format!("{:.2} off the plane", at.off)).small());
@@ -350,20 +241,11 @@ pub(super) fn plane(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     });
     ui.horizontal(|ui| {
         let label = ui.label("Points");
-        ui.add(DragValue::new(&mut plane.nx).range(2..=401))
-            .labelled_by(label.id);
+        ui.add(DragValue::new(&mut plane.nx).range(2..=401)).labelled_by(label.id);
         let label = ui.label("×");
-        ui.add(DragValue::new(&mut plane.ny).range(2..=401))
-            .labelled_by(label.id);
-        let label = ui
-            .label("margin")
-            .on_hover_text("Beyond the points, in shares of their distances");
-        ui.add(
-            DragValue::new(&mut plane.margin)
-                .range(0.0..=3.0)
-                .speed(0.01),
-        )
-        .labelled_by(label.id);
+        ui.add(DragValue::new(&mut plane.ny).range(2..=401)).labelled_by(label.id);
+        let label = ui.label("margin").on_hover_text("Beyond the points, in shares of their distances");
+        ui.add(DragValue::new(&mut plane.margin).range(0.0..=3.0).speed(0.01)).labelled_by(label.id);
     });
     if let ThirdPoint::Random(seed) = &mut plane.third {
         ui.horizontal(|ui| {
@@ -380,10 +262,7 @@ fn third_points(state: &AppState, plane: &PlaneSettings) -> Vec<ThirdPoint> {
         choices.push(ThirdPoint::OriginalB);
     }
     for (index, mode) in state.modes.iter().enumerate() {
-        if state
-            .endpoints
-            .is_none_or(|(a, b)| mode.id != a && mode.id != b)
-        {
+        if state.endpoints.is_none_or(|(a, b)| mode.id != a && mode.id != b) {
             choices.push(ThirdPoint::Mode(index));
         }
     }
@@ -398,10 +277,7 @@ fn third_label(state: &AppState, third: ThirdPoint) -> String {
     match third {
         ThirdPoint::Bend => "the bend".to_owned(),
         ThirdPoint::MeanNeuron => "mean neuron".to_owned(),
-        ThirdPoint::Mode(index) => state
-            .modes
-            .get(index)
-            .map_or_else(|| "?".to_owned(), |m| state.letter(m.id)),
+        ThirdPoint::Mode(index) => state.modes.get(index).map_or_else(|| "?".to_owned(), |m| state.letter(m.id)),
         ThirdPoint::OriginalB => "B as loaded".to_owned(),
         ThirdPoint::Random(_) => "random direction".to_owned(),
     }

@@ -35,10 +35,7 @@ fn notices(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<A
                     if ui.small_button("Dismiss").clicked() {
                         actions.push(Action::DismissNotice(index));
                     }
-                    ui.add(
-                        egui::Label::new(RichText::new(&notice.headline).strong().color(color))
-                            .wrap(),
-                    );
+                    ui.add(egui::Label::new(RichText::new(&notice.headline).strong().color(color)).wrap());
                 });
                 for detail in &notice.details {
                     ui.add(egui::Label::new(RichText::new(detail).small()).wrap());
@@ -82,23 +79,15 @@ pub(super) const SHORTCUTS: [(&str, &str); 11] = [
 ];
 
 fn shortcuts(ctx: &Context, view: &mut View) {
-    Window::new("Keyboard shortcuts")
-        .open(&mut view.shortcuts)
-        .collapsible(false)
-        .resizable(false)
-        .show(ctx, |ui| {
-            egui::Grid::new("shortcuts")
-                .num_columns(2)
-                .spacing([24.0, 4.0])
-                .striped(true)
-                .show(ui, |ui| {
-                    for (keys, action) in SHORTCUTS {
-                        ui.label(RichText::new(keys).monospace());
-                        ui.label(action);
-                        ui.end_row();
-                    }
-                });
+    Window::new("Keyboard shortcuts").open(&mut view.shortcuts).collapsible(false).resizable(false).show(ctx, |ui| {
+        egui::Grid::new("shortcuts").num_columns(2).spacing([24.0, 4.0]).striped(true).show(ui, |ui| {
+            for (keys, action) in SHORTCUTS {
+                ui.label(RichText::new(keys).monospace());
+                ui.label(action);
+                ui.end_row();
+            }
         });
+    });
 }
 
 /// While files hover over the window: what letting go will do.
@@ -107,42 +96,22 @@ fn dropping(ctx: &Context) {
         i.raw
             .hovered_files
             .iter()
-            .map(|f| {
-                f.path
-                    .as_ref()
-                    .map_or_else(|| "a file".to_owned(), |p| describe(p))
-            })
+            .map(|f| f.path.as_ref().map_or_else(|| "a file".to_owned(), |p| describe(p)))
             .collect()
     });
     if names.is_empty() {
         return;
     }
     let screen = ctx.content_rect();
-    let painter = ctx.layer_painter(egui::LayerId::new(
-        egui::Order::Foreground,
-        egui::Id::unique("dropping"),
-    ));
+    let painter = ctx.layer_painter(egui::LayerId::new(egui::Order::Foreground, egui::Id::unique("dropping")));
     painter.rect_filled(screen, 0.0, egui::Color32::from_black_alpha(190));
     let text = names.join("\n");
     let color = theme::mode_color(0, true);
-    painter.text(
-        screen.center(),
-        Align2::CENTER_CENTER,
-        text,
-        egui::FontId::proportional(20.0),
-        color,
-    );
+    painter.text(screen.center(), Align2::CENTER_CENTER, text, egui::FontId::proportional(20.0), color);
 }
 
 fn describe(path: &std::path::Path) -> String {
-    let name = path
-        .file_name()
-        .map(|n| n.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let is_data = path.is_dir() || name.to_ascii_lowercase().contains("ubyte");
-    if is_data {
-        format!("{name}: becomes the data")
-    } else {
-        format!("{name}: becomes a mode")
-    }
+    if is_data { format!("{name}: becomes the data") } else { format!("{name}: becomes a mode") }
 }

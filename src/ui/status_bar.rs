@@ -31,11 +31,7 @@ fn jobs(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         ui.label(RichText::new("Ready").small());
         return;
     };
-    ui.add(
-        ProgressBar::new(job.done as f32)
-            .desired_width(120.0)
-            .desired_height(10.0),
-    );
+    ui.add(ProgressBar::new(job.done as f32).desired_width(120.0).desired_height(10.0));
     let mut text = job.label.clone();
     if let Some(left) = left(job) {
         let seconds = left.as_secs_f64().ceil() as u64;
@@ -45,11 +41,7 @@ fn jobs(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         text += &format!(" (and {} more)", state.jobs.len() - 1);
     }
     ui.label(RichText::new(text).small());
-    if ui
-        .small_button("Cancel")
-        .on_hover_text("Stop; what was found stays (Esc)")
-        .clicked()
-    {
+    if ui.small_button("Cancel").on_hover_text("Stop; what was found stays (Esc)").clicked() {
         actions.push(Action::CancelAll);
     }
 }
@@ -62,15 +54,11 @@ fn left(job: &JobInfo) -> Option<Duration> {
 
 fn notices(ui: &mut Ui, state: &AppState, view: &mut View) {
     let n = state.notices.len();
-    let worst = state
-        .notices
-        .iter()
-        .map(|notice| notice.severity)
-        .max_by_key(|severity| match severity {
-            Severity::Info => 0,
-            Severity::Warning => 1,
-            Severity::Error => 2,
-        });
+    let worst = state.notices.iter().map(|notice| notice.severity).max_by_key(|severity| match severity {
+        Severity::Info => 0,
+        Severity::Warning => 1,
+        Severity::Error => 2,
+    });
     let color = match worst {
         None | Some(Severity::Info) => ui.visuals().text_color(),
         Some(Severity::Warning) => ui.visuals().warn_fg_color,

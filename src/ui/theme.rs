@@ -14,30 +14,12 @@ pub(super) const GRAB_RADIUS: f32 = 14.0;
 
 /// Okabe & Ito's palette, safe for colour-blind readers: (on dark, on light).
 const MODE_COLORS: [(Color32, Color32); 6] = [
-    (
-        Color32::from_rgb(86, 180, 233),
-        Color32::from_rgb(0, 114, 178),
-    ),
-    (
-        Color32::from_rgb(240, 140, 60),
-        Color32::from_rgb(213, 94, 0),
-    ),
-    (
-        Color32::from_rgb(60, 190, 150),
-        Color32::from_rgb(0, 140, 100),
-    ),
-    (
-        Color32::from_rgb(226, 150, 195),
-        Color32::from_rgb(180, 90, 145),
-    ),
-    (
-        Color32::from_rgb(240, 228, 66),
-        Color32::from_rgb(160, 130, 0),
-    ),
-    (
-        Color32::from_rgb(180, 180, 180),
-        Color32::from_rgb(90, 90, 90),
-    ),
+    (Color32::from_rgb(86, 180, 233), Color32::from_rgb(0, 114, 178)),
+    (Color32::from_rgb(240, 140, 60), Color32::from_rgb(213, 94, 0)),
+    (Color32::from_rgb(60, 190, 150), Color32::from_rgb(0, 140, 100)),
+    (Color32::from_rgb(226, 150, 195), Color32::from_rgb(180, 90, 145)),
+    (Color32::from_rgb(240, 228, 66), Color32::from_rgb(160, 130, 0)),
+    (Color32::from_rgb(180, 180, 180), Color32::from_rgb(90, 90, 90)),
 ];
 
 /// The colour of the n-th mode, the same everywhere.
@@ -53,52 +35,32 @@ pub(super) fn run_color(number: usize, dark: bool) -> Color32 {
 
 /// The current path in plots.
 pub(super) fn path_color(dark: bool) -> Color32 {
-    if dark {
-        Color32::WHITE
-    } else {
-        Color32::from_gray(20)
-    }
+    if dark { Color32::WHITE } else { Color32::from_gray(20) }
 }
 
 /// A good result, a bad one, and one to look at.
 pub(super) fn good(visuals: &Visuals) -> Color32 {
-    if visuals.dark_mode {
-        Color32::from_rgb(110, 200, 130)
-    } else {
-        Color32::from_rgb(20, 120, 50)
-    }
+    if visuals.dark_mode { Color32::from_rgb(110, 200, 130) } else { Color32::from_rgb(20, 120, 50) }
 }
 
 /// Sets fonts, spacing and both themes.
 pub(super) fn apply(ctx: &Context) {
     for theme in [Theme::Dark, Theme::Light] {
         ctx.style_mut_of(theme, |style| {
-            style
-                .text_styles
-                .insert(TextStyle::Heading, FontId::proportional(15.0));
-            style
-                .text_styles
-                .insert(TextStyle::Body, FontId::proportional(13.0));
-            style
-                .text_styles
-                .insert(TextStyle::Button, FontId::proportional(13.0));
-            style
-                .text_styles
-                .insert(TextStyle::Small, FontId::proportional(11.0));
-            style
-                .text_styles
-                .insert(TextStyle::Monospace, FontId::monospace(12.0));
+            style.text_styles.insert(TextStyle::Heading, FontId::proportional(15.0));
+            style.text_styles.insert(TextStyle::Body, FontId::proportional(13.0));
+            style.text_styles.insert(TextStyle::Button, FontId::proportional(13.0));
+            style.text_styles.insert(TextStyle::Small, FontId::proportional(11.0));
+            style.text_styles.insert(TextStyle::Monospace, FontId::monospace(12.0));
             style.spacing.item_spacing = egui::vec2(6.0, 5.0);
             style.spacing.button_padding = egui::vec2(7.0, 3.0);
             if theme == Theme::Dark {
                 style.visuals.panel_fill = Color32::from_gray(24);
                 style.visuals.extreme_bg_color = Color32::from_gray(14);
-                style.visuals.widgets.noninteractive.fg_stroke =
-                    Stroke::new(1.0, Color32::from_gray(205));
+                style.visuals.widgets.noninteractive.fg_stroke = Stroke::new(1.0, Color32::from_gray(205));
             } else {
                 style.visuals.panel_fill = Color32::from_gray(250);
-                style.visuals.widgets.noninteractive.fg_stroke =
-                    Stroke::new(1.0, Color32::from_gray(45));
+                style.visuals.widgets.noninteractive.fg_stroke = Stroke::new(1.0, Color32::from_gray(45));
             }
         });
     }
@@ -106,15 +68,8 @@ pub(super) fn apply(ctx: &Context) {
 
 /// A coloured dot with a mode's letter behind it.
 pub(super) fn mode_dot(ui: &mut Ui, place: usize) {
-    let (rect, _) = ui.allocate_exact_size(
-        egui::Vec2::splat(2.0 * DOT_RADIUS + 2.0),
-        egui::Sense::hover(),
-    );
-    ui.painter().circle_filled(
-        rect.center(),
-        DOT_RADIUS,
-        mode_color(place, ui.visuals().dark_mode),
-    );
+    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(2.0 * DOT_RADIUS + 2.0), egui::Sense::hover());
+    ui.painter().circle_filled(rect.center(), DOT_RADIUS, mode_color(place, ui.visuals().dark_mode));
 }
 
 /// `98.3 %`.
@@ -154,17 +109,11 @@ mod tests {
 
     #[test]
     fn counts_have_commas_between_thousands() {
-        assert_eq!(
-            [count(7), count(1797), count(60_000), count(1_234_567)],
-            ["7", "1,797", "60,000", "1,234,567"]
-        );
+        assert_eq!([count(7), count(1797), count(60_000), count(1_234_567)], ["7", "1,797", "60,000", "1,234,567"]);
     }
 
     #[test]
     fn losses_that_are_not_finite_are_named() {
-        assert_eq!(
-            [nats(f64::NAN), nats(f64::INFINITY), nats(0.12345)],
-            ["NaN", "infinite", "0.123"]
-        );
+        assert_eq!([nats(f64::NAN), nats(f64::INFINITY), nats(0.12345)], ["NaN", "infinite", "0.123"]);
     }
 }

@@ -64,10 +64,7 @@ pub fn run(options: WindowOptions) -> Result<(), UiError> {
         native,
         Box::new(move |cc| {
             let mut window = Window::new(cc, options)?;
-            log::info!(
-                "window after {:.0} ms",
-                started.elapsed().as_secs_f64() * 1e3
-            );
+            log::info!("window after {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
             if let Some(text) = normalize {
                 window.normalize(&text);
             }
@@ -93,11 +90,7 @@ impl Window {
     /// Starts the threads and opens what was asked for, or the demo.
     pub fn new(cc: &eframe::CreationContext<'_>, options: WindowOptions) -> Result<Self, UiError> {
         theme::apply(&cc.egui_ctx);
-        let pace = if is_software(cc.wgpu_render_state.as_ref()) {
-            SOFTWARE_PACE
-        } else {
-            PACE
-        };
+        let pace = if is_software(cc.wgpu_render_state.as_ref()) { SOFTWARE_PACE } else { PACE };
         let repaint = || {
             let ctx = cc.egui_ctx.clone();
             move || ctx.request_repaint_after(pace)
@@ -121,9 +114,7 @@ impl Window {
                 events::add_mode(&mut window.state, mode);
             }
         } else {
-            window.act(Action::OpenData(
-                options.data.unwrap_or_else(|| data::EMBEDDED.to_owned()),
-            ));
+            window.act(Action::OpenData(options.data.unwrap_or_else(|| data::EMBEDDED.to_owned())));
             window.act(Action::Open(options.files));
         }
         Ok(window)
@@ -142,10 +133,7 @@ impl Window {
         };
         match Normalization::parse(&text, data.dataset.shape.channels) {
             Ok(normalization) => self.act(Action::Normalize(normalization)),
-            Err(error) => self.state.notify(Notice::error(
-                "The normalisation was not understood",
-                &error,
-            )),
+            Err(error) => self.state.notify(Notice::error("The normalisation was not understood", &error)),
         }
     }
 
@@ -172,9 +160,7 @@ impl Window {
                 Effect::Disk(request) => self.disk.send(request),
             };
             if !taken {
-                self.state.notify(Notice::warning(
-                    "The computation does not answer; restart lowroad if this stays",
-                ));
+                self.state.notify(Notice::warning("The computation does not answer; restart lowroad if this stays"));
             }
         }
     }
@@ -198,11 +184,7 @@ impl Window {
             }
         }
         if self.first_picture.is_none()
-            && self
-                .state
-                .plane
-                .as_ref()
-                .is_some_and(|p| p.values.iter().any(Option::is_some))
+            && self.state.plane.as_ref().is_some_and(|p| p.values.iter().any(Option::is_some))
         {
             let after = self.opened.elapsed();
             log::info!("first picture after {:.0} ms", after.as_secs_f64() * 1e3);
@@ -218,13 +200,7 @@ impl eframe::App for Window {
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         let started = Instant::now();
-        let dropped: Vec<PathBuf> = ui.input(|i| {
-            i.raw
-                .dropped_files
-                .iter()
-                .map(|f| f.path().to_owned())
-                .collect()
-        });
+        let dropped: Vec<PathBuf> = ui.input(|i| i.raw.dropped_files.iter().map(|f| f.path().to_owned()).collect());
         if !dropped.is_empty() {
             self.act(Action::Open(dropped));
         }
@@ -247,9 +223,6 @@ impl eframe::App for Window {
 
 impl Drop for Window {
     fn drop(&mut self) {
-        log::info!(
-            "longest frame {:.1} ms",
-            self.longest_frame.as_secs_f64() * 1e3
-        );
+        log::info!("longest frame {:.1} ms", self.longest_frame.as_secs_f64() * 1e3);
     }
 }

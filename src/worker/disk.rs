@@ -63,29 +63,21 @@ impl Disk {
     pub fn spawn(notify: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (request_sender, request_receiver) = bounded(CAPACITY);
         let (event_sender, events) = bounded(CAPACITY);
-        let thread = std::thread::Builder::new()
-            .name("disk".to_owned())
-            .spawn(move || {
-                for request in request_receiver {
-                    for event in carry_out(request) {
-                        // Nobody listens any more, but saves that are queued are still made.
-                        let _heard = event_sender.try_send(event);
-                        notify();
-                    }
+        let thread = std::thread::Builder::new().name("disk".to_owned()).spawn(move || {
+            for request in request_receiver {
+                for event in carry_out(request) {
+                    // Nobody listens any more, but saves that are queued are still made.
+                    let _heard = event_sender.try_send(event);
+                    notify();
                 }
-            })?;
-        Ok(Self {
-            requests: Some(request_sender),
-            events,
-            thread: Some(thread),
-        })
+            }
+        })?;
+        Ok(Self { requests: Some(request_sender), events, thread: Some(thread) })
     }
 
     /// Hands over a request; `false` if the disk is hopelessly behind.
     pub fn send(&self, request: DiskRequest) -> bool {
-        self.requests
-            .as_ref()
-            .is_some_and(|requests| requests.try_send(request).is_ok())
+        self.requests.as_ref().is_some_and(|requests| requests.try_send(request).is_ok())
     }
 
     pub fn try_event(&self) -> Option<DiskEvent> {
@@ -113,12 +105,7 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
             }]
         }
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
-        DiskRequest::SaveParams {
-            path,
-            network,
-            params,
-            description,
-        } => {
+        DiskRequest::SaveParams { path, network, params, description } => {
             let metadata = BTreeMap::from([
                 ("lowroad".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
                 ("description".to_owned(), description),
@@ -140,10 +127,7 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
     let mut opened_data = false;
     let mut events = Vec::new();
     for path in paths {
-        let name = path
-            .file_name()
-            .map(|n| n.to_string_lossy().to_ascii_lowercase())
-            .unwrap_or_default();
+        let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
         let is_data = path.is_dir() || name.contains("ubyte");
         if is_data {
             // The four files of one set may be dropped together.
@@ -162,10 +146,7 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
 
 fn open_data(spec: &str) -> DiskEvent {
     match data::open(spec) {
-        Ok(dataset) => DiskEvent::Data {
-            usual: Normalization::usual(&dataset),
-            dataset: Arc::new(dataset),
-        },
+        Ok(dataset) => DiskEvent::Data { usual: Normalization::usual(&dataset), dataset: Arc::new(dataset) },
         Err(error) => failed("The data cannot be opened".to_owned(), &error),
     }
 }

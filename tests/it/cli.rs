@@ -142,8 +142,8 @@ fn planes_are_saved_as_numbers_and_pictures() {
     let files = [into("p.json"), into("p.npz"), into("p.csv"), into("p.png"), into("p.svg")];
     let [json, npz, csv, png, svg] = &files;
     let args = [
-        "plane", &a, &b, &c, "--grid", "4x3", "--limit", "100", "--json", json, "--npz", npz, "--csv", csv, "--png", png,
-        "--svg", svg,
+        "plane", &a, &b, &c, "--grid", "4x3", "--limit", "100", "--json", json, "--npz", npz, "--csv", csv, "--png",
+        png, "--svg", svg,
     ];
     let ended = lowroad(&on_cpu(&args));
     assert_eq!(ended.code, 0, "{}", ended.stderr);
@@ -179,7 +179,18 @@ fn points_on_one_line_span_no_plane() {
 fn saved_bends_load_back_as_the_same_path() {
     let folder = temporary();
     let (saved, a, b) = (text_of(folder.path()), digits("a.pt"), digits("b.pt"));
-    let common = ["--normalize", DIGITS_NORMALIZATION, "--points", "7", "--align", "activation", "--samples", "500", "--json", "-"];
+    let common = [
+        "--normalize",
+        DIGITS_NORMALIZATION,
+        "--points",
+        "7",
+        "--align",
+        "activation",
+        "--samples",
+        "500",
+        "--json",
+        "-",
+    ];
     let fitted = ["path", &a, &b, "--bends", "2", "--epochs", "2", "--save", &saved];
     let fitted = lowroad(&on_cpu(&[&fitted[..], &common].concat())).json();
     let bends = [1, 2].map(|index| format!("{saved}/bend.{index}.safetensors")).join(",");
@@ -201,7 +212,8 @@ fn what_is_saved_keeps_the_names_it_came_with() {
     save_renamed(&digits("b.pt"), &renamed);
     let out = folder.path().join("aligned.safetensors");
     let (a, b, aligned) = (digits("a.pt"), text_of(&renamed), text_of(&out));
-    let args = ["align", &a, &b, "--samples", "300", "--normalize", DIGITS_NORMALIZATION, "--out", &aligned, "--json", "-"];
+    let args =
+        ["align", &a, &b, "--samples", "300", "--normalize", DIGITS_NORMALIZATION, "--out", &aligned, "--json", "-"];
     let found = lowroad(&on_cpu(&args)).json();
     assert!(number(&found["max_logit_difference"]) < 1e-4);
     let names = |path: &Path| -> Vec<(String, Vec<usize>)> {

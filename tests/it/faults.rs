@@ -114,7 +114,8 @@ fn infinite_losses_are_strings_that_say_so() {
 fn networks_of_different_shapes_are_refused_with_both_files() {
     let folder = temporary();
     let other = text_of(&folder.path().join("other.safetensors"));
-    let train = ["train", "--network", "64-12-10", "--epochs", "0", "--limit", "100", "--device", "cpu", "--out", &other];
+    let train =
+        ["train", "--network", "64-12-10", "--epochs", "0", "--limit", "100", "--device", "cpu", "--out", &other];
     assert_eq!(lowroad(&train).code, 0);
     let a = digits("a.pt");
     let parts = ["a.pt", "other.safetensors", "mlp 64-24-16-10", "mlp 64-12-10", "[24, 64]", "[12, 64]"];

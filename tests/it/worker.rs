@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lowroad::compute::{
-    DataRef, DeviceChoice, EvaluateSpec, FitSpec, Optimizer, Schedule, TSampling,
-};
+use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, Optimizer, Schedule, TSampling};
 use lowroad::data::{Normalization, SplitName, optdigits};
 use lowroad::geometry::PathFamily;
 use lowroad::net::{Network, ParamVec, zoo};

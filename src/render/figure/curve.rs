@@ -50,17 +50,8 @@ impl CurveFigure {
     pub fn to_svg(&self) -> String {
         let title = wrapped(&self.title, 15.0, WIDTH - 32.0);
         let caption = wrapped(&self.caption, 11.0, WIDTH - 32.0);
-        let top = if title.is_empty() {
-            20.0
-        } else {
-            24.0 + 19.0 * title.len() as f64
-        };
-        let area = Area {
-            left: LEFT,
-            top,
-            width: WIDTH - LEFT - 24.0,
-            height: HEIGHT,
-        };
+        let top = if title.is_empty() { 20.0 } else { 24.0 + 19.0 * title.len() as f64 };
+        let area = Area { left: LEFT, top, width: WIDTH - LEFT - 24.0, height: HEIGHT };
         let legend = self.legend(area);
         let legend_rows = legend.last().map_or(0, |entry| entry.row + 1);
         let legend_top = area.bottom() + 58.0;
@@ -69,11 +60,7 @@ impl CurveFigure {
 
         let mut svg = Svg::new(WIDTH, full_height);
         for (index, line) in title.iter().enumerate() {
-            let style = TextStyle {
-                size: 15.0,
-                bold: true,
-                ..TextStyle::default()
-            };
+            let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
             svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
         }
         let axes = self.axes(area);
@@ -87,74 +74,32 @@ impl CurveFigure {
         for entry in &legend {
             let y = legend_top + LEGEND_LINE * entry.row as f64;
             let color = hex(entry.series.color);
-            let stroke = Stroke {
-                color: &color,
-                width: 2.2,
-                dashed: entry.series.dashed,
-            };
-            svg.line(
-                [entry.left, y - 4.0],
-                [entry.left + SAMPLE, y - 4.0],
-                stroke,
-            );
-            svg.text(
-                entry.left + SAMPLE + 7.0,
-                y,
-                &entry.series.label,
-                TextStyle::default(),
-            );
+            let stroke = Stroke { color: &color, width: 2.2, dashed: entry.series.dashed };
+            svg.line([entry.left, y - 4.0], [entry.left + SAMPLE, y - 4.0], stroke);
+            svg.text(entry.left + SAMPLE + 7.0, y, &entry.series.label, TextStyle::default());
         }
         for (index, line) in caption.iter().enumerate() {
-            let style = TextStyle {
-                size: 11.0,
-                fill: SOFT_INK,
-                ..TextStyle::default()
-            };
+            let style = TextStyle { size: 11.0, fill: SOFT_INK, ..TextStyle::default() };
             svg.text(16.0, caption_top + CAPTION_LINE * index as f64, line, style);
         }
-        let name = if self.title.is_empty() {
-            &self.y_label
-        } else {
-            &self.title
-        };
+        let name = if self.title.is_empty() { &self.y_label } else { &self.title };
         svg.finish(name, self.metadata.as_deref())
     }
 
     fn axes(&self, area: Area) -> Axes {
         let shown = |value: f64| value.is_finite() && (!self.log || value > 0.0);
-        let points = || {
-            self.series
-                .iter()
-                .flat_map(|series| &series.points)
-                .filter(|(t, value)| t.is_finite() && shown(*value))
-        };
-        let x = self
-            .x_range
-            .or_else(|| range(points().map(|(t, _)| *t)))
-            .unwrap_or((0.0, 1.0));
+        let points =
+            || self.series.iter().flat_map(|series| &series.points).filter(|(t, value)| t.is_finite() && shown(*value));
+        let x = self.x_range.or_else(|| range(points().map(|(t, _)| *t))).unwrap_or((0.0, 1.0));
         let log = self.log && points().next().is_some();
-        let y = self
-            .y_range
-            .or_else(|| range(points().map(|(_, value)| *value)).map(|ends| roomier(ends, log)));
-        Axes {
-            area,
-            x: Scale::new(x, false),
-            y: Scale::new(y.unwrap_or((0.0, 1.0)), log),
-        }
+        let y = self.y_range.or_else(|| range(points().map(|(_, value)| *value)).map(|ends| roomier(ends, log)));
+        Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log) }
     }
 
     fn draw_series(&self, svg: &mut Svg, axes: &Axes, series: &Series) {
         let color = hex(series.color);
-        let stroke = Stroke {
-            color: &color,
-            width: 2.0,
-            dashed: series.dashed,
-        };
-        let places: Vec<Option<[f64; 2]>> = series
-            .points
-            .iter()
-            .map(|(t, value)| axes.place([*t, *value]))
-            .collect();
+        let stroke = Stroke { color: &color, width: 2.0, dashed: series.dashed };
+        let places: Vec<Option<[f64; 2]>> = series.points.iter().map(|(t, value)| axes.place([*t, *value])).collect();
         for run in places.split(Option::is_none) {
             let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
             match run.as_slice() {
@@ -203,10 +148,6 @@ fn roomier((low, high): (f64, f64), log: bool) -> (f64, f64) {
     }
     let room = (high - low) * 0.06;
     // Losses and accuracies begin at nought; an axis that shows less than that shows nothing.
-    let lower = if low >= 0.0 {
-        (low - room).max(0.0)
-    } else {
-        low - room
-    };
+    let lower = if low >= 0.0 { (low - room).max(0.0) } else { low - room };
     (lower, high + room)
 }

@@ -89,87 +89,43 @@ const SHARPNESS: f64 = 3.0;
 impl PlaneFigure {
     /// The figure. Lengths along x and y are drawn alike, as long as the plane is not much longer than wide.
     pub fn to_svg(&self) -> String {
-        let (x, y) = (
-            edges(self.x, self.field.width),
-            edges(self.y, self.field.height),
-        );
+        let (x, y) = (edges(self.x, self.field.width), edges(self.y, self.field.height));
         let aspect = ((x.1 - x.0) / (y.1 - y.0)).abs();
         let aspect = if aspect.is_finite() {
             aspect.clamp(SHORTEST_SIDE / LONGEST_SIDE, LONGEST_SIDE / SHORTEST_SIDE)
         } else {
             1.0
         };
-        let (width, height) = (
-            LONGEST_SIDE * aspect.min(1.0),
-            LONGEST_SIDE / aspect.max(1.0),
-        );
+        let (width, height) = (LONGEST_SIDE * aspect.min(1.0), LONGEST_SIDE / aspect.max(1.0));
         let full_width = (LEFT + width + RIGHT).max(420.0);
         let title = wrapped(&self.title, 15.0, full_width - 32.0);
         let caption = wrapped(&self.caption, 11.0, full_width - 32.0);
-        let top = if title.is_empty() {
-            20.0
-        } else {
-            24.0 + 19.0 * title.len() as f64
-        };
-        let area = Area {
-            left: LEFT + (full_width - LEFT - width - RIGHT) / 2.0,
-            top,
-            width,
-            height,
-        };
+        let top = if title.is_empty() { 20.0 } else { 24.0 + 19.0 * title.len() as f64 };
+        let area = Area { left: LEFT + (full_width - LEFT - width - RIGHT) / 2.0, top, width, height };
         let below = area.bottom() + 60.0;
-        let full_height = below
-            + if caption.is_empty() {
-                -8.0
-            } else {
-                LINE * caption.len() as f64 + 4.0
-            };
+        let full_height = below + if caption.is_empty() { -8.0 } else { LINE * caption.len() as f64 + 4.0 };
 
         let mut svg = Svg::new(full_width, full_height);
         for (index, line) in title.iter().enumerate() {
-            let style = TextStyle {
-                size: 15.0,
-                bold: true,
-                ..TextStyle::default()
-            };
+            let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
             svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
         }
-        let axes = Axes {
-            area,
-            x: Scale::new(x, false),
-            y: Scale::new(y, false),
-        };
+        let axes = Axes { area, x: Scale::new(x, false), y: Scale::new(y, false) };
         self.draw_picture(&mut svg, &axes);
         axes.draw(&mut svg, &self.x_label, &self.y_label);
         self.draw_labels(&mut svg, &axes);
         self.draw_color_bar(&mut svg, area);
         for (index, line) in caption.iter().enumerate() {
-            let style = TextStyle {
-                size: 11.0,
-                fill: SOFT_INK,
-                ..TextStyle::default()
-            };
+            let style = TextStyle { size: 11.0, fill: SOFT_INK, ..TextStyle::default() };
             svg.text(16.0, below + LINE * index as f64, line, style);
         }
-        let name = if self.title.is_empty() {
-            &self.value_label
-        } else {
-            &self.title
-        };
+        let name = if self.title.is_empty() { &self.value_label } else { &self.title };
         svg.finish(name, self.metadata.as_deref())
     }
 
     fn draw_picture(&self, svg: &mut Svg, axes: &Axes) {
-        let [width, height] =
-            [axes.area.width, axes.area.height].map(|side| (side * SHARPNESS).round() as u32);
-        let mut picture = to_image_on(
-            &self.field,
-            &self.style,
-            width,
-            height,
-            Ground::Light,
-            SHARPNESS as f32,
-        );
+        let [width, height] = [axes.area.width, axes.area.height].map(|side| (side * SHARPNESS).round() as u32);
+        let mut picture = to_image_on(&self.field, &self.style, width, height, Ground::Light, SHARPNESS as f32);
         if self.x.1 < self.x.0 {
             image::imageops::flip_horizontal_in_place(&mut picture);
         }
@@ -179,67 +135,29 @@ impl PlaneFigure {
         svg.image(axes.area, &png_bytes(&picture));
         svg.begin_clip("picture", axes.area);
         for path in &self.paths {
-            let points: Vec<[f64; 2]> = path
-                .points
-                .iter()
-                .filter_map(|point| axes.place(*point))
-                .collect();
-            svg.polyline(
-                &points,
-                Stroke {
-                    color: "#ffffff",
-                    width: 4.5,
-                    dashed: false,
-                },
-            );
-            svg.polyline(
-                &points,
-                Stroke {
-                    color: &hex(path.color),
-                    width: 2.2,
-                    dashed: path.dashed,
-                },
-            );
+            let points: Vec<[f64; 2]> = path.points.iter().filter_map(|point| axes.place(*point)).collect();
+            svg.polyline(&points, Stroke { color: "#ffffff", width: 4.5, dashed: false });
+            svg.polyline(&points, Stroke { color: &hex(path.color), width: 2.2, dashed: path.dashed });
         }
         svg.end_clip();
     }
 
     fn draw_labels(&self, svg: &mut Svg, axes: &Axes) {
         for marker in &self.markers {
-            let Some([x, y]) = axes
-                .place([marker.x, marker.y])
-                .filter(|place| within(axes.area, *place))
-            else {
+            let Some([x, y]) = axes.place([marker.x, marker.y]).filter(|place| within(axes.area, *place)) else {
                 continue;
             };
             let fill = hex(marker.color);
             match marker.kind {
                 MarkerKind::Endpoint => svg.circle([x, y], 5.5, &fill),
-                MarkerKind::Bend => svg.shape(
-                    &[[x, y - 6.5], [x + 6.5, y], [x, y + 6.5], [x - 6.5, y]],
-                    &fill,
-                ),
+                MarkerKind::Bend => svg.shape(&[[x, y - 6.5], [x + 6.5, y], [x, y + 6.5], [x - 6.5, y]], &fill),
                 MarkerKind::Anchor => {
-                    svg.shape(
-                        &[
-                            [x - 5.0, y - 5.0],
-                            [x + 5.0, y - 5.0],
-                            [x + 5.0, y + 5.0],
-                            [x - 5.0, y + 5.0],
-                        ],
-                        &fill,
-                    );
+                    svg.shape(&[[x - 5.0, y - 5.0], [x + 5.0, y - 5.0], [x + 5.0, y + 5.0], [x - 5.0, y + 5.0]], &fill);
                 }
             }
             if !marker.label.is_empty() {
                 let (at, anchor) = self.label_place(axes, [x, y], &marker.label);
-                let style = TextStyle {
-                    size: LABEL_SIZE,
-                    bold: true,
-                    anchor,
-                    halo: true,
-                    ..TextStyle::default()
-                };
+                let style = TextStyle { size: LABEL_SIZE, bold: true, anchor, halo: true, ..TextStyle::default() };
                 svg.text(at[0], at[1], &marker.label, style);
             }
         }
@@ -249,56 +167,26 @@ impl PlaneFigure {
     fn label_place(&self, axes: &Axes, [x, y]: [f64; 2], label: &str) -> ([f64; 2], Anchor) {
         let width = text_width(label, LABEL_SIZE);
         let corners = [(1.0, -1.0), (-1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)];
-        let places = |points: &[[f64; 2]]| {
-            points
-                .iter()
-                .filter_map(|point| axes.place(*point))
-                .collect::<Vec<_>>()
-        };
-        let mut lines: Vec<Vec<[f64; 2]>> =
-            self.paths.iter().map(|path| places(&path.points)).collect();
+        let places = |points: &[[f64; 2]]| points.iter().filter_map(|point| axes.place(*point)).collect::<Vec<_>>();
+        let mut lines: Vec<Vec<[f64; 2]>> = self.paths.iter().map(|path| places(&path.points)).collect();
         lines.extend(
-            self.markers
-                .iter()
-                .map(|marker| places(&[[marker.x, marker.y]]))
-                .filter(|place| *place != [[x, y]]),
+            self.markers.iter().map(|marker| places(&[[marker.x, marker.y]])).filter(|place| *place != [[x, y]]),
         );
         let room = |(right, down): (f64, f64)| {
             let middle = [x + right * (9.0 + width / 2.0), y + down * 12.0];
             let far = [middle[0] + right * width / 2.0, middle[1] + down * 6.0];
-            let clear = lines
-                .iter()
-                .map(|line| distance(middle, line))
-                .fold(f64::INFINITY, f64::min);
+            let clear = lines.iter().map(|line| distance(middle, line)).fold(f64::INFINITY, f64::min);
             // Beyond a label's own size more room is no better, and the first corner wins.
-            if within(axes.area, far) {
-                clear.min(width + 8.0)
-            } else {
-                -1.0
-            }
+            if within(axes.area, far) { clear.min(width + 8.0) } else { -1.0 }
         };
-        let best = corners
-            .into_iter()
-            .rev()
-            .max_by(|one, other| room(*one).total_cmp(&room(*other)))
-            .unwrap_or(corners[0]);
-        let anchor = if best.0 > 0.0 {
-            Anchor::Start
-        } else {
-            Anchor::End
-        };
-        (
-            [x + 9.0 * best.0, y + if best.1 > 0.0 { 17.0 } else { -7.0 }],
-            anchor,
-        )
+        let best =
+            corners.into_iter().rev().max_by(|one, other| room(*one).total_cmp(&room(*other))).unwrap_or(corners[0]);
+        let anchor = if best.0 > 0.0 { Anchor::Start } else { Anchor::End };
+        ([x + 9.0 * best.0, y + if best.1 > 0.0 { 17.0 } else { -7.0 }], anchor)
     }
 
     fn draw_color_bar(&self, svg: &mut Svg, area: Area) {
-        let bar = Area {
-            left: area.right() + 22.0,
-            width: 14.0,
-            ..area
-        };
+        let bar = Area { left: area.right() + 22.0, width: 14.0, ..area };
         let steps = 256_usize;
         let ramp = image::RgbaImage::from_fn(1, steps as u32, |_, y| {
             let [red, green, blue] = self.style.color_at(1.0 - (y as f32 + 0.5) / steps as f32);
@@ -313,43 +201,13 @@ impl PlaneFigure {
                 continue;
             };
             let y = bar.bottom() - unit * bar.height;
-            svg.line(
-                [bar.right(), y],
-                [bar.right() + 4.0, y],
-                Stroke {
-                    color: INK,
-                    width: 1.0,
-                    dashed: false,
-                },
-            );
-            svg.text(
-                bar.right() + 7.0,
-                y + 3.8,
-                &tick.label,
-                TextStyle {
-                    size: TICK_SIZE,
-                    ..TextStyle::default()
-                },
-            );
+            svg.line([bar.right(), y], [bar.right() + 4.0, y], Stroke { color: INK, width: 1.0, dashed: false });
+            svg.text(bar.right() + 7.0, y + 3.8, &tick.label, TextStyle { size: TICK_SIZE, ..TextStyle::default() });
         }
-        let label = TextStyle {
-            anchor: Anchor::Middle,
-            fill: SOFT_INK,
-            upright: true,
-            ..TextStyle::default()
-        };
-        let scale_note = if self.style.log {
-            " \u{b7} log scale"
-        } else {
-            ""
-        };
+        let label = TextStyle { anchor: Anchor::Middle, fill: SOFT_INK, upright: true, ..TextStyle::default() };
+        let scale_note = if self.style.log { " \u{b7} log scale" } else { "" };
         let middle = bar.top + bar.height / 2.0;
-        svg.text(
-            bar.right() + 56.0,
-            middle,
-            &format!("{}{scale_note}", self.value_label),
-            label,
-        );
+        svg.text(bar.right() + 56.0, middle, &format!("{}{scale_note}", self.value_label), label);
     }
 }
 
@@ -379,10 +237,7 @@ fn within(area: Area, [x, y]: [f64; 2]) -> bool {
 fn png_bytes(picture: &image::RgbaImage) -> Vec<u8> {
     let opaque = image::DynamicImage::ImageRgba8(picture.clone()).into_rgb8();
     let mut bytes = Vec::new();
-    let encoder =
-        PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
-    opaque
-        .write_with_encoder(encoder)
-        .expect("a picture in memory, of more than no pixels, can be encoded");
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Default, FilterType::Adaptive);
+    opaque.write_with_encoder(encoder).expect("a picture in memory, of more than no pixels, can be encoded");
     bytes
 }

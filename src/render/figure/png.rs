@@ -12,9 +12,7 @@ pub enum FigureError {
     #[error("not an SVG figure")]
     Parse(#[from] usvg::Error),
     /// The picture would have no pixels, or too many.
-    #[error(
-        "a figure of {width} x {height} at scale {scale} does not fit into a picture of 1 to {most} pixels a side"
-    )]
+    #[error("a figure of {width} x {height} at scale {scale} does not fit into a picture of 1 to {most} pixels a side")]
     Size {
         /// The figure's width.
         width: f32,
@@ -52,24 +50,13 @@ pub fn svg_to_png(svg: &str, scale: f32) -> Result<Vec<u8>, FigureError> {
     let (width, height) = (tree.size().width(), tree.size().height());
     let side = |length: f32| (length * scale).round();
     let fits = |length: f32| (1.0..=MOST_PIXELS as f32).contains(&side(length));
-    let too_large = FigureError::Size {
-        width,
-        height,
-        scale,
-        most: MOST_PIXELS,
-    };
+    let too_large = FigureError::Size { width, height, scale, most: MOST_PIXELS };
     if !fits(width) || !fits(height) {
         return Err(too_large);
     }
     let mut picture = Pixmap::new(side(width) as u32, side(height) as u32).ok_or(too_large)?;
-    draw(
-        tree.root().children(),
-        Transform::from_scale(scale, scale),
-        &mut picture,
-    )?;
-    picture
-        .encode_png()
-        .map_err(|error| FigureError::Png(error.to_string()))
+    draw(tree.root().children(), Transform::from_scale(scale, scale), &mut picture)?;
+    picture.encode_png().map_err(|error| FigureError::Png(error.to_string()))
 }
 
 /// Draws nodes in order. Pictures are ours to draw: resvg is built without its decoders for every raster format there is.
@@ -78,24 +65,11 @@ fn draw(nodes: &[Node], transform: Transform, onto: &mut Pixmap) -> Result<(), F
         match node {
             Node::Image(image) => {
                 let ImageKind::PNG(bytes) = image.kind() else {
-                    return Err(FigureError::Png(
-                        "a picture in the figure is not a PNG".to_owned(),
-                    ));
+                    return Err(FigureError::Png("a picture in the figure is not a PNG".to_owned()));
                 };
-                let picture = Pixmap::decode_png(bytes)
-                    .map_err(|error| FigureError::Png(error.to_string()))?;
-                let paint = PixmapPaint {
-                    quality: FilterQuality::Bilinear,
-                    ..PixmapPaint::default()
-                };
-                onto.draw_pixmap(
-                    0,
-                    0,
-                    picture.as_ref(),
-                    &paint,
-                    transform.pre_concat(image.abs_transform()),
-                    None,
-                );
+                let picture = Pixmap::decode_png(bytes).map_err(|error| FigureError::Png(error.to_string()))?;
+                let paint = PixmapPaint { quality: FilterQuality::Bilinear, ..PixmapPaint::default() };
+                onto.draw_pixmap(0, 0, picture.as_ref(), &paint, transform.pre_concat(image.abs_transform()), None);
             }
             Node::Group(group) if has_picture(node) => draw(group.children(), transform, onto)?,
             Node::Group(_) | Node::Path(_) | Node::Text(_) => {
@@ -103,11 +77,7 @@ fn draw(nodes: &[Node], transform: Transform, onto: &mut Pixmap) -> Result<(), F
                     continue;
                 };
                 // `render_node` moves the node to the origin; this moves it back.
-                resvg::render_node(
-                    node,
-                    transform.pre_translate(bounds.x(), bounds.y()),
-                    &mut onto.as_mut(),
-                );
+                resvg::render_node(node, transform.pre_translate(bounds.x(), bounds.y()), &mut onto.as_mut());
             }
         }
     }

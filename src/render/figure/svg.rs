@@ -42,14 +42,7 @@ pub(super) struct TextStyle<'a> {
 
 impl Default for TextStyle<'_> {
     fn default() -> Self {
-        Self {
-            size: 12.0,
-            fill: INK,
-            anchor: Anchor::Start,
-            bold: false,
-            halo: false,
-            upright: false,
-        }
+        Self { size: 12.0, fill: INK, anchor: Anchor::Start, bold: false, halo: false, upright: false }
     }
 }
 
@@ -63,12 +56,7 @@ pub(super) struct Stroke<'a> {
 
 impl Svg {
     pub(super) fn new(width: f64, height: f64) -> Self {
-        Self {
-            body: String::new(),
-            in_group: false,
-            width,
-            height,
-        }
+        Self { body: String::new(), in_group: false, width, height }
     }
 
     /// The document: white ground, title and description for readers that cannot see, and the metadata.
@@ -82,15 +70,9 @@ impl Svg {
         );
         if let Some(metadata) = metadata {
             let metadata = escaped(metadata);
-            let _ = writeln!(
-                svg,
-                "<desc>{metadata}</desc>\n<metadata>{metadata}</metadata>"
-            );
+            let _ = writeln!(svg, "<desc>{metadata}</desc>\n<metadata>{metadata}</metadata>");
         }
-        let _ = writeln!(
-            svg,
-            "<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"
-        );
+        let _ = writeln!(svg, "<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>");
         svg + &self.body + "</svg>\n"
     }
 
@@ -116,22 +98,14 @@ impl Svg {
             Anchor::Middle => "middle",
             Anchor::End => "end",
         };
-        let weight = if style.bold {
-            " font-weight=\"700\""
-        } else {
-            ""
-        };
+        let weight = if style.bold { " font-weight=\"700\"" } else { "" };
         let halo = if style.halo {
             " stroke=\"#ffffff\" stroke-opacity=\"0.85\" stroke-width=\"3\" stroke-linejoin=\"round\" paint-order=\"stroke\""
         } else {
             ""
         };
         let (x, y) = (coordinate(x), coordinate(y));
-        let turn = if style.upright {
-            format!(" transform=\"rotate(-90 {x} {y})\"")
-        } else {
-            String::new()
-        };
+        let turn = if style.upright { format!(" transform=\"rotate(-90 {x} {y})\"") } else { String::new() };
         let (size, fill, text) = (coordinate(style.size), style.fill, escaped(text));
         let _ = writeln!(
             self.group(),
@@ -143,15 +117,9 @@ impl Svg {
         if points.len() < 2 {
             return;
         }
-        let dashes = if stroke.dashed {
-            " stroke-dasharray=\"6 4\""
-        } else {
-            ""
-        };
-        let places: Vec<String> = points
-            .iter()
-            .map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y)))
-            .collect();
+        let dashes = if stroke.dashed { " stroke-dasharray=\"6 4\"" } else { "" };
+        let places: Vec<String> =
+            points.iter().map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y))).collect();
         let _ = writeln!(
             self.group(),
             "<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" stroke-linejoin=\"round\" \
@@ -168,10 +136,8 @@ impl Svg {
 
     /// A closed shape with a white rim.
     pub(super) fn shape(&mut self, points: &[[f64; 2]], fill: &str) {
-        let places: Vec<String> = points
-            .iter()
-            .map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y)))
-            .collect();
+        let places: Vec<String> =
+            points.iter().map(|[x, y]| format!("{},{}", coordinate(*x), coordinate(*y))).collect();
         let _ = writeln!(
             self.group(),
             "<polygon points=\"{}\" fill=\"{fill}\" stroke=\"#ffffff\" stroke-width=\"1.5\" stroke-linejoin=\"round\"/>",
@@ -188,11 +154,8 @@ impl Svg {
     }
 
     pub(super) fn frame(&mut self, area: Area) {
-        let _ = writeln!(
-            self.group(),
-            "<rect {} fill=\"none\" stroke=\"{INK}\" stroke-width=\"1\"/>",
-            area.attributes()
-        );
+        let _ =
+            writeln!(self.group(), "<rect {} fill=\"none\" stroke=\"{INK}\" stroke-width=\"1\"/>", area.attributes());
     }
 
     /// A PNG, stretched over an area; not to be used between `begin_clip` and `end_clip`.
@@ -251,16 +214,9 @@ pub(super) fn hex([red, green, blue]: [u8; 3]) -> String {
 
 /// Two decimals are a hundredth of a pixel; what is not finite stays out of the document.
 fn coordinate(value: f64) -> String {
-    let value = if value.is_finite() {
-        value.clamp(-1e6, 1e6)
-    } else {
-        0.0
-    };
+    let value = if value.is_finite() { value.clamp(-1e6, 1e6) } else { 0.0 };
     let written = format!("{value:.2}");
-    written
-        .trim_end_matches('0')
-        .trim_end_matches('.')
-        .to_owned()
+    written.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Text for an element or an attribute; control characters, which XML forbids, become spaces.
@@ -285,10 +241,7 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// About how wide a text is: figures are laid out without a font, so that the layout is the same everywhere.
 pub(super) fn text_width(text: &str, size: f64) -> f64 {
-    text.chars()
-        .map(|character| if character.is_ascii() { 0.55 } else { 0.8 })
-        .sum::<f64>()
-        * size
+    text.chars().map(|character| if character.is_ascii() { 0.55 } else { 0.8 }).sum::<f64>() * size
 }
 
 /// A text in lines of at most `width`, broken between words.
@@ -296,9 +249,7 @@ pub(super) fn wrapped(text: &str, size: f64, width: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line)
-                if text_width(line, size) + text_width(word, size) + 0.55 * size <= width =>
-            {
+            Some(line) if text_width(line, size) + text_width(word, size) + 0.55 * size <= width => {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -313,16 +264,10 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let group = (0..3).fold(0_u32, |group, place| {
-            group << 8 | u32::from(chunk.get(place).copied().unwrap_or(0))
-        });
+        let group = (0..3).fold(0_u32, |group, place| group << 8 | u32::from(chunk.get(place).copied().unwrap_or(0)));
         for place in 0..4 {
             let sextet = (group >> (18 - 6 * place)) & 63;
-            encoded.push(if place > chunk.len() {
-                '='
-            } else {
-                char::from(ALPHABET[sextet as usize])
-            });
+            encoded.push(if place > chunk.len() { '=' } else { char::from(ALPHABET[sextet as usize]) });
         }
     }
     encoded
@@ -334,14 +279,8 @@ mod tests {
 
     #[test]
     fn base64_is_that_of_rfc_4648() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("foobar", "Zm9vYmFy"),
-        ];
+        let cases =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("foobar", "Zm9vYmFy")];
         for (plain, encoded) in cases {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
@@ -350,10 +289,7 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_can_open_or_close_an_element() {
-        assert_eq!(
-            escaped("a<b & \"c\">'d'\u{0}"),
-            "a&lt;b &amp; &quot;c&quot;&gt;&apos;d&apos; "
-        );
+        assert_eq!(escaped("a<b & \"c\">'d'\u{0}"), "a&lt;b &amp; &quot;c&quot;&gt;&apos;d&apos; ");
     }
 
     #[test]

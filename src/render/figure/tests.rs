@@ -12,30 +12,18 @@ fn plane() -> PlaneFigure {
     let along = |cell: usize| cell as f32 / (side - 1) as f32 * 28.0 - 4.0;
     let valley = |x: f32, y: f32, at: [f32; 2]| (x - at[0]).powi(2) + (y - at[1]).powi(2);
     let value = |x: f32, y: f32| {
-        let nearest = valley(x, y, [0.0, 0.0])
-            .min(valley(x, y, [20.0, 0.0]))
-            .min(valley(x, y, [10.0, 14.0]));
+        let nearest = valley(x, y, [0.0, 0.0]).min(valley(x, y, [20.0, 0.0])).min(valley(x, y, [10.0, 14.0]));
         0.02 + 0.03 * nearest
     };
     let cells = (0..side).flat_map(|y| (0..side).map(move |x| (x, y)));
-    let mut field = Field::from_values(
-        side,
-        side,
-        cells.map(|(x, y)| value(along(x), along(y))).collect(),
-    );
+    let mut field = Field::from_values(side, side, cells.map(|(x, y)| value(along(x), along(y))).collect());
     for x in 0..9 {
         field.set(x, side - 1, f32::NAN);
     }
     for y in 0..7 {
         field.known[y * side + side - 1] = false;
     }
-    let marker = |label: &str, x, y, kind, color| Marker {
-        label: label.to_owned(),
-        x,
-        y,
-        kind,
-        color,
-    };
+    let marker = |label: &str, x, y, kind, color| Marker { label: label.to_owned(), x, y, kind, color };
     PlaneFigure {
         field: Arc::new(field),
         x: (-4.0, 24.0),
@@ -78,22 +66,12 @@ fn curves() -> CurveFigure {
     let mut broken: Vec<(f64, f64)> = points(0.6);
     broken[20].1 = f64::INFINITY;
     broken[22].1 = f64::NAN;
-    let series = |label: &str, color, dashed, points| Series {
-        label: label.to_owned(),
-        color,
-        dashed,
-        points,
-    };
+    let series = |label: &str, color, dashed, points| Series { label: label.to_owned(), color, dashed, points };
     CurveFigure {
         series: vec![
             series("straight line", [90, 90, 90], true, points(1.9)),
             series("after activation matching", BLUE, false, broken),
-            series(
-                "chain with one bend, 30 epochs of fitting",
-                GREEN,
-                false,
-                points(0.02),
-            ),
+            series("chain with one bend, 30 epochs of fitting", GREEN, false, points(0.02)),
         ],
         x_label: "t".to_owned(),
         y_label: "test loss (nats)".to_owned(),
@@ -113,20 +91,11 @@ fn size_of_png(svg: &str) -> (u32, u32) {
 
 #[test]
 fn figures_parse_and_their_pngs_have_the_figures_size() {
-    for svg in [
-        plane().to_svg(),
-        curves().to_svg(),
-        CurveFigure {
-            log: true,
-            ..curves()
-        }
-        .to_svg(),
-    ] {
+    for svg in [plane().to_svg(), curves().to_svg(), CurveFigure { log: true, ..curves() }.to_svg()] {
         let tree = resvg::usvg::Tree::from_str(&svg, &resvg::usvg::Options::default()).unwrap();
         let (width, height) = size_of_png(&svg);
         assert!(
-            (tree.size().width() - width as f32).abs() <= 1.0
-                && (tree.size().height() - height as f32).abs() <= 1.0
+            (tree.size().width() - width as f32).abs() <= 1.0 && (tree.size().height() - height as f32).abs() <= 1.0
         );
     }
 }
@@ -135,77 +104,42 @@ fn figures_parse_and_their_pngs_have_the_figures_size() {
 fn texts_stay_texts_and_are_escaped() {
     let svg = plane().to_svg();
     assert!(svg.contains(">Two MLPs on MNIST &amp; the &lt;bend&gt; between them</text>"));
-    assert!(
-        svg.contains("<metadata>lowroad plane A.pt B.pt bend.pt --data mnist --seed 1</metadata>")
-    );
+    assert!(svg.contains("<metadata>lowroad plane A.pt B.pt bend.pt --data mnist --seed 1</metadata>"));
     assert!(svg.contains(">test loss (nats) · log scale</text>"));
 }
 
 #[test]
 fn the_picture_inside_a_figure_reaches_its_png() {
-    let figure = PlaneFigure {
-        markers: Vec::new(),
-        paths: Vec::new(),
-        ..plane()
-    };
+    let figure = PlaneFigure { markers: Vec::new(), paths: Vec::new(), ..plane() };
     let png = svg_to_png(&figure.to_svg(), 1.0).unwrap();
     let picture = image::load_from_memory(&png).unwrap().to_rgb8();
-    let colourful = picture
-        .pixels()
-        .filter(|pixel| pixel.0.iter().max().unwrap() - pixel.0.iter().min().unwrap() > 60);
+    let colourful = picture.pixels().filter(|pixel| pixel.0.iter().max().unwrap() - pixel.0.iter().min().unwrap() > 60);
     assert!(colourful.count() > 50_000, "the heatmap is missing");
 }
 
 #[test]
 fn straight_lines_reach_the_png() {
     let points = vec![(0.0, 0.5), (1.0, 0.5)];
-    let flat = Series {
-        color: [255, 0, 0],
-        points,
-        ..Series::default()
-    };
-    let figure = CurveFigure {
-        series: vec![flat],
-        y_range: Some((0.0, 1.0)),
-        ..CurveFigure::default()
-    };
+    let flat = Series { color: [255, 0, 0], points, ..Series::default() };
+    let figure = CurveFigure { series: vec![flat], y_range: Some((0.0, 1.0)), ..CurveFigure::default() };
     let png = svg_to_png(&figure.to_svg(), 1.0).unwrap();
     let picture = image::load_from_memory(&png).unwrap().to_rgb8();
-    assert!(
-        picture
-            .pixels()
-            .filter(|pixel| pixel.0 == [255, 0, 0])
-            .count()
-            > 400
-    );
+    assert!(picture.pixels().filter(|pixel| pixel.0 == [255, 0, 0]).count() > 400);
 }
 
 #[test]
 fn figures_of_nothing_and_of_broken_values_are_still_figures() {
     let empty = CurveFigure::default();
-    let broken = Series {
-        points: vec![(f64::NAN, 1.0), (0.5, f64::INFINITY), (1.0, -1.0)],
-        ..Series::default()
-    };
-    let log = CurveFigure {
-        series: vec![broken],
-        log: true,
-        ..CurveFigure::default()
-    };
+    let broken = Series { points: vec![(f64::NAN, 1.0), (0.5, f64::INFINITY), (1.0, -1.0)], ..Series::default() };
+    let log = CurveFigure { series: vec![broken], log: true, ..CurveFigure::default() };
     for svg in [empty.to_svg(), log.to_svg()] {
         svg_to_png(&svg, 1.0).unwrap();
     }
-    for field in [
-        Field::from_values(1, 1, vec![1.0]),
-        Field::unknown(0, 0),
-        Field::from_values(1, 3, vec![f32::NAN; 3]),
-    ] {
+    for field in
+        [Field::from_values(1, 1, vec![1.0]), Field::unknown(0, 0), Field::from_values(1, 3, vec![f32::NAN; 3])]
+    {
         for x in [(0.0, 0.0), (2.0, -2.0), (f64::NAN, 1.0)] {
-            let figure = PlaneFigure {
-                field: Arc::new(field.clone()),
-                x,
-                ..plane()
-            };
+            let figure = PlaneFigure { field: Arc::new(field.clone()), x, ..plane() };
             svg_to_png(&figure.to_svg(), 1.0).unwrap();
         }
     }
@@ -213,15 +147,9 @@ fn figures_of_nothing_and_of_broken_values_are_still_figures() {
 
 #[test]
 fn what_is_not_a_figure_is_an_error() {
-    assert!(matches!(
-        svg_to_png("<html/>", 1.0),
-        Err(FigureError::Parse(_))
-    ));
+    assert!(matches!(svg_to_png("<html/>", 1.0), Err(FigureError::Parse(_))));
     for scale in [0.0, -1.0, f32::NAN, 1e6] {
-        assert!(matches!(
-            svg_to_png(&curves().to_svg(), scale),
-            Err(FigureError::Size { .. })
-        ));
+        assert!(matches!(svg_to_png(&curves().to_svg(), scale), Err(FigureError::Size { .. })));
     }
 }
 
@@ -230,19 +158,9 @@ fn what_is_not_a_figure_is_an_error() {
 fn look_at_figures() {
     let folder = std::path::Path::new("/tmp/render-look");
     std::fs::create_dir_all(folder).unwrap();
-    let wide = PlaneFigure {
-        x: (-4.0, 60.0),
-        title: String::new(),
-        caption: String::new(),
-        ..plane()
-    };
+    let wide = PlaneFigure { x: (-4.0, 60.0), title: String::new(), caption: String::new(), ..plane() };
     let linear = PlaneFigure {
-        style: HeatmapStyle {
-            map: ColorMap::Batlow,
-            clip: (0.0, 6.0),
-            log: false,
-            ..HeatmapStyle::default()
-        },
+        style: HeatmapStyle { map: ColorMap::Batlow, clip: (0.0, 6.0), log: false, ..HeatmapStyle::default() },
         ..plane()
     };
     let figures = [
@@ -250,21 +168,10 @@ fn look_at_figures() {
         ("plane-wide", wide.to_svg()),
         ("plane-linear", linear.to_svg()),
         ("curves", curves().to_svg()),
-        (
-            "curves-log",
-            CurveFigure {
-                log: true,
-                ..curves()
-            }
-            .to_svg(),
-        ),
+        ("curves-log", CurveFigure { log: true, ..curves() }.to_svg()),
     ];
     for (name, svg) in figures {
         std::fs::write(folder.join(format!("{name}.svg")), &svg).unwrap();
-        std::fs::write(
-            folder.join(format!("{name}.png")),
-            svg_to_png(&svg, 1.5).unwrap(),
-        )
-        .unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), svg_to_png(&svg, 1.5).unwrap()).unwrap();
     }
 }
