@@ -3,7 +3,7 @@
 use egui::{Align2, Color32, Context, Key, RichText, Role, Ui, WidgetInfo};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Text, VLine};
 
-use super::landscape::{plot_points, round_marks};
+use super::landscape::{APART_UPWARDS, plot_points, round_marks};
 use super::{View, theme};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::data::SplitName;
@@ -89,7 +89,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         .height(height)
         .x_axis_label("t, from A to B")
         .y_axis_label(label)
-        .y_grid_spacer(round_marks(height, logarithmic))
+        .y_grid_spacer(round_marks(height / APART_UPWARDS, logarithmic))
         .y_axis_formatter(move |mark, _| {
             let value = if logarithmic { 10.0_f64.powf(mark.value) } else { mark.value };
             if logarithmic && value < 0.1 {

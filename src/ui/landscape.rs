@@ -11,8 +11,9 @@ use crate::figures::auto_clip;
 use crate::render::ticks::{linear_ticks, log_ticks};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
-/// Distance of the numbers along an axis that is aimed at, in points.
-const LABEL_SPACING: f32 = 44.0;
+/// Distances that are aimed at between the numbers of an axis across and of one upwards, in points.
+const APART_ACROSS: f32 = 90.0;
+pub(super) const APART_UPWARDS: f32 = 32.0;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
 /// How long a zoom rests before what it shows is evaluated.
@@ -64,8 +65,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             .allow_drag(!holds_bend)
             .x_axis_label("distance from A towards B")
             .y_axis_label(format!("towards {}", plane.third))
-            .x_grid_spacer(round_marks(width, false))
-            .y_grid_spacer(round_marks(height, false))
+            .x_grid_spacer(round_marks(width / APART_ACROSS, false))
+            .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
             .label_formatter(|_| None)
             .show(ui, |plot| {
                 plot.add(item);
@@ -281,9 +282,9 @@ fn summary(state: &AppState, plane: &PlaneState, path: &PathState) -> String {
     text
 }
 
-/// Round numbers as far apart as their labels need; on a logarithmic axis heights are logarithms to base ten.
-pub(super) fn round_marks(side: f32, logarithmic: bool) -> impl Fn(GridInput) -> Vec<GridMark> {
-    let count = (side / LABEL_SPACING).max(2.0) as usize;
+/// About so many round numbers; on a logarithmic axis heights are logarithms to base ten.
+pub(super) fn round_marks(count: f32, logarithmic: bool) -> impl Fn(GridInput) -> Vec<GridMark> {
+    let count = count.max(2.0) as usize;
     move |input| {
         let (low, high) = input.bounds;
         let step_size = (high - low) / count as f64;
