@@ -30,21 +30,13 @@ fn main() {
     };
     let pairs = [
         ("trained", [trained(1), trained(2)]),
-        (
-            "untrained",
-            [common::random(&network, 1), common::random(&network, 2)],
-        ),
+        ("untrained", [common::random(&network, 1), common::random(&network, 2)]),
     ];
     for (name, [a, b]) in pairs {
         let mut seconds = [Vec::new(), Vec::new(), Vec::new()];
         let mut mean = (0.0, 0.0);
         for _ in 0..4 {
-            let spec = CorrelateSpec {
-                network: network.clone(),
-                a: a.clone(),
-                b: b.clone(),
-                data: data.clone(),
-            };
+            let spec = CorrelateSpec { network: network.clone(), a: a.clone(), b: b.clone(), data: data.clone() };
             let mut job = Correlate::new(&engine, spec).expect("the networks fit the data");
             let mut steps = Vec::new();
             let alignment = loop {
@@ -60,10 +52,7 @@ fn main() {
             seconds[0].push(steps[..n_blocks].iter().sum());
             seconds[1].push(steps[n_blocks]);
             seconds[2].push(steps[n_blocks + 1]);
-            mean = (
-                alignment.layers[0].mean_before,
-                alignment.layers[0].mean_after,
-            );
+            mean = (alignment.layers[0].mean_before, alignment.layers[0].mean_after);
         }
         let [correlation, assignment, seal] = seconds.map(|mut times| {
             times.remove(0);
@@ -80,14 +69,7 @@ fn main() {
     }
 
     let mut rng = ChaCha8Rng::seed_from_u64(0);
-    let scores: Vec<f64> = (0..N_UNITS * N_UNITS)
-        .map(|_| rng.random_range(-1.0..1.0))
-        .collect();
-    let times = common::times(3, || {
-        drop(maximise(&scores, N_UNITS).expect("finite scores"))
-    });
-    println!(
-        "assignment {N_UNITS} x {N_UNITS}, random scores: {}",
-        common::spread(&times)
-    );
+    let scores: Vec<f64> = (0..N_UNITS * N_UNITS).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let times = common::times(3, || drop(maximise(&scores, N_UNITS).expect("finite scores")));
+    println!("assignment {N_UNITS} x {N_UNITS}, random scores: {}", common::spread(&times));
 }

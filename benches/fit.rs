@@ -33,10 +33,6 @@ fn main() {
                 last = report.loss;
             }
         });
-        println!(
-            "{name} epoch, {} images: {}, last loss {last:.4}",
-            spec.data.n_images(),
-            common::spread(&times)
-        );
+        println!("{name} epoch, {} images: {}, last loss {last:.4}", spec.data.n_images(), common::spread(&times));
     }
 }

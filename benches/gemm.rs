@@ -30,29 +30,18 @@ fn main() {
             ..EvaluateSpec::new(
                 network.clone(),
                 vec![common::random(&network, 1), common::random(&network, 2)],
-                (0..n_points)
-                    .map(|i| vec![1.0 - 0.1 * f64::from(i), 0.1 * f64::from(i)])
-                    .collect(),
+                (0..n_points).map(|i| vec![1.0 - 0.1 * f64::from(i), 0.1 * f64::from(i)]).collect(),
                 data.clone(),
             )
         };
-        let ours = common::times(RUNS, || {
-            drop(evaluate_all(&engine, spec.clone()).expect("a CPU does not fail"))
-        });
+        let ours = common::times(RUNS, || drop(evaluate_all(&engine, spec.clone()).expect("a CPU does not fail")));
         let theirs = common::times(RUNS, || {
             for _ in 0..n_points {
-                sizes
-                    .windows(2)
-                    .for_each(|w| multiply(n_images, w[0], w[1], n_threads));
+                sizes.windows(2).for_each(|w| multiply(n_images, w[0], w[1], n_threads));
             }
         });
         let flops = 2.0 * weights as f64 * n_images as f64 * f64::from(n_points);
-        report(
-            &format!("evaluation, {}", network.name()),
-            flops,
-            ours[0],
-            theirs[0],
-        );
+        report(&format!("evaluation, {}", network.name()), flops, ours[0], theirs[0]);
 
         // One minibatch: each layer forward, its weights' gradient, and but for the first its inputs'.
         let train = common::data(&dataset, SplitName::Train);
@@ -78,12 +67,7 @@ fn main() {
         });
         let first = sizes[0] * sizes[1];
         let flops = 2.0 * (3 * weights - first) as f64 * batch as f64 * f64::from(n_steps);
-        report(
-            &format!("fit, {}", network.name()),
-            flops,
-            ours[0],
-            theirs[0],
-        );
+        report(&format!("fit, {}", network.name()), flops, ours[0], theirs[0]);
     }
 }
 

@@ -23,12 +23,8 @@ fn main() {
     let n_evaluations = (coefficients.len() * data.n_images()) as f64;
 
     let plane = |share_first_layer: bool, n_points: usize| {
-        let mut spec = EvaluateSpec::new(
-            network.clone(),
-            modes.clone(),
-            coefficients[..n_points].to_vec(),
-            data.clone(),
-        );
+        let mut spec =
+            EvaluateSpec::new(network.clone(), modes.clone(), coefficients[..n_points].to_vec(), data.clone());
         spec.share_first_layer = share_first_layer;
         evaluate_all(&engine, spec).expect("a CPU does not fail")
     };

@@ -14,11 +14,7 @@ use lowroad::worker::{Command, Event, Lane, Request, Worker};
 fn main() {
     let dataset = common::dataset();
     let network = common::network(&dataset, &[1340, 670]);
-    let axis = Axis {
-        min: -0.2,
-        max: 1.2,
-        n: 65,
-    };
+    let axis = Axis { min: -0.2, max: 1.2, n: 65 };
     let grid = Grid { x: axis, y: axis };
     let levels = grid.levels(9);
     let n_coarse = levels[0].len();
@@ -27,10 +23,7 @@ fn main() {
         ..EvaluateSpec::new(
             network.clone(),
             (0..3).map(|seed| common::random(&network, seed)).collect(),
-            grid.points()
-                .iter()
-                .map(|(x, y)| vec![1.0 - x - y, *x, *y])
-                .collect(),
+            grid.points().iter().map(|(x, y)| vec![1.0 - x - y, *x, *y]).collect(),
             common::data(&dataset, SplitName::Test),
         )
     };

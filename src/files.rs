@@ -16,29 +16,17 @@ pub enum FileError {
     #[error("expected a regular file, found {found}: {}", path.display())]
     NotAFile { path: PathBuf, found: &'static str },
     #[error("expected at most {limit} bytes, the file has {bytes}: {}", path.display())]
-    TooLarge {
-        path: PathBuf,
-        bytes: u64,
-        limit: u64,
-    },
+    TooLarge { path: PathBuf, bytes: u64, limit: u64 },
     #[error("not enough memory to read {bytes} bytes: {}", path.display())]
     OutOfMemory { path: PathBuf, bytes: u64 },
     #[error("expected {expected} bytes, found {found}: the file changed while it was read, try again: {}", path.display())]
-    Changed {
-        path: PathBuf,
-        expected: u64,
-        found: u64,
-    },
+    Changed { path: PathBuf, expected: u64, found: u64 },
     #[error("could not read ({source}): {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error("the folder to save into does not exist, create it or choose another: {}", folder.display())]
     NoFolder { folder: PathBuf },
     #[error("could not save {bytes} bytes ({source}); what was there before is untouched: {}", path.display())]
-    Write {
-        path: PathBuf,
-        bytes: u64,
-        source: io::Error,
-    },
+    Write { path: PathBuf, bytes: u64, source: io::Error },
 }
 
 /// Reads a whole regular file of at most `max_bytes` bytes.
@@ -55,36 +43,17 @@ pub fn read_limited(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
 
     let expected = metadata.len();
     if expected > max_bytes {
-        return Err(FileError::TooLarge {
-            path: path.to_owned(),
-            bytes: expected,
-            limit: max_bytes,
-        });
+        return Err(FileError::TooLarge { path: path.to_owned(), bytes: expected, limit: max_bytes });
     }
-    let out_of_memory = || FileError::OutOfMemory {
-        path: path.to_owned(),
-        bytes: expected,
-    };
+    let out_of_memory = || FileError::OutOfMemory { path: path.to_owned(), bytes: expected };
     let capacity = usize::try_from(expected).map_err(|_too_large_to_address| out_of_memory())?;
     let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(capacity)
-        .map_err(|_allocator_refused| out_of_memory())?;
+    bytes.try_reserve_exact(capacity).map_err(|_allocator_refused| out_of_memory())?;
 
     // One byte more than expected, to notice a file that is still being written.
-    file.take(expected.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(read_error)?;
+    file.take(expected.saturating_add(1)).read_to_end(&mut bytes).map_err(read_error)?;
     let found = bytes.len() as u64;
-    if found == expected {
-        Ok(bytes)
-    } else {
-        Err(FileError::Changed {
-            path: path.to_owned(),
-            expected,
-            found,
-        })
-    }
+    if found == expected { Ok(bytes) } else { Err(FileError::Changed { path: path.to_owned(), expected, found }) }
 }
 
 /// Writes a file so that its path holds either what it held before or all of `bytes`, whatever happens in between.
@@ -96,16 +65,8 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 }
 
 /// `write_atomic` with the writing itself as a parameter, so that tests can let it fail half-way.
-fn replace_with(
-    path: &Path,
-    n_bytes: u64,
-    write: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<(), FileError> {
-    let write_error = |source| FileError::Write {
-        path: path.to_owned(),
-        bytes: n_bytes,
-        source,
-    };
+fn replace_with(path: &Path, n_bytes: u64, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FileError> {
+    let write_error = |source| FileError::Write { path: path.to_owned(), bytes: n_bytes, source };
     let target = match fs::symlink_metadata(path) {
         Ok(found) if found.is_symlink() => fs::canonicalize(path).map_err(write_error)?,
         _ => path.to_owned(),
@@ -115,9 +76,7 @@ fn replace_with(
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        return Err(FileError::NoFolder {
-            folder: folder.to_owned(),
-        });
+        return Err(FileError::NoFolder { folder: folder.to_owned() });
     }
     let existing = fs::metadata(&target).ok();
     if let Some(found) = &existing {
@@ -136,15 +95,10 @@ fn replace_with(
     let mut temporary = builder.tempfile_in(folder).map_err(write_error)?;
     write(temporary.as_file_mut()).map_err(write_error)?;
     if let Some(found) = existing {
-        temporary
-            .as_file()
-            .set_permissions(found.permissions())
-            .map_err(write_error)?;
+        temporary.as_file().set_permissions(found.permissions()).map_err(write_error)?;
     }
     temporary.as_file().sync_all().map_err(write_error)?;
-    temporary
-        .persist(&target)
-        .map_err(|error| write_error(error.error))?;
+    temporary.persist(&target).map_err(|error| write_error(error.error))?;
     #[cfg(unix)]
     if let Ok(folder) = File::open(folder) {
         // The new name should survive a power cut too. A folder that cannot be synced still holds a whole file, old or new.
@@ -155,14 +109,9 @@ fn replace_with(
 
 fn read_error(path: &Path, source: io::Error) -> FileError {
     if source.kind() == io::ErrorKind::NotFound {
-        FileError::NotFound {
-            path: path.to_owned(),
-        }
+        FileError::NotFound { path: path.to_owned() }
     } else {
-        FileError::Read {
-            path: path.to_owned(),
-            source,
-        }
+        FileError::Read { path: path.to_owned(), source }
     }
 }
 
@@ -170,10 +119,7 @@ fn check_regular(path: &Path, metadata: &fs::Metadata) -> Result<(), FileError> 
     if metadata.is_file() {
         return Ok(());
     }
-    Err(FileError::NotAFile {
-        path: path.to_owned(),
-        found: kind_of(metadata),
-    })
+    Err(FileError::NotAFile { path: path.to_owned(), found: kind_of(metadata) })
 }
 
 fn kind_of(metadata: &fs::Metadata) -> &'static str {

@@ -1,9 +1,5 @@
 //! What the benchmarks share: data, networks to measure on, and medians.
-#![allow(
-    dead_code,
-    clippy::print_stdout,
-    reason = "each benchmark uses some of it and prints its figures"
-)]
+#![allow(dead_code, clippy::print_stdout, reason = "each benchmark uses some of it and prints its figures")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,9 +15,7 @@ use rand_chacha::ChaCha8Rng;
 /// MNIST from the folder `LOWROAD_DATA`; the digits of the program, far smaller, where that is not set.
 pub(crate) fn dataset() -> Arc<Dataset> {
     match std::env::var("LOWROAD_DATA") {
-        Ok(folder) => {
-            Arc::new(open(&folder).expect("LOWROAD_DATA must be a folder of MNIST's IDX files"))
-        }
+        Ok(folder) => Arc::new(open(&folder).expect("LOWROAD_DATA must be a folder of MNIST's IDX files")),
         Err(_) => {
             println!(
                 "LOWROAD_DATA is not set: measuring on the embedded 8x8 digits, NOT comparable with published figures"
@@ -36,10 +30,7 @@ pub(crate) fn data(dataset: &Arc<Dataset>, split: SplitName) -> DataRef {
     DataRef {
         dataset: Arc::clone(dataset),
         split,
-        normalization: Normalization {
-            mean: vec![0.1307],
-            std: vec![0.3081],
-        },
+        normalization: Normalization { mean: vec![0.1307], std: vec![0.3081] },
         limit: None,
     }
 }
@@ -59,12 +50,7 @@ pub(crate) fn random(network: &Network, seed: u64) -> Arc<ParamVec> {
 }
 
 /// Plain training for one epoch as the peer does it: SGD, Nesterov momentum 0.9, L2 5e-4, batches of 128.
-pub(crate) fn train_spec(
-    network: &Arc<Network>,
-    start: Arc<ParamVec>,
-    data: DataRef,
-    seed: u64,
-) -> FitSpec {
+pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: DataRef, seed: u64) -> FitSpec {
     FitSpec {
         network: Arc::clone(network),
         family: None,
@@ -83,24 +69,17 @@ pub(crate) fn train_spec(
 }
 
 /// Three trained modes of one network: a, b and c in the folder `LOWROAD_MODES`, made there if they are not.
-pub(crate) fn modes(
-    engine: &Engine,
-    network: &Arc<Network>,
-    dataset: &Arc<Dataset>,
-) -> Vec<Arc<ParamVec>> {
+pub(crate) fn modes(engine: &Engine, network: &Arc<Network>, dataset: &Arc<Dataset>) -> Vec<Arc<ParamVec>> {
     let folder = std::env::var("LOWROAD_MODES").map(PathBuf::from).ok();
     ["a", "b", "c"]
         .into_iter()
         .enumerate()
         .map(|(seed, name)| {
-            let path = folder
-                .as_ref()
-                .map(|folder| folder.join(format!("{name}.safetensors")));
+            let path = folder.as_ref().map(|folder| folder.join(format!("{name}.safetensors")));
             match path.as_deref().filter(|path| path.exists()) {
                 Some(path) => {
                     let mode = Mode::open(path).expect("LOWROAD_MODES holds checkpoints");
-                    mode.params_for(network)
-                        .expect("LOWROAD_MODES holds modes of this network")
+                    mode.params_for(network).expect("LOWROAD_MODES holds modes of this network")
                 }
                 None => train_mode(engine, network, dataset, seed as u64, path.as_deref()),
             }
@@ -115,16 +94,10 @@ fn train_mode(
     seed: u64,
     save: Option<&Path>,
 ) -> Arc<ParamVec> {
-    let spec = train_spec(
-        network,
-        random(network, seed),
-        data(dataset, SplitName::Train),
-        seed,
-    );
+    let spec = train_spec(network, random(network, seed), data(dataset, SplitName::Train), seed);
     let mode = run_fit(engine, spec);
     if let Some(path) = save {
-        save_params(path, network, &mode, &Default::default())
-            .expect("LOWROAD_MODES can be written");
+        save_params(path, network, &mode, &Default::default()).expect("LOWROAD_MODES can be written");
     }
     mode
 }
@@ -157,10 +130,5 @@ pub(crate) fn median(times: &[f64]) -> f64 {
 
 /// `0.412 s (0.405 to 0.430)`
 pub(crate) fn spread(times: &[f64]) -> String {
-    format!(
-        "{:.3} s ({:.3} to {:.3})",
-        median(times),
-        times[0],
-        times[times.len() - 1]
-    )
+    format!("{:.3} s ({:.3} to {:.3})", median(times), times[0], times[times.len() - 1])
 }

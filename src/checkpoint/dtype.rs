@@ -128,28 +128,16 @@ mod tests {
 
     #[test]
     fn every_type_widens_to_its_value() {
-        check(
-            Dtype::F64,
-            &[1.5_f64.to_le_bytes(), (-2.0_f64).to_le_bytes()].concat(),
-            &[1.5, -2.0],
-        );
+        check(Dtype::F64, &[1.5_f64.to_le_bytes(), (-2.0_f64).to_le_bytes()].concat(), &[1.5, -2.0]);
         check(Dtype::F32, &0.1_f32.to_le_bytes(), &[0.1]);
-        check(
-            Dtype::F16,
-            &[0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00],
-            &[1.0, -2.0, 5.960_464_5e-8],
-        );
+        check(Dtype::F16, &[0x00, 0x3c, 0x00, 0xc0, 0x01, 0x00], &[1.0, -2.0, 5.960_464_5e-8]);
         check(Dtype::BF16, &[0x80, 0x3f, 0x49, 0x40], &[1.0, 3.140_625]);
         check(Dtype::I64, &(-3_i64).to_le_bytes(), &[-3.0]);
         check(Dtype::I32, &7_i32.to_le_bytes(), &[7.0]);
         check(Dtype::I16, &(-300_i16).to_le_bytes(), &[-300.0]);
         check(Dtype::I8, &[0xff, 0x7f], &[-1.0, 127.0]);
         check(Dtype::U64, &9_u64.to_le_bytes(), &[9.0]);
-        check(
-            Dtype::U32,
-            &3_000_000_000_u32.to_le_bytes(),
-            &[3_000_000_000.0],
-        );
+        check(Dtype::U32, &3_000_000_000_u32.to_le_bytes(), &[3_000_000_000.0]);
         check(Dtype::U16, &65_535_u16.to_le_bytes(), &[65_535.0]);
         check(Dtype::U8, &[0, 255], &[0.0, 255.0]);
         check(Dtype::Bool, &[0, 1, 2], &[0.0, 1.0, 1.0]);

@@ -22,34 +22,19 @@ pub enum CheckpointError {
     #[error("expected a checkpoint, found a bare pickle: save tensors with torch.save or as safetensors: {}", path.display())]
     BarePickle { path: PathBuf },
     #[error("{fault}: {}", path.display())]
-    Safetensors {
-        path: PathBuf,
-        fault: SafetensorsFault,
-    },
+    Safetensors { path: PathBuf, fault: SafetensorsFault },
     #[error("{fault}: {}", path.display())]
     Archive { path: PathBuf, fault: ArchiveFault },
     #[error("{fault} (byte {at} of the pickle): {}", path.display())]
-    Pickle {
-        path: PathBuf,
-        at: usize,
-        fault: PickleFault,
-    },
+    Pickle { path: PathBuf, at: usize, fault: PickleFault },
     #[error("tensor `{name}`: {fault}: {}", path.display())]
-    Tensor {
-        path: PathBuf,
-        name: String,
-        fault: TensorFault,
-    },
+    Tensor { path: PathBuf, name: String, fault: TensorFault },
     #[error("expected a dictionary of tensors, found {found}: {}", path.display())]
     NoTensors { path: PathBuf, found: String },
     #[error("the tensor name `{name}` occurs twice: {}", path.display())]
     DuplicateName { path: PathBuf, name: String },
     #[error("expected at most {limit} tensors, found {found}: {}", path.display())]
-    TooManyTensors {
-        path: PathBuf,
-        found: usize,
-        limit: usize,
-    },
+    TooManyTensors { path: PathBuf, found: usize, limit: usize },
     #[error("could not write the tensors: {0}")]
     Write(#[from] WriteFault),
 }

@@ -82,10 +82,7 @@ pub struct RawTensor {
 impl RawTensor {
     /// How many values are NaN or infinite.
     pub fn non_finite(&self) -> usize {
-        self.values
-            .iter()
-            .filter(|value| !value.is_finite())
-            .count()
+        self.values.iter().filter(|value| !value.is_finite()).count()
     }
 }
 
@@ -100,13 +97,8 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
         Content::Safetensors => safetensors::parse(bytes, path),
         Content::Zip => torch::parse_zip(bytes, path),
         Content::LegacyTorch => torch::parse_legacy(bytes, path),
-        Content::BarePickle => Err(CheckpointError::BarePickle {
-            path: path.to_owned(),
-        }),
-        Content::Unknown(found) => Err(CheckpointError::Unrecognized {
-            path: path.to_owned(),
-            found,
-        }),
+        Content::BarePickle => Err(CheckpointError::BarePickle { path: path.to_owned() }),
+        Content::Unknown(found) => Err(CheckpointError::Unrecognized { path: path.to_owned(), found }),
     }
 }
 
@@ -131,10 +123,7 @@ fn sniff(bytes: &[u8]) -> Content {
         (b"\x93NUMPY", "a NumPy array"),
         (b"\x1f\x8b", "gzip-compressed data"),
         (b"GGUF", "a GGUF file"),
-        (
-            b"version https://git-lfs",
-            "a Git LFS pointer: the weights themselves were not downloaded",
-        ),
+        (b"version https://git-lfs", "a Git LFS pointer: the weights themselves were not downloaded"),
         (b"<", "text that looks like a web page"),
     ];
     if bytes.is_empty() {
@@ -152,25 +141,13 @@ fn sniff(bytes: &[u8]) -> Content {
             let after = bytes.get(at..).unwrap_or_default();
             after.starts_with(LEGACY_TORCH_MAGIC)
         });
-        return if is_legacy {
-            Content::LegacyTorch
-        } else {
-            Content::BarePickle
-        };
+        return if is_legacy { Content::LegacyTorch } else { Content::BarePickle };
     }
     if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Content::Unknown((*what).to_owned());
     }
-    let start: Vec<String> = bytes
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Content::Unknown(format!(
-        "{} bytes that start with {}",
-        bytes.len(),
-        start.join(" ")
-    ))
+    let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Content::Unknown(format!("{} bytes that start with {}", bytes.len(), start.join(" ")))
 }
 
 /// One tensor to be written.
@@ -196,10 +173,7 @@ pub fn write_safetensors(
     tensors: &[TensorOut<'_>],
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), CheckpointError> {
-    Ok(files::write_atomic(
-        path,
-        &to_safetensors(tensors, metadata)?,
-    )?)
+    Ok(files::write_atomic(path, &to_safetensors(tensors, metadata)?)?)
 }
 
 /// Whether a tensor's name can be shown and stored: not too long, no control characters.
@@ -210,11 +184,7 @@ fn is_plain_name(name: &str) -> bool {
 /// A name from a file, safe to print: escaped, and cut when long.
 fn shown(name: &str) -> String {
     const SHOWN_CHARS: usize = 80;
-    let mut text: String = name
-        .chars()
-        .take(SHOWN_CHARS)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut text: String = name.chars().take(SHOWN_CHARS).flat_map(char::escape_debug).collect();
     if name.chars().nth(SHOWN_CHARS).is_some() {
         text.push('…');
     }

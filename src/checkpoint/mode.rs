@@ -27,10 +27,7 @@ pub enum ModeError {
     #[error(transparent)]
     Read(#[from] CheckpointError),
     #[error("{path}: {source}", path = path.display())]
-    Recognise {
-        path: PathBuf,
-        source: RecogniseError,
-    },
+    Recognise { path: PathBuf, source: RecogniseError },
     #[error("{path} does not fit: {difference}", path = path.display())]
     Architecture { path: PathBuf, difference: String },
 }
@@ -43,69 +40,37 @@ impl Mode {
 
     /// Recognises a checkpoint that was read.
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModeError> {
-        let Checkpoint {
-            path,
-            tensors,
-            notes: mut remarks,
-            ..
-        } = checkpoint;
-        let shapes: Vec<(&str, &[usize])> = tensors
-            .iter()
-            .map(|t| (t.name.as_str(), t.shape.as_slice()))
-            .collect();
-        let found = recognise(&shapes).map_err(|source| ModeError::Recognise {
-            path: path.clone(),
-            source,
-        })?;
+        let Checkpoint { path, tensors, notes: mut remarks, .. } = checkpoint;
+        let shapes: Vec<(&str, &[usize])> = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect();
+        let found = recognise(&shapes).map_err(|source| ModeError::Recognise { path: path.clone(), source })?;
         let layout = Arc::clone(found.network.layout());
         let mut values = Vec::with_capacity(layout.len());
         for &index in &found.tensors {
             values.extend_from_slice(&tensors[index].values);
         }
-        let params =
-            ParamVec::new(layout, values).expect("recognition placed every tensor by its shape");
+        let params = ParamVec::new(layout, values).expect("recognition placed every tensor by its shape");
         if !found.unused.is_empty() {
             remarks.push(format!("not used: {}", found.unused.join(", ")));
         }
         let (n_bad, where_bad) = params.non_finite();
         if 0 < n_bad {
-            remarks.push(format!(
-                "{n_bad} weights are NaN or infinite, in {}",
-                where_bad.join(", ")
-            ));
+            remarks.push(format!("{n_bad} weights are NaN or infinite, in {}", where_bad.join(", ")));
         }
-        let name = path.file_stem().map_or_else(
-            || path.display().to_string(),
-            |s| s.to_string_lossy().into_owned(),
-        );
-        Ok(Self {
-            name,
-            path: Some(path),
-            network: Arc::new(found.network),
-            params: Arc::new(params),
-            notes: remarks,
-        })
+        let name = path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned());
+        Ok(Self { name, path: Some(path), network: Arc::new(found.network), params: Arc::new(params), notes: remarks })
     }
 
     /// Parameters of this mode in the layout of `network`, which names the same tensors differently at most.
     pub fn params_for(&self, network: &Network) -> Result<Arc<ParamVec>, ModeError> {
-        let path = || {
-            self.path
-                .clone()
-                .unwrap_or_else(|| PathBuf::from(&self.name))
-        };
+        let path = || self.path.clone().unwrap_or_else(|| PathBuf::from(&self.name));
         if let Some(difference) = network.difference(&self.network) {
-            return Err(ModeError::Architecture {
-                path: path(),
-                difference,
-            });
+            return Err(ModeError::Architecture { path: path(), difference });
         }
         if **network.layout() == **self.network.layout() {
             return Ok(Arc::clone(&self.params));
         }
         let renamed = self.params.renamed(Arc::clone(network.layout()));
-        let renamed =
-            renamed.expect("networks of the same architecture have layouts of the same length");
+        let renamed = renamed.expect("networks of the same architecture have layouts of the same length");
         Ok(Arc::new(renamed))
     }
 }

@@ -51,20 +51,11 @@ fn every_fixture_reads_exactly_as_pytorch_has_it() {
     let expected = expected();
     assert!(expected.len() >= 20);
     for (name, expected) in expected {
-        let found = read(&Path::new(FIXTURES).join(&name))
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let found = read(&Path::new(FIXTURES).join(&name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(found.format.to_string(), expected.format, "{name}");
         assert_eq!(found.notes, expected.notes, "{name}");
         let names: Vec<_> = found.tensors.iter().map(|tensor| &tensor.name).collect();
-        assert_eq!(
-            names,
-            expected
-                .tensors
-                .iter()
-                .map(|tensor| &tensor.name)
-                .collect::<Vec<_>>(),
-            "{name}"
-        );
+        assert_eq!(names, expected.tensors.iter().map(|tensor| &tensor.name).collect::<Vec<_>>(), "{name}");
         for (found, expected) in found.tensors.iter().zip(&expected.tensors) {
             check_tensor(&name, found, expected);
         }
@@ -74,36 +65,16 @@ fn every_fixture_reads_exactly_as_pytorch_has_it() {
 #[test]
 fn files_that_are_no_state_dictionaries_are_refused_by_name() {
     for (name, part) in [
-        (
-            "refused_module.pt",
-            "refused: contains `torch.nn.modules.container.Sequential`; nothing was run",
-        ),
-        (
-            "refused_complex.pt",
-            "tensors of `ComplexFloatStorage` are not supported",
-        ),
-        (
-            "refused_list.pt",
-            "expected a dictionary of tensors, found a list of 1",
-        ),
-        (
-            "refused_keys.pt",
-            "found a dictionary with the keys epoch, generator",
-        ),
+        ("refused_module.pt", "refused: contains `torch.nn.modules.container.Sequential`; nothing was run"),
+        ("refused_complex.pt", "tensors of `ComplexFloatStorage` are not supported"),
+        ("refused_list.pt", "expected a dictionary of tensors, found a list of 1"),
+        ("refused_keys.pt", "found a dictionary with the keys epoch, generator"),
         ("refused_torchscript.pt", "this is TorchScript"),
-        (
-            "refused_big_endian.pt",
-            "byte order `big`, only `little` is supported",
-        ),
+        ("refused_big_endian.pt", "byte order `big`, only `little` is supported"),
     ] {
-        let message = read(&Path::new(FIXTURES).join(name))
-            .unwrap_err()
-            .to_string();
+        let message = read(&Path::new(FIXTURES).join(name)).unwrap_err().to_string();
         assert!(message.contains(part), "{name}: {message}");
-        assert!(
-            message.ends_with(name),
-            "the message names the file last: {message}"
-        );
+        assert!(message.ends_with(name), "the message names the file last: {message}");
     }
 }
 
@@ -113,31 +84,19 @@ fn a_file_of_another_kind_is_described() {
         (&b""[..], "an empty file"),
         (b"\x89HDF\r\n\x1a\n........", "an HDF5 file"),
         (b"<!DOCTYPE html>", "a web page"),
-        (
-            b"version https://git-lfs.github.com/spec/v1\n",
-            "not downloaded",
-        ),
+        (b"version https://git-lfs.github.com/spec/v1\n", "not downloaded"),
         (b"\x80\x04\x95", "a bare pickle"),
         (b"\x00\x01", "2 bytes that start with 00 01"),
     ] {
         let message = parse(bytes, Path::new("some.pt")).unwrap_err().to_string();
-        assert!(
-            message.contains(part) && message.ends_with(": some.pt"),
-            "{message}"
-        );
+        assert!(message.contains(part) && message.ends_with(": some.pt"), "{message}");
     }
 }
 
 #[test]
 fn a_missing_file_and_a_folder_are_errors() {
-    assert!(matches!(
-        read(Path::new("/no/such.pt")),
-        Err(CheckpointError::File(files::FileError::NotFound { .. }))
-    ));
-    assert!(matches!(
-        read(Path::new(FIXTURES)),
-        Err(CheckpointError::File(files::FileError::NotAFile { .. }))
-    ));
+    assert!(matches!(read(Path::new("/no/such.pt")), Err(CheckpointError::File(files::FileError::NotFound { .. }))));
+    assert!(matches!(read(Path::new(FIXTURES)), Err(CheckpointError::File(files::FileError::NotAFile { .. }))));
 }
 
 #[test]
@@ -164,13 +123,7 @@ fn bytes_after_the_end_are_an_error() {
 #[test]
 fn flipped_bytes_never_panic() {
     let mut random = ChaCha8Rng::seed_from_u64(1);
-    for name in [
-        "strides.pt",
-        "training.pt",
-        "empty_and_scalar.pt",
-        "legacy_training.pt",
-        "dtypes.safetensors",
-    ] {
+    for name in ["strides.pt", "training.pt", "empty_and_scalar.pt", "legacy_training.pt", "dtypes.safetensors"] {
         let original = fixture(name);
         for _ in 0..1_500 {
             let mut bytes = original.clone();
@@ -186,18 +139,8 @@ fn flipped_bytes_never_panic() {
 #[test]
 fn values_that_are_not_finite_load_and_are_counted() {
     let checkpoint = read(&Path::new(FIXTURES).join("extremes.pt")).unwrap();
-    let count = |name: &str| {
-        checkpoint
-            .tensors
-            .iter()
-            .find(|t| t.name == name)
-            .unwrap()
-            .non_finite()
-    };
-    assert_eq!(
-        (count("f32"), count("f16"), count("bf16"), count("i64")),
-        (3, 1, 1, 0)
-    );
+    let count = |name: &str| checkpoint.tensors.iter().find(|t| t.name == name).unwrap().non_finite();
+    assert_eq!((count("f32"), count("f16"), count("bf16"), count("i64")), (3, 1, 1, 0));
     assert_eq!(count("f64"), 1, "1e300 is beyond the range of f32");
 }
 
@@ -206,47 +149,19 @@ fn what_is_written_reads_back_in_the_same_order() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mode.safetensors");
     let tensors = [
-        TensorOut {
-            name: "z.weight",
-            shape: &[2, 3],
-            values: &[1.0, -0.0, f32::NAN, 1e-45, f32::MAX, 6.0],
-        },
-        TensorOut {
-            name: "a.bias",
-            shape: &[],
-            values: &[0.5],
-        },
-        TensorOut {
-            name: "empty",
-            shape: &[0, 4],
-            values: &[],
-        },
+        TensorOut { name: "z.weight", shape: &[2, 3], values: &[1.0, -0.0, f32::NAN, 1e-45, f32::MAX, 6.0] },
+        TensorOut { name: "a.bias", shape: &[], values: &[0.5] },
+        TensorOut { name: "empty", shape: &[0, 4], values: &[] },
     ];
     let metadata = BTreeMap::from([("made by".to_owned(), "lowroad".to_owned())]);
     write_safetensors(&path, &tensors, &metadata).unwrap();
     let checkpoint = read(&path).unwrap();
     assert_eq!(checkpoint.format, Format::Safetensors);
     assert_eq!(checkpoint.tensors.len(), tensors.len());
-    for (found, written) in checkpoint
-        .tensors
-        .iter()
-        .zip([tensors[0], tensors[1], tensors[2]])
-    {
-        assert_eq!(
-            (found.name.as_str(), found.shape.as_slice()),
-            (written.name, written.shape)
-        );
-        let bits = |values: &[f32]| {
-            values
-                .iter()
-                .map(|value| value.to_bits())
-                .collect::<Vec<_>>()
-        };
+    for (found, written) in checkpoint.tensors.iter().zip([tensors[0], tensors[1], tensors[2]]) {
+        assert_eq!((found.name.as_str(), found.shape.as_slice()), (written.name, written.shape));
+        let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&found.values), bits(written.values));
     }
-    assert_eq!(
-        fs::read(&path).unwrap(),
-        to_safetensors(&tensors, &metadata).unwrap(),
-        "the same bytes every time"
-    );
+    assert_eq!(fs::read(&path).unwrap(), to_safetensors(&tensors, &metadata).unwrap(), "the same bytes every time");
 }

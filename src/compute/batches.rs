@@ -64,32 +64,14 @@ pub(super) fn check_fit(network: &Network, data: &DataRef) -> Result<(), Compute
     let pixels = data.dataset.shape.pixels();
     let name = || data.dataset.name.clone();
     if network.n_inputs() != pixels {
-        return Err(ComputeError::InputSize {
-            network: network.n_inputs(),
-            data: name(),
-            pixels,
-        });
+        return Err(ComputeError::InputSize { network: network.n_inputs(), data: name(), pixels });
     }
     if data.n_images() == 0 {
-        return Err(ComputeError::NoImages {
-            data: name(),
-            split: data.split.to_string(),
-        });
+        return Err(ComputeError::NoImages { data: name(), split: data.split.to_string() });
     }
-    let highest = data
-        .dataset
-        .split(data.split)
-        .labels
-        .iter()
-        .copied()
-        .max()
-        .unwrap_or(0);
+    let highest = data.dataset.split(data.split).labels.iter().copied().max().unwrap_or(0);
     if network.n_classes() <= usize::from(highest) {
-        return Err(ComputeError::Labels {
-            network: network.n_classes(),
-            data: name(),
-            highest,
-        });
+        return Err(ComputeError::Labels { network: network.n_classes(), data: name(), highest });
     }
     Ok(())
 }
@@ -102,10 +84,7 @@ pub(super) fn byte_tables(data: &DataRef) -> Vec<Vec<f32>> {
         let normalised = |byte: u8| (f32::from(byte) / max - mean) / std;
         (0..=255).map(normalised).collect()
     };
-    channels
-        .take(data.dataset.shape.channels)
-        .map(table)
-        .collect()
+    channels.take(data.dataset.shape.channels).map(table).collect()
 }
 
 /// Images as inputs of a network.
@@ -119,28 +98,15 @@ pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
     let fill = |(out, &index): (&mut [f32], &u32)| {
         let start = index as usize * n_pixels;
         let bytes = &split.pixels[start..start + n_pixels];
-        for ((out, bytes), table) in out
-            .chunks_exact_mut(per_channel)
-            .zip(bytes.chunks_exact(per_channel))
-            .zip(&tables)
+        for ((out, bytes), table) in out.chunks_exact_mut(per_channel).zip(bytes.chunks_exact(per_channel)).zip(&tables)
         {
             for (value, &byte) in out.iter_mut().zip(bytes) {
                 *value = table[usize::from(byte)];
             }
         }
     };
-    values
-        .par_chunks_exact_mut(n_pixels)
-        .zip(indices)
-        .with_min_len(32)
-        .for_each(fill);
-    let images = Tensor::from_data(
-        TensorData::new(values, [indices.len(), n_pixels]),
-        &engine.device,
-    );
-    let labels = indices
-        .iter()
-        .map(|&index| split.labels[index as usize])
-        .collect();
+    values.par_chunks_exact_mut(n_pixels).zip(indices).with_min_len(32).for_each(fill);
+    let images = Tensor::from_data(TensorData::new(values, [indices.len(), n_pixels]), &engine.device);
+    let labels = indices.iter().map(|&index| split.labels[index as usize]).collect();
     Block { images, labels }
 }

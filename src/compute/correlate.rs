@@ -10,9 +10,7 @@ use super::batches::{ImageOrder, check_fit, load};
 use super::evaluate::{DataRef, logits};
 use super::forward::{Basis, PointTensors, forward_from};
 use super::{ComputeError, Engine};
-use crate::matching::{
-    CrossMoments, LayerMatch, Permutation, UnitSums, match_by_correlation, permute,
-};
+use crate::matching::{CrossMoments, LayerMatch, Permutation, UnitSums, match_by_correlation, permute};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Images whose activations are correlated at a time.
@@ -76,12 +74,7 @@ impl Correlate {
     pub fn new(engine: &Engine, spec: CorrelateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
         let basis = Basis::new(engine, &[Arc::clone(&spec.a), Arc::clone(&spec.b)]);
-        let moments = spec
-            .network
-            .groups()
-            .iter()
-            .map(|group| CrossMoments::new(group.n_units))
-            .collect();
+        let moments = spec.network.groups().iter().map(|group| CrossMoments::new(group.n_units)).collect();
         Ok(Self {
             engine: engine.clone(),
             order: ImageOrder::sequential(spec.data.n_images()),
@@ -101,8 +94,7 @@ impl Correlate {
         } else if self.layers.len() < self.moments.len() {
             let moments = &self.moments[self.layers.len()];
             let n_units = self.spec.network.groups()[self.layers.len()].n_units;
-            self.layers
-                .push(match_by_correlation(&moments.correlation(), n_units)?);
+            self.layers.push(match_by_correlation(&moments.correlation(), n_units)?);
         } else {
             return Ok(CorrelateStep::Finished(Box::new(self.finish()?)));
         }
@@ -113,27 +105,17 @@ impl Correlate {
 
     fn correlate_block(&mut self) -> Result<(), ComputeError> {
         let range = self.next_image..self.order.len().min(self.next_image + BLOCK_IMAGES);
-        let block = load(
-            &self.engine,
-            &self.spec.data,
-            self.order.range(range.clone()),
-        );
+        let block = load(&self.engine, &self.spec.data, self.order.range(range.clone()));
         let images: Tensor<3> = block.images.unsqueeze_dim(0);
         let groups = self.spec.network.groups();
         let mut activations: Vec<Option<Tensor<3>>> = vec![None; groups.len()];
-        forward_from(
-            &self.spec.network,
-            NodeId(0),
-            images,
-            &self.points,
-            |node, value| {
-                for (group, slot) in groups.iter().zip(&mut activations) {
-                    if group.read_at == node {
-                        *slot = Some(value.clone());
-                    }
+        forward_from(&self.spec.network, NodeId(0), images, &self.points, |node, value| {
+            for (group, slot) in groups.iter().zip(&mut activations) {
+                if group.read_at == node {
+                    *slot = Some(value.clone());
                 }
-            },
-        );
+            }
+        });
         let first_block = self.shifts.is_empty();
         for (index, units) in activations.into_iter().enumerate() {
             let units = units.expect("every group is read at a node behind the input");
@@ -151,10 +133,7 @@ impl Correlate {
     fn add(&mut self, index: usize, units: Tensor<3>, n_images: usize) -> Result<(), ComputeError> {
         let [_, _, n_units] = units.dims();
         let of = |which: usize| {
-            units
-                .clone()
-                .slice([which..which + 1, 0..n_images, 0..n_units])
-                .reshape([n_images, n_units])
+            units.clone().slice([which..which + 1, 0..n_images, 0..n_units]).reshape([n_images, n_units])
         };
         let (a, b) = (of(0), of(1));
         let products = read(a.clone().transpose().matmul(b.clone()))?;
@@ -162,39 +141,18 @@ impl Correlate {
         let squares = |x: &Tensor<2>| read((x.clone() * x.clone()).sum_dim(0));
         self.moments[index].add(
             n_images,
-            UnitSums {
-                sums: &sums(&a)?,
-                squares: &squares(&a)?,
-            },
-            UnitSums {
-                sums: &sums(&b)?,
-                squares: &squares(&b)?,
-            },
+            UnitSums { sums: &sums(&a)?, squares: &squares(&a)? },
+            UnitSums { sums: &sums(&b)?, squares: &squares(&b)? },
             &products,
         );
         Ok(())
     }
 
     fn finish(&mut self) -> Result<Alignment, ComputeError> {
-        let permutations: Vec<Permutation> = self
-            .layers
-            .iter()
-            .map(|layer| layer.permutation.clone())
-            .collect();
+        let permutations: Vec<Permutation> = self.layers.iter().map(|layer| layer.permutation.clone()).collect();
         let aligned = Arc::new(permute(&self.spec.network, &self.spec.b, &permutations));
-        let seal = seal(
-            &self.engine,
-            &self.spec.network,
-            &self.spec.b,
-            &aligned,
-            &self.spec.data,
-        )?;
-        Ok(Alignment {
-            layers: std::mem::take(&mut self.layers),
-            aligned,
-            n_samples: self.order.len(),
-            seal,
-        })
+        let seal = seal(&self.engine, &self.spec.network, &self.spec.b, &aligned, &self.spec.data)?;
+        Ok(Alignment { layers: std::mem::take(&mut self.layers), aligned, n_samples: self.order.len(), seal })
     }
 }
 
@@ -208,30 +166,14 @@ pub fn seal(
 ) -> Result<Seal, ComputeError> {
     let before = logits(engine, network, original, data, SEAL_IMAGES)?;
     let after = logits(engine, network, permuted, data, SEAL_IMAGES)?;
-    let mut seal = Seal {
-        max_logit_difference: 0.0,
-        n_images: 0,
-        n_same_class: 0,
-    };
-    let best =
-        |row: &[f32]| (0..row.len()).reduce(|best, i| if row[best] < row[i] { i } else { best });
-    for (x, y) in before
-        .chunks_exact(network.n_classes())
-        .zip(after.chunks_exact(network.n_classes()))
-    {
+    let mut seal = Seal { max_logit_difference: 0.0, n_images: 0, n_same_class: 0 };
+    let best = |row: &[f32]| (0..row.len()).reduce(|best, i| if row[best] < row[i] { i } else { best });
+    for (x, y) in before.chunks_exact(network.n_classes()).zip(after.chunks_exact(network.n_classes())) {
         for (p, q) in x.iter().zip(y) {
             // Equal infinities differ by nothing; a NaN on one side only differs by everything.
-            let difference = if p == q || (p.is_nan() && q.is_nan()) {
-                0.0
-            } else {
-                f64::from((p - q).abs())
-            };
+            let difference = if p == q || (p.is_nan() && q.is_nan()) { 0.0 } else { f64::from((p - q).abs()) };
             if difference.is_nan() || seal.max_logit_difference < difference {
-                seal.max_logit_difference = if difference.is_nan() {
-                    f64::INFINITY
-                } else {
-                    difference
-                };
+                seal.max_logit_difference = if difference.is_nan() { f64::INFINITY } else { difference };
             }
         }
         seal.n_images += 1;
@@ -241,9 +183,6 @@ pub fn seal(
 }
 
 fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
-    let data: TensorData = tensor
-        .try_into_data()
-        .map_err(|error| ComputeError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>()
-        .map_err(|error| ComputeError::Device(error.to_string()))
+    let data: TensorData = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
+    data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
 }

@@ -50,9 +50,7 @@ impl FromStr for DeviceChoice {
 /// Why the chosen device cannot be had.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum DeviceError {
-    #[error(
-        "no GPU: expected a Vulkan, Metal or DX12 adapter that is real hardware, found {found}"
-    )]
+    #[error("no GPU: expected a Vulkan, Metal or DX12 adapter that is real hardware, found {found}")]
     NoGpu { found: String },
     #[error("the GPU `{name}` could not be opened: {reason}")]
     Open { name: String, reason: String },
@@ -93,11 +91,7 @@ impl Engine {
 
     fn named_cpu(why: &str) -> Self {
         let n_threads = rayon::current_num_threads();
-        Self {
-            device: Device::flex(),
-            name: format!("CPU, {n_threads} threads{why}"),
-            is_gpu: false,
-        }
+        Self { device: Device::flex(), name: format!("CPU, {n_threads} threads{why}"), is_gpu: false }
     }
 
     /// burn's wgpu runtime can be set up once in a process; later engines share it.
@@ -107,15 +101,8 @@ impl Engine {
             let (kind, name) = find_gpu()?;
             // The fallible constructor: `Device::wgpu` would panic at the first operation instead.
             match Device::wgpu_options().device_kind(kind).init() {
-                Ok(device) => Ok(Self {
-                    device,
-                    name: format!("GPU: {name}"),
-                    is_gpu: true,
-                }),
-                Err(error) => Err(DeviceError::Open {
-                    name,
-                    reason: error.to_string(),
-                }),
+                Ok(device) => Ok(Self { device, name: format!("GPU: {name}"), is_gpu: true }),
+                Err(error) => Err(DeviceError::Open { name, reason: error.to_string() }),
             }
         })
         .clone()
@@ -141,10 +128,7 @@ fn find_gpu() -> Result<(DeviceKind, String), DeviceError> {
     let infos: Vec<wgpu::AdapterInfo> = adapters.iter().map(wgpu::Adapter::get_info).collect();
     for (wanted, kind) in [
         (wgpu::DeviceType::DiscreteGpu, DeviceKind::DiscreteGpu(0)),
-        (
-            wgpu::DeviceType::IntegratedGpu,
-            DeviceKind::IntegratedGpu(0),
-        ),
+        (wgpu::DeviceType::IntegratedGpu, DeviceKind::IntegratedGpu(0)),
         (wgpu::DeviceType::VirtualGpu, DeviceKind::VirtualGpu(0)),
     ] {
         if let Some(info) = infos.iter().find(|info| info.device_type == wanted) {
@@ -154,11 +138,7 @@ fn find_gpu() -> Result<(DeviceKind, String), DeviceError> {
     let found = if infos.is_empty() {
         "none".to_owned()
     } else {
-        infos
-            .iter()
-            .map(|i| format!("{} ({:?})", i.name, i.device_type))
-            .collect::<Vec<_>>()
-            .join(", ")
+        infos.iter().map(|i| format!("{} ({:?})", i.name, i.device_type)).collect::<Vec<_>>().join(", ")
     };
     Err(DeviceError::NoGpu { found })
 }

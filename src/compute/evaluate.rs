@@ -62,22 +62,9 @@ pub struct EvaluateSpec {
 
 impl EvaluateSpec {
     /// All points in one level, progressively.
-    pub fn new(
-        network: Arc<Network>,
-        basis: Vec<Arc<ParamVec>>,
-        coefficients: Vec<Vec<f64>>,
-        data: DataRef,
-    ) -> Self {
+    pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self {
-            network,
-            basis,
-            coefficients,
-            levels,
-            data,
-            progressive: true,
-            share_first_layer: true,
-        }
+        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
     }
 }
 
@@ -189,10 +176,7 @@ impl Evaluate {
     fn with_scorer(spec: EvaluateSpec, scorer: Scorer) -> Self {
         let n_images = spec.data.n_images();
         let passes = plan(&spec.levels, n_images, spec.progressive);
-        let work_total = passes
-            .iter()
-            .map(|p| (p.points.len() * p.images.len()) as f64)
-            .sum();
+        let work_total = passes.iter().map(|p| (p.points.len() * p.images.len()) as f64).sum();
         Self {
             scorer,
             order: ImageOrder::shuffled(n_images, IMAGE_SEED),
@@ -217,31 +201,16 @@ impl Evaluate {
             let left = budget.saturating_sub(started.elapsed());
             self.advance(left, &mut changed)?;
         }
-        let done = if 0.0 < self.work_total {
-            self.work_done / self.work_total
-        } else {
-            1.0
-        };
-        let changed = changed
-            .into_iter()
-            .map(|point| (point, self.value(point)))
-            .collect();
-        Ok(EvaluateStep {
-            changed,
-            done,
-            finished: self.pass == self.passes.len(),
-        })
+        let done = if 0.0 < self.work_total { self.work_done / self.work_total } else { 1.0 };
+        let changed = changed.into_iter().map(|point| (point, self.value(point))).collect();
+        Ok(EvaluateStep { changed, done, finished: self.pass == self.passes.len() })
     }
 
     /// Value of a point so far.
     fn value(&self, point: usize) -> PointValue {
         let (score, n_images) = self.scores[point];
         let n = n_images as f64;
-        PointValue {
-            loss: score.loss / n,
-            accuracy: score.n_correct as f64 / n,
-            n_images,
-        }
+        PointValue { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
     }
 
     /// One batch of point groups on the current block of images.
@@ -249,29 +218,19 @@ impl Evaluate {
         let pass = &self.passes[self.pass];
         let first_image = pass.images.start + self.block_start;
         let images = first_image..pass.images.end.min(first_image + BLOCK_IMAGES);
-        if self
-            .block
-            .as_ref()
-            .is_none_or(|(range, _)| *range != images)
-        {
-            let block = self
-                .scorer
-                .load(&self.spec.data, self.order.range(images.clone()));
+        if self.block.as_ref().is_none_or(|(range, _)| *range != images) {
+            let block = self.scorer.load(&self.spec.data, self.order.range(images.clone()));
             self.block = Some((images.clone(), block));
         }
         let Some((_, block)) = &self.block else {
             return Ok(());
         };
         let points = Arc::clone(&pass.points);
-        let n_points =
-            (self.groups_a_slice * self.scorer.group()).min(points.len() - self.point_start);
+        let n_points = (self.groups_a_slice * self.scorer.group()).min(points.len() - self.point_start);
         let batch = &points[self.point_start..self.point_start + n_points];
 
         let started = Instant::now();
-        let rows: Vec<&[f64]> = batch
-            .iter()
-            .map(|&point| self.spec.coefficients[point].as_slice())
-            .collect();
+        let rows: Vec<&[f64]> = batch.iter().map(|&point| self.spec.coefficients[point].as_slice()).collect();
         let found = self.scorer.score(block, &rows)?;
         let elapsed = started.elapsed();
 
@@ -301,26 +260,16 @@ impl Evaluate {
 
 /// Coarse level over few images first, then all points over more and more images.
 fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> {
-    let mut bounds: Vec<usize> = PROGRESSIVE_IMAGES
-        .iter()
-        .copied()
-        .filter(|&n| progressive && n < n_images)
-        .collect();
+    let mut bounds: Vec<usize> = PROGRESSIVE_IMAGES.iter().copied().filter(|&n| progressive && n < n_images).collect();
     bounds.push(n_images);
     let all = Arc::new(levels.iter().flatten().copied().collect::<Vec<_>>());
     let mut passes = Vec::new();
     let mut start = 0;
     for (index, &end) in bounds.iter().enumerate() {
         if index == 0 && progressive {
-            passes.extend(levels.iter().map(|level| Pass {
-                points: Arc::new(level.clone()),
-                images: start..end,
-            }));
+            passes.extend(levels.iter().map(|level| Pass { points: Arc::new(level.clone()), images: start..end }));
         } else {
-            passes.push(Pass {
-                points: Arc::clone(&all),
-                images: start..end,
-            });
+            passes.push(Pass { points: Arc::clone(&all), images: start..end });
         }
         start = end;
     }
@@ -330,15 +279,10 @@ fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> 
 
 /// Evaluates everything at once: one value a point, in order.
 pub fn evaluate_all(engine: &Engine, spec: EvaluateSpec) -> Result<Vec<PointValue>, ComputeError> {
-    let spec = EvaluateSpec {
-        progressive: false,
-        ..spec
-    };
+    let spec = EvaluateSpec { progressive: false, ..spec };
     let mut job = Evaluate::new(engine, spec)?;
     while !job.step(Duration::from_secs(3600))?.finished {}
-    Ok((0..job.scores.len())
-        .map(|point| job.value(point))
-        .collect())
+    Ok((0..job.scores.len()).map(|point| job.value(point)).collect())
 }
 
 /// Logits of one network on the first `n_images` images: `[n_images, n_classes]`, row-major.
@@ -357,13 +301,7 @@ pub fn logits(
         let range = start..order.len().min(start + BLOCK_IMAGES);
         let block = load(engine, data, order.range(range));
         let images: Tensor<3> = block.images.unsqueeze_dim(0);
-        values.extend(super::score::read(forward_from(
-            network,
-            NodeId(0),
-            images,
-            &points,
-            |_, _| {},
-        ))?);
+        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points, |_, _| {}))?);
     }
     Ok(values)
 }
@@ -385,11 +323,7 @@ mod tests {
         let dataset = Dataset {
             name: "noise".to_owned(),
             source: "embedded".to_owned(),
-            shape: ImageShape {
-                channels: 1,
-                height: 3,
-                width: 4,
-            },
+            shape: ImageShape { channels: 1, height: 3, width: 4 },
             max_value: 255,
             class_names: vec![String::new(); 3],
             train: split(1, rng),
@@ -398,10 +332,7 @@ mod tests {
         DataRef {
             dataset: Arc::new(dataset),
             split: SplitName::Test,
-            normalization: Normalization {
-                mean: vec![0.5],
-                std: vec![0.3],
-            },
+            normalization: Normalization { mean: vec![0.5], std: vec![0.3] },
             limit: None,
         }
     }
@@ -419,9 +350,7 @@ mod tests {
         [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
-            (0..spec.coefficients.len())
-                .map(|point| job.value(point))
-                .collect()
+            (0..spec.coefficients.len()).map(|point| job.value(point)).collect()
         })
     }
 
@@ -431,21 +360,15 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let mut specs = Vec::new();
         for hidden in [&[][..], &[5], &[33, 20], &[7, 64, 9]] {
-            for (bias, n_images, n_basis, n_points) in [
-                (true, 1, 1, 1),
-                (false, 31, 3, 5),
-                (true, 32, 2, 40),
-                (true, 1100, 6, 19),
-                (false, 65, 3, 2),
-            ] {
+            for (bias, n_images, n_basis, n_points) in
+                [(true, 1, 1, 1), (false, 31, 3, 5), (true, 32, 2, 40), (true, 1100, 6, 19), (false, 65, 3, 2)]
+            {
                 let sizes: Vec<usize> = [&[12], hidden, &[3]].concat();
                 let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
-                let basis = (0..n_basis)
-                    .map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)))
-                    .collect();
-                let coefficients = (0..n_points)
-                    .map(|_| (0..n_basis).map(|_| rng.random_range(-2.0..2.0)).collect())
-                    .collect();
+                let basis =
+                    (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng))).collect();
+                let coefficients =
+                    (0..n_points).map(|_| (0..n_basis).map(|_| rng.random_range(-2.0..2.0)).collect()).collect();
                 let data = digits(n_images, &mut rng);
                 for share_first_layer in [true, false] {
                     specs.push(EvaluateSpec {
@@ -468,11 +391,7 @@ mod tests {
         for spec in specs() {
             let [dense, tiles] = by_both(&spec, |_, _| ());
             for (d, t) in dense.iter().zip(&tiles) {
-                assert!(
-                    (d.loss - t.loss).abs() <= 1e-5 * t.loss,
-                    "{d:?} {t:?} {}",
-                    spec.network.name()
-                );
+                assert!((d.loss - t.loss).abs() <= 1e-5 * t.loss, "{d:?} {t:?} {}", spec.network.name());
                 assert_eq!((d.accuracy, d.n_images), (t.accuracy, t.n_images));
             }
         }
@@ -505,9 +424,7 @@ mod tests {
     fn a_vector_that_takes_no_part_does_no_harm() {
         let engine = Engine::cpu();
         for mut spec in specs().into_iter().filter(|spec| 1 < spec.basis.len()) {
-            Arc::make_mut(&mut spec.basis[1])
-                .values_mut()
-                .fill(f32::NAN);
+            Arc::make_mut(&mut spec.basis[1]).values_mut().fill(f32::NAN);
             for row in &mut spec.coefficients {
                 row[1] = 0.0;
             }
@@ -524,10 +441,7 @@ mod tests {
                 let mut seen = vec![0; 5];
                 for pass in plan(&levels, n_images, progressive) {
                     for &point in pass.points.iter() {
-                        assert!(
-                            pass.images.start == seen[point],
-                            "each image once, in order"
-                        );
+                        assert!(pass.images.start == seen[point], "each image once, in order");
                         seen[point] = pass.images.end;
                     }
                 }
@@ -539,9 +453,6 @@ mod tests {
     #[test]
     fn a_progressive_plan_begins_with_the_coarse_points_on_few_images() {
         let passes = plan(&[vec![0, 3], vec![1, 2]], 10_000, true);
-        assert_eq!(
-            (passes[0].points.as_slice(), passes[0].images.clone()),
-            ([0, 3].as_slice(), 0..256)
-        );
+        assert_eq!((passes[0].points.as_slice(), passes[0].images.clone()), ([0, 3].as_slice(), 0..256));
     }
 }

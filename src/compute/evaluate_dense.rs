@@ -75,18 +75,10 @@ struct Scratch(Vec<Row>, Vec<Row>);
 
 impl Dense {
     /// `None` if the network is not such a chain of layers.
-    pub(super) fn new(
-        network: &Network,
-        basis: &[Arc<ParamVec>],
-        share_first_layer: bool,
-    ) -> Option<Self> {
+    pub(super) fn new(network: &Network, basis: &[Arc<ParamVec>], share_first_layer: bool) -> Option<Self> {
         let layers = layers_of(network)?;
         let pack = |w: &Arc<ParamVec>| layers.iter().flat_map(|layer| pack(layer, w)).collect();
-        Some(Self {
-            packed: basis.par_iter().map(pack).collect(),
-            layers,
-            share_first_layer,
-        })
+        Some(Self { packed: basis.par_iter().map(pack).collect(), layers, share_first_layer })
     }
 
     /// Points that are best handed over together.
@@ -100,11 +92,7 @@ impl Dense {
     fn own_rows(&self) -> Range<usize> {
         let end = self.layers.last().map_or(0, |layer| layer.rows.end);
         let shared = &self.layers[0].rows;
-        if self.share_first_layer {
-            shared.end..end
-        } else {
-            0..end
-        }
+        if self.share_first_layer { shared.end..end } else { 0..end }
     }
 
     /// Reads images and, if the first layer is shared, multiplies them with every basis vector's first weights.
@@ -113,25 +101,14 @@ impl Dense {
         let load_tile = |indices: &[u32]| {
             let images = image_rows(data, &tables, indices);
             let rows = if self.share_first_layer {
-                AutoArch::new().dispatch(Products {
-                    dense: self,
-                    images: &images,
-                })
+                AutoArch::new().dispatch(Products { dense: self, images: &images })
             } else {
                 images
             };
             let labels = &data.dataset.split(data.split).labels;
-            DenseTile {
-                labels: indices
-                    .iter()
-                    .map(|&index| labels[index as usize])
-                    .collect(),
-                rows,
-            }
+            DenseTile { labels: indices.iter().map(|&index| labels[index as usize]).collect(), rows }
         };
-        DenseBlock {
-            tiles: indices.par_chunks(TILE).map(load_tile).collect(),
-        }
+        DenseBlock { tiles: indices.par_chunks(TILE).map(load_tile).collect() }
     }
 
     /// One score a point, over all images of the block.
@@ -140,18 +117,9 @@ impl Dense {
             let group: Vec<Point> = group.par_iter().map(|c| self.point(c)).collect();
             let score_tile = |scratch: &mut Scratch, tile: &DenseTile| {
                 let points = &group;
-                AutoArch::new().dispatch(ScoreTile {
-                    dense: self,
-                    points,
-                    tile,
-                    scratch,
-                })
+                AutoArch::new().dispatch(ScoreTile { dense: self, points, tile, scratch })
             };
-            let parts: Vec<Vec<Score>> = block
-                .tiles
-                .par_iter()
-                .map_init(Scratch::default, score_tile)
-                .collect();
+            let parts: Vec<Vec<Score>> = block.tiles.par_iter().map_init(Scratch::default, score_tile).collect();
             // Tiles are added in their order whatever thread computed them: the same sums every time.
             let mut totals = vec![Score::default(); group.len()];
             for part in parts {
@@ -159,20 +127,13 @@ impl Dense {
             }
             totals
         };
-        points
-            .par_chunks(self.group())
-            .flat_map_iter(score_group)
-            .collect()
+        points.par_chunks(self.group()).flat_map_iter(score_group).collect()
     }
 
     /// `sum_i c_i w_i` of the weights that are the point's own.
     fn point(&self, coefficients: &[f64]) -> Point {
-        let terms: Vec<(usize, f32)> = coefficients
-            .iter()
-            .enumerate()
-            .filter(|&(_, &c)| c != 0.0)
-            .map(|(i, &c)| (i, c as f32))
-            .collect();
+        let terms: Vec<(usize, f32)> =
+            coefficients.iter().enumerate().filter(|&(_, &c)| c != 0.0).map(|(i, &c)| (i, c as f32)).collect();
         let rows = self.own_rows();
         let mut weights = vec![[0.0; PANEL]; rows.len()];
         for &(i, c) in &terms {
@@ -220,9 +181,7 @@ fn image_rows(data: &DataRef, tables: &[Vec<f32>], indices: &[u32]) -> Vec<Row> 
     let mut rows = vec![[0.0; TILE]; n_pixels];
     for (place, &index) in indices.iter().enumerate() {
         let bytes = &pixels[index as usize * n_pixels..][..n_pixels];
-        let channels = rows
-            .chunks_exact_mut(per_channel)
-            .zip(bytes.chunks_exact(per_channel));
+        let channels = rows.chunks_exact_mut(per_channel).zip(bytes.chunks_exact(per_channel));
         for ((rows, bytes), table) in channels.zip(tables) {
             for (row, &byte) in rows.iter_mut().zip(bytes) {
                 row[place] = table[usize::from(byte)];
@@ -246,12 +205,7 @@ impl WithSimd for Products<'_> {
         let layer = &self.dense.layers[0];
         let n_basis = self.dense.packed.len();
         let mut rows = vec![[0.0; TILE]; layer.shape.n_out * n_basis];
-        for (packed, rows) in self
-            .dense
-            .packed
-            .iter()
-            .zip(rows.chunks_exact_mut(layer.shape.n_out))
-        {
+        for (packed, rows) in self.dense.packed.iter().zip(rows.chunks_exact_mut(layer.shape.n_out)) {
             linear::<S>(&packed[layer.rows.clone()], self.images, rows, false);
         }
         rows
@@ -271,12 +225,7 @@ impl WithSimd for ScoreTile<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> Vec<Score> {
-        let Self {
-            dense,
-            points,
-            tile,
-            scratch: Scratch(now, before),
-        } = self;
+        let Self { dense, points, tile, scratch: Scratch(now, before) } = self;
         let mut scores = Vec::with_capacity(points.len());
         for point in points {
             let mut layers = dense.layers.as_slice();
@@ -291,11 +240,7 @@ impl WithSimd for ScoreTile<'_> {
             for layer in layers {
                 std::mem::swap(now, before);
                 now.resize(layer.shape.n_out, [0.0; TILE]);
-                let inputs = if layer.rows.start == 0 {
-                    &tile.rows
-                } else {
-                    &*before
-                };
+                let inputs = if layer.rows.start == 0 { &tile.rows } else { &*before };
                 let weights = &point.weights[layer.rows.start - start..layer.rows.end - start];
                 linear::<S>(weights, inputs, now, layer.shape.relu);
             }
@@ -324,10 +269,7 @@ fn combine<S: Simd>(rows: &[Row], terms: &[(usize, f32)], outputs: &mut [Row], w
                 add_scaled::<S>(rows, other.1, outputs);
             }
             if with_relu {
-                outputs
-                    .as_flattened_mut()
-                    .iter_mut()
-                    .for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
+                outputs.as_flattened_mut().iter_mut().for_each(|x| *x = if *x < 0.0 { 0.0 } else { *x });
             }
         }
         [] => outputs.fill([0.0; TILE]),
@@ -335,12 +277,7 @@ fn combine<S: Simd>(rows: &[Row], terms: &[(usize, f32)], outputs: &mut [Row], w
 }
 
 #[inline(always)]
-fn combine_some<S: Simd, const N: usize>(
-    rows: [&[Row]; N],
-    factors: [f32; N],
-    outputs: &mut [Row],
-    with_relu: bool,
-) {
+fn combine_some<S: Simd, const N: usize>(rows: [&[Row]; N], factors: [f32; N], outputs: &mut [Row], with_relu: bool) {
     let n_units = outputs.len();
     let rows = rows.map(|rows| &rows[..n_units]);
     for unit in 0..n_units {
@@ -382,17 +319,11 @@ fn linear<S: Simd>(weights: &[PanelRow], inputs: &[Row], outputs: &mut [Row], wi
 
 /// The same, V vectors of images at a time.
 #[inline(always)]
-fn linear_by<S: Simd, const V: usize>(
-    weights: &[PanelRow],
-    inputs: &[Row],
-    outputs: &mut [Row],
-    with_relu: bool,
-) {
+fn linear_by<S: Simd, const V: usize>(weights: &[PanelRow], inputs: &[Row], outputs: &mut [Row], with_relu: bool) {
     let panels = weights.chunks_exact(1 + inputs.len());
     for (panel, outputs) in panels.zip(outputs.chunks_mut(PANEL)) {
         for block in 0..TILE / (V * lanes::<S>()) {
-            let place =
-                |v: usize| (block * V + v) * lanes::<S>()..(block * V + v + 1) * lanes::<S>();
+            let place = |v: usize| (block * V + v) * lanes::<S>()..(block * V + v + 1) * lanes::<S>();
             let mut sums = [[0.0_f32.splat::<S>(); V]; PANEL];
             for n in 0..PANEL {
                 sums[n] = [panel[0][n].splat::<S>(); V];

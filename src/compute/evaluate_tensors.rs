@@ -46,11 +46,7 @@ struct Tile {
 
 enum TileInput {
     /// First-layer outputs of every basis vector, `[n_basis, n_images * n_units]`.
-    Products {
-        node: NodeId,
-        n_units: usize,
-        products: Tensor<2>,
-    },
+    Products { node: NodeId, n_units: usize, products: Tensor<2> },
     /// The images themselves, `[1, n_images, n_pixels]`.
     Images(Tensor<3>),
 }
@@ -65,11 +61,8 @@ impl Tiles {
         let nodes = network.nodes().iter().skip(1);
         let sizes = nodes.map(|node| node.shape.iter().product::<usize>());
         let widest = sizes.max().unwrap_or(1).max(1);
-        let (tile_images, tile_bytes) = if engine.is_gpu() {
-            (GPU_TILE_IMAGES, GPU_TILE_BYTES)
-        } else {
-            (CPU_TILE_IMAGES, CPU_TILE_BYTES)
-        };
+        let (tile_images, tile_bytes) =
+            if engine.is_gpu() { (GPU_TILE_IMAGES, GPU_TILE_BYTES) } else { (CPU_TILE_IMAGES, CPU_TILE_BYTES) };
         Self {
             engine: engine.clone(),
             network: Arc::clone(network),
@@ -86,11 +79,7 @@ impl Tiles {
     }
 
     /// One score a point, over all images of the block.
-    pub(super) fn score(
-        &self,
-        block: &TileBlock,
-        points: &[&[f64]],
-    ) -> Result<Vec<Score>, ComputeError> {
+    pub(super) fn score(&self, block: &TileBlock, points: &[&[f64]]) -> Result<Vec<Score>, ComputeError> {
         let groups: Vec<&[&[f64]]> = points.chunks(self.tile_points).collect();
         let score_group = |group: &&[&[f64]]| self.score_group(block, group);
         // A GPU orders its work by the thread that asks for it, so only the CPU device is called from several.
@@ -103,30 +92,15 @@ impl Tiles {
     }
 
     /// One group of points over all tiles of a block.
-    fn score_group(
-        &self,
-        block: &TileBlock,
-        points: &[&[f64]],
-    ) -> Result<Vec<Score>, ComputeError> {
+    fn score_group(&self, block: &TileBlock, points: &[&[f64]]) -> Result<Vec<Score>, ComputeError> {
         let coefficients = coefficient_tensor(&self.engine, points);
-        let shared = self
-            .shared
-            .map_or_else(Vec::new, |node| params_of(&self.network, node));
-        let params = self
-            .basis
-            .combine(&coefficients, |id| !shared.contains(&id));
+        let shared = self.shared.map_or_else(Vec::new, |node| params_of(&self.network, node));
+        let params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
         let score_tile = |tile: &Tile| {
             let (from, value) = match &tile.input {
-                TileInput::Products {
-                    node,
-                    n_units,
-                    products,
-                } => {
+                TileInput::Products { node, n_units, products } => {
                     let first = coefficients.clone().matmul(products.clone());
-                    (
-                        *node,
-                        first.reshape([points.len(), tile.n_images, *n_units]),
-                    )
+                    (*node, first.reshape([points.len(), tile.n_images, *n_units]))
                 }
                 TileInput::Images(images) => (NodeId(0), images.clone()),
             };
@@ -149,13 +123,8 @@ impl Tiles {
 
     /// Brings images to the device and, if the first layer is shared, multiplies them with every basis vector's weights.
     pub(super) fn load(&self, data: &DataRef, indices: &[u32]) -> TileBlock {
-        let Block {
-            images: pixels,
-            labels,
-        } = load(&self.engine, data, indices);
-        let products = self
-            .shared
-            .map(|node| (node, self.first_products(node, &pixels)));
+        let Block { images: pixels, labels } = load(&self.engine, data, indices);
+        let products = self.shared.map(|node| (node, self.first_products(node, &pixels)));
         let n_pixels = pixels.dims()[1];
         let tiles = (0..indices.len()).step_by(self.tile_images).map(|start| {
             let range = start..indices.len().min(start + self.tile_images);
@@ -166,20 +135,10 @@ impl Tiles {
                     TileInput::Images(part.reshape([1, range.len(), n_pixels]))
                 }
             };
-            let block = Block {
-                images: pixels.clone(),
-                labels: labels[range.clone()].to_vec(),
-            };
-            Tile {
-                n_images: range.len(),
-                label_tensor: block.label_tensor(&self.engine),
-                labels: block.labels,
-                input,
-            }
+            let block = Block { images: pixels.clone(), labels: labels[range.clone()].to_vec() };
+            Tile { n_images: range.len(), label_tensor: block.label_tensor(&self.engine), labels: block.labels, input }
         });
-        TileBlock {
-            tiles: tiles.collect(),
-        }
+        TileBlock { tiles: tiles.collect() }
     }
 
     /// Outputs of the first linear layer for each basis vector: `[n_basis, n_images, n_units]`.
@@ -188,17 +147,11 @@ impl Tiles {
         let ids = params_of(&self.network, node);
         let [n_basis, n_units, n_pixels] = tensor(&points, ids[0]).dims();
         let one = |i: usize| {
-            let weight = tensor(&points, ids[0])
-                .clone()
-                .slice([i..i + 1, 0..n_units, 0..n_pixels]);
-            let product = pixels
-                .clone()
-                .matmul(weight.reshape([n_units, n_pixels]).transpose());
+            let weight = tensor(&points, ids[0]).clone().slice([i..i + 1, 0..n_units, 0..n_pixels]);
+            let product = pixels.clone().matmul(weight.reshape([n_units, n_pixels]).transpose());
             match ids.get(1) {
                 Some(&bias) => {
-                    let bias = tensor(&points, bias)
-                        .clone()
-                        .slice([i..i + 1, 0..1, 0..n_units]);
+                    let bias = tensor(&points, bias).clone().slice([i..i + 1, 0..1, 0..n_units]);
                     product + bias.reshape([1, n_units])
                 }
                 None => product,
@@ -210,12 +163,6 @@ impl Tiles {
 
 fn product_tile(node: NodeId, products: &Tensor<3>, images: Range<usize>) -> TileInput {
     let [n_basis, _, n_units] = products.dims();
-    let part = products
-        .clone()
-        .slice([0..n_basis, images.clone(), 0..n_units]);
-    TileInput::Products {
-        node,
-        n_units,
-        products: part.reshape([n_basis, images.len() * n_units]),
-    }
+    let part = products.clone().slice([0..n_basis, images.clone(), 0..n_units]);
+    TileInput::Products { node, n_units, products: part.reshape([n_basis, images.len() * n_units]) }
 }

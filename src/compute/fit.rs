@@ -112,8 +112,7 @@ impl FitSpec {
     }
 
     fn coefficients(&self, t: f64) -> Vec<f64> {
-        self.family
-            .map_or_else(|| vec![1.0], |family| family.coefficients(t))
+        self.family.map_or_else(|| vec![1.0], |family| family.coefficients(t))
     }
 
     /// Steps of one epoch.
@@ -152,11 +151,7 @@ enum Trainer {
 
 impl Trainer {
     fn new(engine: &Engine, spec: &FitSpec) -> Self {
-        let dense = if engine.is_gpu() {
-            None
-        } else {
-            DenseFit::new(spec)
-        };
+        let dense = if engine.is_gpu() { None } else { DenseFit::new(spec) };
         match dense {
             Some(dense) => Self::Dense(Box::new(dense)),
             None => Self::Tensors(TensorFit::new(engine, spec)),
@@ -197,22 +192,11 @@ impl Fit {
     }
 
     fn with_trainer(spec: FitSpec, trainer: Trainer) -> Self {
-        let spec = FitSpec {
-            batch_size: spec.batch_size.clamp(1, spec.data.n_images()),
-            ..spec
-        };
+        let spec = FitSpec { batch_size: spec.batch_size.clamp(1, spec.data.n_images()), ..spec };
         let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
         rng.set_stream(spec.first_epoch as u64);
         let order = ImageOrder::shuffled(spec.data.n_images(), rng.random());
-        Self {
-            trainer,
-            rng,
-            order,
-            epoch: 0,
-            next_image: 0,
-            step: 0,
-            spec,
-        }
+        Self { trainer, rng, order, epoch: 0, next_image: 0, step: 0, spec }
     }
 
     /// One minibatch. `None` when all epochs are done.
@@ -266,14 +250,9 @@ impl Fit {
             .map(|index| {
                 let values = self.trainer.values(index)?;
                 let found = values.len();
-                ParamVec::new(Arc::clone(layout), values)
-                    .map(Arc::new)
-                    .ok_or_else(|| {
-                        ComputeError::Device(format!(
-                            "{found} weights came back, expected {}",
-                            layout.len()
-                        ))
-                    })
+                ParamVec::new(Arc::clone(layout), values).map(Arc::new).ok_or_else(|| {
+                    ComputeError::Device(format!("{found} weights came back, expected {}", layout.len()))
+                })
             })
             .collect()
     }
@@ -284,9 +263,7 @@ impl Fit {
             (None, _) | (_, TSampling::One) => 1,
             (Some(_), TSampling::Stratified { n }) => n.clamp(1, n_images),
         };
-        (0..n)
-            .map(|i| (i as f64 + self.rng.random::<f64>()) / n as f64)
-            .collect()
+        (0..n).map(|i| (i as f64 + self.rng.random::<f64>()) / n as f64).collect()
     }
 }
 
@@ -320,13 +297,7 @@ mod tests {
         for (hidden, bias, family, optimizer, sampling) in [
             (&[][..], true, None, momentum, TSampling::One),
             (&[37], true, chain, momentum, TSampling::One),
-            (
-                &[40],
-                false,
-                bezier,
-                momentum,
-                TSampling::Stratified { n: 3 },
-            ),
+            (&[40], false, bezier, momentum, TSampling::Stratified { n: 3 }),
             (&[50, 33], true, bezier, Optimizer::Adam, TSampling::One),
             (&[20, 64, 12], true, None, Optimizer::Adam, TSampling::One),
         ] {
@@ -334,8 +305,7 @@ mod tests {
             let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
             let mut rng = ChaCha8Rng::seed_from_u64(3);
             let n_basis = family.map_or(1, |family| family.n_bends() + 2);
-            let basis = (0..n_basis)
-                .map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
+            let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
             let spec = FitSpec {
                 basis: basis.collect(),
                 network,
@@ -346,11 +316,7 @@ mod tests {
                 // The last batch is smaller, and no multiple of a block.
                 batch_size: 35,
                 optimizer,
-                learning_rate: if optimizer == Optimizer::Adam {
-                    1e-3
-                } else {
-                    0.05
-                },
+                learning_rate: if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 },
                 schedule: Schedule::Cosine,
                 weight_decay: 1e-3,
                 sampling,
@@ -362,10 +328,7 @@ mod tests {
             let (expected_losses, expected) = run(&spec, tensors);
             assert_eq!(losses.len(), 9);
             for (l, e) in losses.iter().zip(&expected_losses) {
-                assert!(
-                    (l - e).abs() < 1e-5 * e,
-                    "{sizes:?}: {losses:?} {expected_losses:?}"
-                );
+                assert!((l - e).abs() < 1e-5 * e, "{sizes:?}: {losses:?} {expected_losses:?}");
             }
             for (v, e) in vectors.iter().zip(&expected) {
                 for (v, e) in v.values().iter().zip(e.values()) {

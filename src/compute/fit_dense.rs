@@ -95,20 +95,11 @@ impl DenseFit {
             start = layer.rows.end;
             layer
         };
-        let layers: Vec<Layer> = dense_layers(&spec.network)?
-            .into_iter()
-            .map(place)
-            .collect();
+        let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
         let zeros = || vec![[0.0; PANEL]; start];
         let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd {
-                momentum,
-                velocity: zeros(),
-            },
-            Optimizer::Adam => State::Adam {
-                first: zeros(),
-                second: zeros(),
-            },
+            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: zeros() },
+            Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
         };
         Some(Self {
             trained: spec.trained(),
@@ -127,9 +118,7 @@ impl DenseFit {
         let mut found = ParamVec::zeros(Arc::clone(&self.layout));
         for layer in &self.layers {
             let rows = &self.vectors[index][layer.rows.clone()];
-            let row = |output: usize, i: usize| {
-                rows[output / PANEL * layer.panel_rows() + i][output % PANEL]
-            };
+            let row = |output: usize, i: usize| rows[output / PANEL * layer.panel_rows() + i][output % PANEL];
             let weight = found.tensor_mut(layer.shape.weight);
             for (output, weights) in weight.chunks_exact_mut(layer.shape.n_in).enumerate() {
                 for (input, w) in weights.iter_mut().enumerate() {
@@ -156,10 +145,7 @@ impl DenseFit {
             self.combine(row, &mut point.weights);
             self.forward(batch.data, indices, &point.weights);
             let labels = &batch.data.dataset.split(batch.data.split).labels;
-            let labels: Vec<usize> = indices
-                .iter()
-                .map(|&i| usize::from(labels[i as usize]))
-                .collect();
+            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(labels[i as usize])).collect();
             loss += self.logits_to_gradient(&labels, batch.indices.len());
             let decay = (batch.weight_decay / n_points as f64) as f32;
             self.backward(indices.len().next_multiple_of(BLOCK), decay, point);
@@ -196,12 +182,7 @@ impl DenseFit {
             let outputs = outputs.par_chunks_exact_mut(n_images);
             outputs.zip(panels).for_each(|(outputs, panel)| {
                 let with_relu = layer.shape.relu;
-                AutoArch::new().dispatch(Forward {
-                    panel,
-                    inputs,
-                    outputs,
-                    with_relu,
-                });
+                AutoArch::new().dispatch(Forward { panel, inputs, outputs, with_relu });
             });
         }
     }
@@ -246,36 +227,18 @@ impl DenseFit {
             let gradients = gradient[layer.rows.clone()].par_chunks_exact_mut(layer.panel_rows());
             let panels = weights.par_chunks_exact(layer.panel_rows());
             let dzs = dz.par_chunks_exact(n_images);
-            gradients
-                .zip(panels)
-                .zip(dzs)
-                .for_each(|((gradient, panel), dz)| {
-                    let with_bias = layer.shape.bias.is_some();
-                    AutoArch::new().dispatch(WeightGradient {
-                        inputs,
-                        dz,
-                        panel,
-                        decay,
-                        with_bias,
-                        gradient,
-                    });
-                });
+            gradients.zip(panels).zip(dzs).for_each(|((gradient, panel), dz)| {
+                let with_bias = layer.shape.bias.is_some();
+                AutoArch::new().dispatch(WeightGradient { inputs, dz, panel, decay, with_bias, gradient });
+            });
             if 0 < index {
                 let mut dx = vec![[0.0; PANEL]; inputs.len()];
                 let with_relu = self.layers[index - 1].shape.relu;
-                let panels = dx
-                    .par_chunks_exact_mut(n_images)
-                    .zip(inputs.par_chunks_exact(n_images));
+                let panels = dx.par_chunks_exact_mut(n_images).zip(inputs.par_chunks_exact(n_images));
                 panels.enumerate().for_each(|(place, (dx, inputs))| {
                     let first_input = place * PANEL;
                     let dz = &dz;
-                    AutoArch::new().dispatch(InputGradient {
-                        layer,
-                        weights,
-                        dz,
-                        first_input,
-                        dx,
-                    });
+                    AutoArch::new().dispatch(InputGradient { layer, weights, dz, first_input, dx });
                     if with_relu {
                         for (dx, x) in dx.as_flattened_mut().iter_mut().zip(inputs.as_flattened()) {
                             *dx = if *x == 0.0 { 0.0 } else { *dx };
@@ -303,13 +266,7 @@ impl DenseFit {
                     chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
                         gradient(chunk, sum);
                         let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(SgdStep {
-                            w,
-                            v,
-                            g: sum,
-                            momentum,
-                            rate,
-                        });
+                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, rate });
                     });
                 }
                 State::Adam { first, second } => {
@@ -321,19 +278,8 @@ impl DenseFit {
                     let chunks = weights.zip(moments);
                     chunks.for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
                         gradient(chunk, sum);
-                        let (w, m, v) = (
-                            w.as_flattened_mut(),
-                            m.as_flattened_mut(),
-                            v.as_flattened_mut(),
-                        );
-                        AutoArch::new().dispatch(AdamStep {
-                            w,
-                            m,
-                            v,
-                            g: sum,
-                            rate,
-                            scale,
-                        });
+                        let (w, m, v) = (w.as_flattened_mut(), m.as_flattened_mut(), v.as_flattened_mut());
+                        AutoArch::new().dispatch(AdamStep { w, m, v, g: sum, rate, scale });
                     });
                 }
             }
@@ -413,13 +359,7 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
                 put(output, 1 + input, w);
             }
         }
-        for (output, &b) in layer
-            .shape
-            .bias
-            .iter()
-            .flat_map(|&id| w.tensor(id))
-            .enumerate()
-        {
+        for (output, &b) in layer.shape.bias.iter().flat_map(|&id| w.tensor(id)).enumerate() {
             put(output, 0, b);
         }
     }
@@ -434,33 +374,26 @@ fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut V
     let per_channel = n_pixels / tables.len();
     let last = tables.len() - 1;
     panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
-    panels
-        .par_chunks_exact_mut(n_images)
-        .enumerate()
-        .for_each(|(panel, rows)| {
-            let first = panel * PANEL;
-            let n = PANEL.min(n_pixels - first);
-            // Which channel a pixel is of is the same for all images.
-            let tables: [&Vec<f32>; PANEL] =
-                std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
-            rows[indices.len()..].fill([0.0; PANEL]);
-            for (row, &index) in rows.iter_mut().zip(indices) {
-                let bytes = &pixels[index as usize * n_pixels + first..][..n];
-                for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                    *value = tables[place][usize::from(byte)];
-                }
+    panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
+        let first = panel * PANEL;
+        let n = PANEL.min(n_pixels - first);
+        // Which channel a pixel is of is the same for all images.
+        let tables: [&Vec<f32>; PANEL] =
+            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
+        rows[indices.len()..].fill([0.0; PANEL]);
+        for (row, &index) in rows.iter_mut().zip(indices) {
+            let bytes = &pixels[index as usize * n_pixels + first..][..n];
+            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
+                *value = tables[place][usize::from(byte)];
             }
-        });
+        }
+    });
 }
 
 /// Calls `by::<S, 2>` where vectors of 16 come with 32 registers, `by::<S, 1>` elsewhere.
 macro_rules! with_vectors {
     ($self:ident.$by:ident::<$S:ident>) => {
-        if lanes::<$S>() == 16 {
-            $self.$by::<$S, 2>()
-        } else {
-            $self.$by::<$S, 1>()
-        }
+        if lanes::<$S>() == 16 { $self.$by::<$S, 2>() } else { $self.$by::<$S, 1>() }
     };
 }
 
@@ -486,8 +419,7 @@ impl Forward<'_> {
                 let mut sums = [bias; BLOCK];
                 let inputs = self.inputs.chunks_exact(n_images);
                 for (weights, inputs) in self.panel[1..].chunks(PANEL).zip(inputs) {
-                    let inputs: &[Row; BLOCK] =
-                        inputs[block * BLOCK..].first_chunk().expect("whole blocks");
+                    let inputs: &[Row; BLOCK] = inputs[block * BLOCK..].first_chunk().expect("whole blocks");
                     for (lane, weights) in weights.iter().enumerate() {
                         let mut w = [0.0_f32.splat::<S>(); V];
                         for v in 0..V {
@@ -503,11 +435,7 @@ impl Forward<'_> {
                 }
                 for (output, sums) in outputs.iter_mut().zip(sums) {
                     for v in 0..V {
-                        let sum = if self.with_relu {
-                            relu(sums[v])
-                        } else {
-                            sums[v]
-                        };
+                        let sum = if self.with_relu { relu(sums[v]) } else { sums[v] };
                         store(&mut output[place(v)], sum);
                     }
                 }
@@ -540,19 +468,13 @@ impl WeightGradient<'_> {
     fn by<S: Simd, const V: usize>(self) {
         let n_images = self.dz.len();
         let decay = self.decay.splat::<S>();
-        let (bias, gradient) = self
-            .gradient
-            .split_first_mut()
-            .expect("a panel begins with biases");
+        let (bias, gradient) = self.gradient.split_first_mut().expect("a panel begins with biases");
         for part in 0..PANEL / (V * lanes::<S>()) {
             let place = |v: usize| (part * V + v) * lanes::<S>()..(part * V + v + 1) * lanes::<S>();
             let weights = self.panel[1..].chunks(PANEL);
             let inputs = self.inputs.chunks_exact(n_images);
-            for ((gradient, weights), inputs) in gradient.chunks_mut(PANEL).zip(weights).zip(inputs)
-            {
-                let blocks = gradient
-                    .chunks_exact_mut(BLOCK)
-                    .zip(weights.chunks_exact(BLOCK));
+            for ((gradient, weights), inputs) in gradient.chunks_mut(PANEL).zip(weights).zip(inputs) {
+                let blocks = gradient.chunks_exact_mut(BLOCK).zip(weights.chunks_exact(BLOCK));
                 for (block, (gradient, weights)) in blocks.enumerate() {
                     let mut sums = [[0.0_f32.splat::<S>(); V]; BLOCK];
                     for i in 0..BLOCK {
@@ -561,8 +483,7 @@ impl WeightGradient<'_> {
                         }
                     }
                     for (inputs, dz) in inputs.iter().zip(self.dz) {
-                        let x: &[f32; BLOCK] =
-                            inputs[block * BLOCK..].first_chunk().expect("whole blocks");
+                        let x: &[f32; BLOCK] = inputs[block * BLOCK..].first_chunk().expect("whole blocks");
                         let mut d = [0.0_f32.splat::<S>(); V];
                         for v in 0..V {
                             d[v] = load(&dz[place(v)]);
@@ -584,11 +505,7 @@ impl WeightGradient<'_> {
         }
         for place in 0..PANEL {
             let sum: f32 = self.dz.iter().map(|dz| dz[place]).sum();
-            bias[place] = if self.with_bias {
-                self.decay.mul_add(self.panel[0][place], sum)
-            } else {
-                0.0
-            };
+            bias[place] = if self.with_bias { self.decay.mul_add(self.panel[0][place], sum) } else { 0.0 };
         }
     }
 }
@@ -623,12 +540,8 @@ impl WithSimd for InputGradient<'_> {
                 let mut sums = [[0.0_f32.splat::<S>(); DOTS]; DOTS];
                 let panels = self.weights.chunks_exact(self.layer.panel_rows());
                 for (panel, dz) in panels.zip(self.dz.chunks_exact(n_images)) {
-                    let w: &[Row; DOTS] = panel[1 + self.first_input + first..]
-                        .first_chunk()
-                        .expect("whole blocks");
-                    let dz: &[Row; DOTS] = dz[image_block * DOTS..]
-                        .first_chunk()
-                        .expect("whole blocks");
+                    let w: &[Row; DOTS] = panel[1 + self.first_input + first..].first_chunk().expect("whole blocks");
+                    let dz: &[Row; DOTS] = dz[image_block * DOTS..].first_chunk().expect("whole blocks");
                     for part in 0..PANEL / lanes::<S>() {
                         let place = part * lanes::<S>()..(part + 1) * lanes::<S>();
                         let mut ws: [Vector<S, f32>; DOTS] = [0.0_f32.splat::<S>(); DOTS];

@@ -23,15 +23,10 @@ impl OptimizerState {
     fn new(optimizer: Optimizer) -> Self {
         match optimizer {
             Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new()
-                    .with_momentum(momentum)
-                    .with_dampening(0.0)
-                    .with_nesterov(true);
+                let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(true);
                 Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
             }
-            Optimizer::Adam => {
-                Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None)
-            }
+            Optimizer::Adam => Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None),
         }
     }
 
@@ -66,11 +61,7 @@ pub(super) struct TensorFit {
 impl TensorFit {
     pub(super) fn new(engine: &Engine, spec: &FitSpec) -> Self {
         let n_params = spec.network.layout().specs().len();
-        let optimizers = |_| {
-            (0..n_params)
-                .map(|_| OptimizerState::new(spec.optimizer))
-                .collect()
-        };
+        let optimizers = |_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect();
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
@@ -91,11 +82,7 @@ impl TensorFit {
 
     /// Gradient at the minibatch's points, then a step of every trained vector. Returns the mean cross-entropy if
     /// `with_loss`, which waits for the device, and NaN otherwise.
-    pub(super) fn step(
-        &mut self,
-        batch: &Minibatch<'_>,
-        with_loss: bool,
-    ) -> Result<f64, ComputeError> {
+    pub(super) fn step(&mut self, batch: &Minibatch<'_>, with_loss: bool) -> Result<f64, ComputeError> {
         let rows = batch.rows;
         let share = batch.indices.len() / rows.len();
         let block = load(&self.engine, batch.data, batch.indices);
@@ -106,18 +93,9 @@ impl TensorFit {
 
         let n_params = self.network.layout().specs().len();
         let points: Vec<Tensor<3>> = (0..n_params).map(|p| self.combine(p, rows)).collect();
-        let leaves: Vec<Tensor<3>> = points
-            .iter()
-            .map(|w| w.clone().autodiff().require_grad())
-            .collect();
+        let leaves: Vec<Tensor<3>> = points.iter().map(|w| w.clone().autodiff().require_grad()).collect();
         let params: PointTensors = leaves.iter().cloned().map(Some).collect();
-        let logits = forward_from(
-            &self.network,
-            NodeId(0),
-            images.autodiff(),
-            &params,
-            |_, _| {},
-        );
+        let logits = forward_from(&self.network, NodeId(0), images.autodiff(), &params, |_, _| {});
         let log_probabilities = activation::log_softmax(logits, 2);
         let loss = log_probabilities.gather(2, labels.autodiff()).mean().neg();
         let mut gradients = loss.backward();
@@ -128,23 +106,14 @@ impl TensorFit {
             };
             // The mean over all shares is taken in the loss; the L2 term is a mean over the points.
             let decay = batch.weight_decay / rows.len() as f64;
-            let gradient = if decay == 0.0 {
-                gradient
-            } else {
-                gradient + point * decay
-            };
+            let gradient = if decay == 0.0 { gradient } else { gradient + point * decay };
             self.step_parameter(p, &gradient, rows, batch.learning_rate);
         }
         if !with_loss {
             return Ok(f64::NAN);
         }
-        let loss = loss
-            .inner()
-            .try_into_data()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
-        let loss = loss
-            .try_into_vec::<f32>()
-            .map_err(|error| ComputeError::Device(error.to_string()))?;
+        let loss = loss.inner().try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
+        let loss = loss.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))?;
         Ok(loss.first().map_or(f64::NAN, |&l| f64::from(l)))
     }
 
@@ -153,11 +122,7 @@ impl TensorFit {
         let at = |row: &Vec<f64>| {
             let mut sum: Option<Tensor<3>> = None;
             for (vector, &c) in self.vectors.iter().zip(row) {
-                let term = if c == 1.0 {
-                    vector[p].clone()
-                } else {
-                    vector[p].clone() * c
-                };
+                let term = if c == 1.0 { vector[p].clone() } else { vector[p].clone() * c };
                 sum = Some(match sum {
                     Some(sum) => sum + term,
                     None => term,
@@ -172,30 +137,15 @@ impl TensorFit {
     }
 
     /// Chain rule: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
-    fn step_parameter(
-        &mut self,
-        p: usize,
-        gradient: &Tensor<3>,
-        rows: &[Vec<f64>],
-        learning_rate: f64,
-    ) {
+    fn step_parameter(&mut self, p: usize, gradient: &Tensor<3>, rows: &[Vec<f64>], learning_rate: f64) {
         let [_, height, width] = gradient.dims();
         for (slot, index) in self.trained.clone().enumerate() {
             let gradient = if let [row] = rows {
-                if row[index] == 1.0 {
-                    gradient.clone()
-                } else {
-                    gradient.clone() * row[index]
-                }
+                if row[index] == 1.0 { gradient.clone() } else { gradient.clone() * row[index] }
             } else {
                 let weights: Vec<f32> = rows.iter().map(|row| row[index] as f32).collect();
-                let weights = Tensor::<3>::from_data(
-                    TensorData::new(weights, [rows.len(), 1, 1]),
-                    &self.engine.device,
-                );
-                (gradient.clone() * weights)
-                    .sum_dim(0)
-                    .reshape([1, height, width])
+                let weights = Tensor::<3>::from_data(TensorData::new(weights, [rows.len(), 1, 1]), &self.engine.device);
+                (gradient.clone() * weights).sum_dim(0).reshape([1, height, width])
             };
             let vector = self.vectors[index][p].clone();
             self.vectors[index][p] = self.optimizers[slot][p].step(learning_rate, vector, gradient);

@@ -38,40 +38,22 @@ impl Basis {
                 let id = ParamId(index);
                 let n_values = layout.spec(id).n_values();
                 let values: Vec<f32> = basis.iter().flat_map(|w| w.tensor(id)).copied().collect();
-                Tensor::from_data(
-                    TensorData::new(values, [basis.len(), n_values]),
-                    &engine.device,
-                )
+                Tensor::from_data(TensorData::new(values, [basis.len(), n_values]), &engine.device)
             })
             .collect();
-        let shapes = layout
-            .specs()
-            .iter()
-            .map(|spec| matrix_shape(&spec.shape))
-            .collect();
-        Self {
-            tensors,
-            shapes,
-            n_basis: basis.len(),
-        }
+        let shapes = layout.specs().iter().map(|spec| matrix_shape(&spec.shape)).collect();
+        Self { tensors, shapes, n_basis: basis.len() }
     }
 
     /// `sum_i c_i w_i` for each row c of `coefficients` `[n_points, n_basis]`; parameters for which `wanted` is false are
     /// left out.
-    pub(super) fn combine(
-        &self,
-        coefficients: &Tensor<2>,
-        wanted: impl Fn(ParamId) -> bool,
-    ) -> PointTensors {
+    pub(super) fn combine(&self, coefficients: &Tensor<2>, wanted: impl Fn(ParamId) -> bool) -> PointTensors {
         let [n_points, _] = coefficients.dims();
         (0..self.tensors.len())
             .map(|index| {
                 wanted(ParamId(index)).then(|| {
                     let [rows, columns] = self.shapes[index];
-                    coefficients
-                        .clone()
-                        .matmul(self.tensors[index].clone())
-                        .reshape([n_points, rows, columns])
+                    coefficients.clone().matmul(self.tensors[index].clone()).reshape([n_points, rows, columns])
                 })
             })
             .collect()
@@ -80,24 +62,15 @@ impl Basis {
     /// All basis vectors as points of their own: `[n_basis, ..]`.
     pub(super) fn as_points(&self) -> PointTensors {
         let tensors = self.tensors.iter().zip(&self.shapes);
-        tensors
-            .map(|(t, &[rows, columns])| Some(t.clone().reshape([self.n_basis, rows, columns])))
-            .collect()
+        tensors.map(|(t, &[rows, columns])| Some(t.clone().reshape([self.n_basis, rows, columns]))).collect()
     }
 }
 
 /// Coefficients on the device: `[n_points, n_basis]`.
 pub(super) fn coefficient_tensor(engine: &Engine, rows: &[&[f64]]) -> Tensor<2> {
     let n_basis = rows.first().map_or(0, |row| row.len());
-    let values: Vec<f32> = rows
-        .iter()
-        .flat_map(|row| row.iter())
-        .map(|&c| c as f32)
-        .collect();
-    Tensor::from_data(
-        TensorData::new(values, [rows.len(), n_basis]),
-        &engine.device,
-    )
+    let values: Vec<f32> = rows.iter().flat_map(|row| row.iter()).map(|&c| c as f32).collect();
+    Tensor::from_data(TensorData::new(values, [rows.len(), n_basis]), &engine.device)
 }
 
 /// The first linear layer, if only flattening stands before it: its output is linear in the coefficients.
@@ -137,13 +110,7 @@ pub(super) fn dense_layers(network: &Network) -> Option<Vec<DenseLayer>> {
                 let &[n_out, n_in] = network.layout().spec(weight).shape.as_slice() else {
                     return None;
                 };
-                layers.push(DenseLayer {
-                    weight,
-                    bias,
-                    n_in,
-                    n_out,
-                    relu: false,
-                });
+                layers.push(DenseLayer { weight, bias, n_in, n_out, relu: false });
             }
             Op::Input => return None,
         }
@@ -182,31 +149,20 @@ pub(super) fn forward_from(
     for (index, node) in nodes.iter().enumerate().skip(from.0 + 1) {
         let input = node.inputs[0].0;
         // Taking the tensor at its last use lets the device work in place.
-        let x = if last_use[input] == index {
-            outputs[input].take()
-        } else {
-            outputs[input].clone()
-        };
+        let x = if last_use[input] == index { outputs[input].take() } else { outputs[input].clone() };
         let x = x.expect("nodes are in an order in which they can be computed");
         let y = apply(&node.op, x, params);
         visit(NodeId(index), &y);
         outputs[index] = Some(y);
     }
-    outputs
-        .pop()
-        .flatten()
-        .expect("the last node is the output")
+    outputs.pop().flatten().expect("the last node is the output")
 }
 
 fn apply(op: &Op, x: Tensor<3>, params: &PointTensors) -> Tensor<3> {
     match op {
         Op::Input | Op::Flatten => x,
         Op::Relu => activation::relu(x),
-        Op::Linear { weight, bias } => linear(
-            x,
-            tensor(params, *weight),
-            bias.map(|id| tensor(params, id)),
-        ),
+        Op::Linear { weight, bias } => linear(x, tensor(params, *weight), bias.map(|id| tensor(params, id))),
     }
 }
 
@@ -220,7 +176,5 @@ pub(super) fn linear(x: Tensor<3>, weight: &Tensor<3>, bias: Option<&Tensor<3>>)
 }
 
 pub(super) fn tensor(params: &PointTensors, id: ParamId) -> &Tensor<3> {
-    params[id.0]
-        .as_ref()
-        .expect("every parameter of the nodes that run was combined")
+    params[id.0].as_ref().expect("every parameter of the nodes that run was combined")
 }

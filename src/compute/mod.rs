@@ -17,9 +17,7 @@ mod simd;
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
-pub use evaluate::{
-    DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
-};
+pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
 pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
 
 use thiserror::Error;
@@ -30,17 +28,9 @@ pub enum ComputeError {
     #[error("the device failed: {0}")]
     Device(String),
     #[error("the network takes {network} inputs, the images of {data} have {pixels}")]
-    InputSize {
-        network: usize,
-        data: String,
-        pixels: usize,
-    },
+    InputSize { network: usize, data: String, pixels: usize },
     #[error("the network has {network} outputs, {data} has labels up to {highest}")]
-    Labels {
-        network: usize,
-        data: String,
-        highest: u16,
-    },
+    Labels { network: usize, data: String, highest: u16 },
     #[error("the {split} split of {data} has no images")]
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]

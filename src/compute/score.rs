@@ -35,28 +35,18 @@ pub(super) fn score(
     labels: &[u16],
     label_tensor: &Tensor<1, Int>,
 ) -> Result<Vec<Score>, ComputeError> {
-    if engine.is_gpu() {
-        score_on_device(logits, label_tensor)
-    } else {
-        score_on_host(logits, labels)
-    }
+    if engine.is_gpu() { score_on_device(logits, label_tensor) } else { score_on_host(logits, labels) }
 }
 
 pub(super) fn read(tensor: Tensor<3>) -> Result<Vec<f32>, ComputeError> {
-    let data = tensor
-        .try_into_data()
-        .map_err(|error| ComputeError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>()
-        .map_err(|error| ComputeError::Device(error.to_string()))
+    let data = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
+    data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
 }
 
 fn score_on_host(logits: Tensor<3>, labels: &[u16]) -> Result<Vec<Score>, ComputeError> {
     let [_, n_images, n_classes] = logits.dims();
     let values = read(logits)?;
-    Ok(values
-        .chunks_exact(n_images * n_classes)
-        .map(|point| score_point(point, n_classes, labels))
-        .collect())
+    Ok(values.chunks_exact(n_images * n_classes).map(|point| score_point(point, n_classes, labels)).collect())
 }
 
 fn score_point(logits: &[f32], n_classes: usize, labels: &[u16]) -> Score {
@@ -75,10 +65,7 @@ fn score_point(logits: &[f32], n_classes: usize, labels: &[u16]) -> Score {
 
 fn score_on_device(logits: Tensor<3>, labels: &Tensor<1, Int>) -> Result<Vec<Score>, ComputeError> {
     let [n_points, n_images, _] = logits.dims();
-    let labels: Tensor<3, Int> = labels
-        .clone()
-        .reshape([1, n_images, 1])
-        .expand([n_points, n_images, 1]);
+    let labels: Tensor<3, Int> = labels.clone().reshape([1, n_images, 1]).expand([n_points, n_images, 1]);
     let shifted = logits.clone() - logits.clone().max_dim(2);
     let log_sum = shifted.clone().exp().sum_dim(2).log();
     let losses = (log_sum - shifted.gather(2, labels.clone())).sum_dim(1);
@@ -86,12 +73,7 @@ fn score_on_device(logits: Tensor<3>, labels: &Tensor<1, Int>) -> Result<Vec<Sco
     // One transfer for both.
     let both = read(Tensor::cat(vec![losses, correct], 2))?;
     let scores = both.chunks_exact(2);
-    Ok(scores
-        .map(|pair| Score {
-            loss: f64::from(pair[0]),
-            n_correct: pair[1].round() as u64,
-        })
-        .collect())
+    Ok(scores.map(|pair| Score { loss: f64::from(pair[0]), n_correct: pair[1].round() as u64 }).collect())
 }
 
 #[cfg(test)]
@@ -100,10 +82,7 @@ mod tests {
     use burn::tensor::TensorData;
 
     fn tensor(values: &[f32], shape: [usize; 3]) -> Tensor<3> {
-        Tensor::from_data(
-            TensorData::new(values.to_vec(), shape),
-            &burn::tensor::Device::flex(),
-        )
+        Tensor::from_data(TensorData::new(values.to_vec(), shape), &burn::tensor::Device::flex())
     }
 
     #[test]
@@ -116,10 +95,7 @@ mod tests {
     fn host_and_device_agree() {
         let values: Vec<f32> = (0..60).map(|i| ((i * 37) % 23) as f32 / 5.0).collect();
         let labels = [0_u16, 3, 1, 2, 3];
-        let as_ints = TensorData::new(
-            labels.iter().map(|&l| i32::from(l)).collect::<Vec<_>>(),
-            [5],
-        );
+        let as_ints = TensorData::new(labels.iter().map(|&l| i32::from(l)).collect::<Vec<_>>(), [5]);
         let label_tensor = Tensor::from_data(as_ints, &burn::tensor::Device::flex());
         let host = score_on_host(tensor(&values, [3, 5, 4]), &labels).unwrap();
         let device = score_on_device(tensor(&values, [3, 5, 4]), &label_tensor).unwrap();
@@ -134,10 +110,6 @@ mod tests {
         assert!(score_point(&[f32::NAN, 1.0], 2, &[1]).loss.is_nan());
         assert_eq!(score_point(&[f32::NAN, 1.0], 2, &[1]).n_correct, 0);
         assert!(!score_point(&[f32::INFINITY, 0.0], 2, &[0]).loss.is_finite());
-        assert!(
-            score_point(&[0.0, f32::NEG_INFINITY], 2, &[1])
-                .loss
-                .is_infinite()
-        );
+        assert!(score_point(&[0.0, f32::NEG_INFINITY], 2, &[1]).loss.is_infinite());
     }
 }

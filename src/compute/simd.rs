@@ -101,10 +101,7 @@ mod tests {
         let xs: Vec<f32> = (0..16_000).map(|i| -87.0 * i as f32 / 16_000.0).collect();
         for (x, found) in xs.iter().zip(AutoArch::new().dispatch(Exps(&xs))) {
             let exact = f64::from(*x).exp();
-            assert!(
-                (f64::from(found) / exact - 1.0).abs() < 3e-7,
-                "exp({x}) = {found}"
-            );
+            assert!((f64::from(found) / exact - 1.0).abs() < 3e-7, "exp({x}) = {found}");
         }
     }
 

@@ -23,37 +23,19 @@ const TRAIN_LABELS: &[&str] = &["train-labels-idx1-ubyte"];
 const TEST_IMAGES: &[&str] = &["t10k-images-idx3-ubyte", "test-images-idx3-ubyte"];
 const TEST_LABELS: &[&str] = &["t10k-labels-idx1-ubyte", "test-labels-idx1-ubyte"];
 
-const FASHION_CLASSES: [&str; 10] = [
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-];
+const FASHION_CLASSES: [&str; 10] =
+    ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
 /// Opens the data set in a folder, or beside a file in it.
 pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     let folder = match fs::metadata(path) {
         Ok(found) if found.is_dir() => path,
-        Ok(_) => path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
+        Ok(_) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(DataError::NotFound {
-                path: path.to_owned(),
-            });
+            return Err(DataError::NotFound { path: path.to_owned() });
         }
         Err(source) => {
-            return Err(DataError::Folder {
-                path: path.to_owned(),
-                source,
-            });
+            return Err(DataError::Folder { path: path.to_owned(), source });
         }
     };
     let files = find(folder)?;
@@ -61,24 +43,12 @@ pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     let (test_images, test) = read_split(&files.test)?;
     if train_images != test_images {
         let path = files.test.images;
-        return Err(DataError::Shapes {
-            path,
-            train: train_images,
-            test: test_images,
-        });
+        return Err(DataError::Shapes { path, train: train_images, test: test_images });
     }
     let name = name(folder);
     let class_names = class_names(&name, &[&train, &test]);
     let source = folder.display().to_string();
-    Ok(Dataset {
-        name,
-        source,
-        shape: train_images,
-        max_value: u8::MAX,
-        class_names,
-        train,
-        test,
-    })
+    Ok(Dataset { name, source, shape: train_images, max_value: u8::MAX, class_names, train, test })
 }
 
 struct SplitFiles {
@@ -93,9 +63,7 @@ struct Files {
 
 fn find(folder: &Path) -> Result<Files, DataError> {
     let mut entries = list(folder)?;
-    if let Some(inner) = entries
-        .iter()
-        .find(|path| path.file_name() == Some(OsStr::new(INNER_FOLDER)) && path.is_dir())
+    if let Some(inner) = entries.iter().find(|path| path.file_name() == Some(OsStr::new(INNER_FOLDER)) && path.is_dir())
     {
         entries.extend(list(inner)?);
     }
@@ -108,38 +76,22 @@ fn find(folder: &Path) -> Result<Files, DataError> {
         found.unwrap_or_default()
     };
     let files = Files {
-        train: SplitFiles {
-            images: pick(TRAIN_IMAGES),
-            labels: pick(TRAIN_LABELS),
-        },
-        test: SplitFiles {
-            images: pick(TEST_IMAGES),
-            labels: pick(TEST_LABELS),
-        },
+        train: SplitFiles { images: pick(TRAIN_IMAGES), labels: pick(TRAIN_LABELS) },
+        test: SplitFiles { images: pick(TEST_IMAGES), labels: pick(TEST_LABELS) },
     };
     if missing.is_empty() {
         return Ok(files);
     }
-    Err(DataError::Missing {
-        path: folder.to_owned(),
-        missing,
-        found: listed(&entries),
-    })
+    Err(DataError::Missing { path: folder.to_owned(), missing, found: listed(&entries) })
 }
 
 /// The entries of a folder in the order of their names.
 fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let in_folder = |source| DataError::Folder {
-        path: folder.to_owned(),
-        source,
-    };
+    let in_folder = |source| DataError::Folder { path: folder.to_owned(), source };
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(in_folder)? {
         if entries.len() == MAX_ENTRIES {
-            return Err(DataError::FolderTooLarge {
-                path: folder.to_owned(),
-                limit: MAX_ENTRIES,
-            });
+            return Err(DataError::FolderTooLarge { path: folder.to_owned(), limit: MAX_ENTRIES });
         }
         entries.push(entry.map_err(in_folder)?.path());
     }
@@ -150,41 +102,19 @@ fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// The entry with one of the names. Plain files go before compressed ones, which sort after them.
 fn pick(entries: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
     let is_named = |path: &&PathBuf| {
-        let name = path
-            .file_name()
-            .and_then(OsStr::to_str)
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let plain = name
-            .strip_suffix(".gz")
-            .unwrap_or(&name)
-            .replace(['.', '_'], "-");
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default().to_ascii_lowercase();
+        let plain = name.strip_suffix(".gz").unwrap_or(&name).replace(['.', '_'], "-");
         names.contains(&plain.as_str())
     };
-    entries
-        .iter()
-        .filter(is_named)
-        .min_by_key(|path| path.extension() == Some(OsStr::new("gz")))
-        .cloned()
+    entries.iter().filter(is_named).min_by_key(|path| path.extension() == Some(OsStr::new("gz"))).cloned()
 }
 
 fn listed(entries: &[PathBuf]) -> String {
     if entries.is_empty() {
         return "an empty folder".to_owned();
     }
-    let name = |path: &PathBuf| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .escape_debug()
-            .to_string()
-    };
-    let mut text = entries
-        .iter()
-        .take(MAX_LISTED)
-        .map(name)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
+    let mut text = entries.iter().take(MAX_LISTED).map(name).collect::<Vec<_>>().join(", ");
     if entries.len() > MAX_LISTED {
         text.push_str(&format!(" and {} more", entries.len() - MAX_LISTED));
     }
@@ -192,20 +122,11 @@ fn listed(entries: &[PathBuf]) -> String {
 }
 
 fn read_split(files: &SplitFiles) -> Result<(super::ImageShape, Split), DataError> {
-    let IdxImages { n, shape, pixels } = parse_idx_images(
-        &files::read_limited(&files.images, MAX_FILE_BYTES)?,
-        &files.images,
-    )?;
-    let labels = parse_idx_labels(
-        &files::read_limited(&files.labels, MAX_FILE_BYTES)?,
-        &files.labels,
-    )?;
+    let IdxImages { n, shape, pixels } =
+        parse_idx_images(&files::read_limited(&files.images, MAX_FILE_BYTES)?, &files.images)?;
+    let labels = parse_idx_labels(&files::read_limited(&files.labels, MAX_FILE_BYTES)?, &files.labels)?;
     if labels.len() != n {
-        return Err(DataError::Counts {
-            path: files.labels.clone(),
-            images: n,
-            labels: labels.len(),
-        });
+        return Err(DataError::Counts { path: files.labels.clone(), images: n, labels: labels.len() });
     }
     Ok((shape, Split { pixels, labels }))
 }
@@ -213,11 +134,7 @@ fn read_split(files: &SplitFiles) -> Result<(super::ImageShape, Split), DataErro
 /// The folder's own name, put right for the two sets that everyone has.
 fn name(folder: &Path) -> String {
     let resolved = fs::canonicalize(folder).unwrap_or_else(|_gone| folder.to_owned());
-    let own = |folder: &Path| {
-        folder
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-    };
+    let own = |folder: &Path| folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = match own(&resolved) {
         Some(name) if name == INNER_FOLDER => resolved.parent().and_then(own),
         name => name,
@@ -232,12 +149,7 @@ fn name(folder: &Path) -> String {
 
 /// One name for each label up to the largest.
 fn class_names(dataset: &str, splits: &[&Split]) -> Vec<String> {
-    let largest = splits
-        .iter()
-        .flat_map(|split| &split.labels)
-        .max()
-        .copied()
-        .unwrap_or(0);
+    let largest = splits.iter().flat_map(|split| &split.labels).max().copied().unwrap_or(0);
     let n = usize::from(largest) + 1;
     if dataset == "Fashion-MNIST" && n == FASHION_CLASSES.len() {
         return FASHION_CLASSES.map(str::to_owned).to_vec();

@@ -30,28 +30,13 @@ pub fn parse_idx_images(bytes: &[u8], path: &Path) -> Result<IdxImages, DataErro
     source.expect_magic(IMAGES_MAGIC)?;
     let (count, height, width) = (source.number()?, source.number()?, source.number()?);
     if count == 0 || height == 0 || width == 0 {
-        return Err(DataError::Empty {
-            path: path.to_owned(),
-            count,
-            height,
-            width,
-        });
+        return Err(DataError::Empty { path: path.to_owned(), count, height, width });
     }
-    let size = u64::from(count)
-        .checked_mul(u64::from(height))
-        .and_then(|n| n.checked_mul(u64::from(width)));
+    let size = u64::from(count).checked_mul(u64::from(height)).and_then(|n| n.checked_mul(u64::from(width)));
     let pixels = source.body(size.unwrap_or(u64::MAX), MAX_IMAGE_BYTES)?;
     // Each is at most the size just checked.
-    let shape = ImageShape {
-        channels: 1,
-        height: height as usize,
-        width: width as usize,
-    };
-    Ok(IdxImages {
-        n: count as usize,
-        shape,
-        pixels,
-    })
+    let shape = ImageShape { channels: 1, height: height as usize, width: width as usize };
+    Ok(IdxImages { n: count as usize, shape, pixels })
 }
 
 /// Reads labels, plain or gzip-compressed. `path` is only named in errors.
@@ -87,17 +72,9 @@ impl Read for Reader<'_> {
 
 impl<'a> Source<'a> {
     fn new(bytes: &'a [u8], path: &'a Path, what: &'static str) -> Self {
-        let reader = if bytes.starts_with(&[0x1f, 0x8b]) {
-            Reader::Gzip(GzDecoder::new(bytes))
-        } else {
-            Reader::Plain(bytes)
-        };
-        Self {
-            reader,
-            path,
-            what,
-            header_bytes: 0,
-        }
+        let reader =
+            if bytes.starts_with(&[0x1f, 0x8b]) { Reader::Gzip(GzDecoder::new(bytes)) } else { Reader::Plain(bytes) };
+        Self { reader, path, what, header_bytes: 0 }
     }
 
     fn number(&mut self) -> Result<u32, DataError> {
@@ -124,73 +101,46 @@ impl<'a> Source<'a> {
             LABELS_MAGIC => "labels".to_owned(),
             other => format!("{other:08x}"),
         };
-        Err(DataError::Magic {
-            path: self.path.to_owned(),
-            expected: self.what,
-            magic,
-            found,
-        })
+        Err(DataError::Magic { path: self.path.to_owned(), expected: self.what, magic, found })
     }
 
     /// The rest of the file, which must be exactly `size` bytes.
     fn body(mut self, size: u64, limit: u64) -> Result<Vec<u8>, DataError> {
         let (path, what) = (self.path, self.what);
         if size > limit {
-            return Err(DataError::TooLarge {
-                path: path.to_owned(),
-                what,
-                found: size,
-                limit,
-            });
+            return Err(DataError::TooLarge { path: path.to_owned(), what, found: size, limit });
         }
         let mut body = Vec::new();
         if let Reader::Plain(rest) = self.reader {
             // What is there is known: no memory is asked for before the size is found right.
             if rest.len() as u64 == size {
-                body.try_reserve_exact(rest.len())
-                    .map_err(|_refused| DataError::OutOfMemory {
-                        path: path.to_owned(),
-                        what,
-                        bytes: size,
-                    })?;
+                body.try_reserve_exact(rest.len()).map_err(|_refused| DataError::OutOfMemory {
+                    path: path.to_owned(),
+                    what,
+                    bytes: size,
+                })?;
             }
         }
         // One byte more than expected, to see whether something follows. The buffer grows with what is found.
-        (&mut self.reader)
-            .take(size + 1)
-            .read_to_end(&mut body)
-            .map_err(|error| self.gzip_error(error))?;
+        (&mut self.reader).take(size + 1).read_to_end(&mut body).map_err(|error| self.gzip_error(error))?;
         let found = body.len() as u64;
         if found < size {
             return Err(self.cut(self.header_bytes + size, self.header_bytes + found));
         }
-        let follows_gzip =
-            matches!(&self.reader, Reader::Gzip(decoder) if !decoder.get_ref().is_empty());
+        let follows_gzip = matches!(&self.reader, Reader::Gzip(decoder) if !decoder.get_ref().is_empty());
         if found > size || follows_gzip {
             let expected = self.header_bytes + size;
-            return Err(DataError::TrailingBytes {
-                path: path.to_owned(),
-                what,
-                expected,
-            });
+            return Err(DataError::TrailingBytes { path: path.to_owned(), what, expected });
         }
         Ok(body)
     }
 
     fn cut(&self, expected: u64, found: u64) -> DataError {
-        DataError::Cut {
-            path: self.path.to_owned(),
-            what: self.what,
-            expected,
-            found,
-        }
+        DataError::Cut { path: self.path.to_owned(), what: self.what, expected, found }
     }
 
     fn gzip_error(&self, source: io::Error) -> DataError {
-        DataError::Gzip {
-            path: self.path.to_owned(),
-            source,
-        }
+        DataError::Gzip { path: self.path.to_owned(), source }
     }
 }
 

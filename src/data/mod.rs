@@ -106,11 +106,7 @@ impl Dataset {
 
 /// Opens a data set: `optdigits` is the one in the program; anything else is a folder of IDX files, or one of those files.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
-    if spec == EMBEDDED {
-        Ok(optdigits())
-    } else {
-        folder::open(Path::new(spec))
-    }
+    if spec == EMBEDDED { Ok(optdigits()) } else { folder::open(Path::new(spec)) }
 }
 
 #[cfg(test)]

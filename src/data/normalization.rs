@@ -20,13 +20,7 @@ pub struct Normalization {
 /// Printed as [`Normalization::parse`] reads it.
 impl fmt::Display for Normalization {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |numbers: &[f32]| {
-            numbers
-                .iter()
-                .map(f32::to_string)
-                .collect::<Vec<_>>()
-                .join(",")
-        };
+        let list = |numbers: &[f32]| numbers.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
         write!(f, "{}/{}", list(&self.mean), list(&self.std))
     }
 }
@@ -38,32 +32,18 @@ impl Normalization {
     }
 
     fn same(channels: usize, mean: f32, std: f32) -> Self {
-        Self {
-            mean: vec![mean; channels],
-            std: vec![std; channels],
-        }
+        Self { mean: vec![mean; channels], std: vec![std; channels] }
     }
 
     /// Reads means and standard deviations like `0.1307/0.3081` or `0.49,0.48,0.44/0.24,0.24,0.26`. One number stands for
     /// all channels.
     pub fn parse(text: &str, channels: usize) -> Result<Self, DataError> {
-        let fail = |problem| DataError::Normalization {
-            text: text.to_owned(),
-            channels,
-            problem,
-        };
-        let (mean, std) = text
-            .split_once('/')
-            .ok_or_else(|| fail("no `/` between means and deviations"))?;
+        let fail = |problem| DataError::Normalization { text: text.to_owned(), channels, problem };
+        let (mean, std) = text.split_once('/').ok_or_else(|| fail("no `/` between means and deviations"))?;
         let numbers = |list: &str| -> Result<Vec<f32>, DataError> {
             let numbers: Vec<f32> = list
                 .split(',')
-                .map(|number| {
-                    number
-                        .trim()
-                        .parse()
-                        .map_err(|_not_a_number| fail("not a number"))
-                })
+                .map(|number| number.trim().parse().map_err(|_not_a_number| fail("not a number")))
                 .collect::<Result<_, _>>()?;
             if numbers.iter().any(|number| !number.is_finite()) {
                 return Err(fail("not a finite number"));
@@ -74,16 +54,9 @@ impl Normalization {
                 _ => Err(fail("another number of channels")),
             }
         };
-        let found = Self {
-            mean: numbers(mean)?,
-            std: numbers(std)?,
-        };
+        let found = Self { mean: numbers(mean)?, std: numbers(std)? };
         // A deviation whose inverse is infinite would make every input so.
-        if found
-            .std
-            .iter()
-            .any(|std| *std <= 0.0 || !std.recip().is_finite())
-        {
+        if found.std.iter().any(|std| *std <= 0.0 || !std.recip().is_finite()) {
             return Err(fail("a standard deviation must be positive"));
         }
         Ok(found)
@@ -103,10 +76,7 @@ impl Normalization {
                 }
             }
         }
-        let (mean, std) = counts
-            .iter()
-            .map(|counts| mean_and_std(counts, dataset.max_value))
-            .unzip();
+        let (mean, std) = counts.iter().map(|counts| mean_and_std(counts, dataset.max_value)).unzip();
         Self { mean, std }
     }
 
@@ -117,13 +87,7 @@ impl Normalization {
         let max = dataset.max_value;
         let mut usual = vec![(format!("pixels / {max}"), Self::identity(channels))];
         let mut add = |name: &str, mean: &[f32], std: &[f32]| {
-            usual.push((
-                name.to_owned(),
-                Self {
-                    mean: mean.to_vec(),
-                    std: std.to_vec(),
-                },
-            ));
+            usual.push((name.to_owned(), Self { mean: mean.to_vec(), std: std.to_vec() }));
         };
         match channels {
             1 => {
@@ -131,27 +95,14 @@ impl Normalization {
                 add("Fashion-MNIST", &[0.2860], &[0.3530]);
             }
             3 => {
-                add(
-                    "CIFAR-10",
-                    &[0.4914, 0.4822, 0.4465],
-                    &[0.2470, 0.2435, 0.2616],
-                );
+                add("CIFAR-10", &[0.4914, 0.4822, 0.4465], &[0.2470, 0.2435, 0.2616]);
                 add("ImageNet", &[0.485, 0.456, 0.406], &[0.229, 0.224, 0.225]);
             }
             _ => {}
         }
-        usual.push((
-            "(pixels - 0.5) / 0.5".to_owned(),
-            Self::same(channels, 0.5, 0.5),
-        ));
-        usual.push((
-            "mean and deviation of the training images".to_owned(),
-            Self::of_train(dataset),
-        ));
-        usual.push((
-            format!("pixels 0 to {max}"),
-            Self::same(channels, 0.0, 1.0 / f32::from(max.max(1))),
-        ));
+        usual.push(("(pixels - 0.5) / 0.5".to_owned(), Self::same(channels, 0.5, 0.5)));
+        usual.push(("mean and deviation of the training images".to_owned(), Self::of_train(dataset)));
+        usual.push((format!("pixels 0 to {max}"), Self::same(channels, 0.0, 1.0 / f32::from(max.max(1)))));
         usual
     }
 }
@@ -163,19 +114,13 @@ fn mean_and_std(counts: &[u64; 256], max_value: u8) -> (f32, f32) {
         return (0.0, 1.0);
     }
     let moment = |power: i32| -> f64 {
-        let sum: f64 = (0_u8..=255)
-            .zip(counts)
-            .map(|(byte, count)| f64::from(byte).powi(power) * *count as f64)
-            .sum();
+        let sum: f64 = (0_u8..=255).zip(counts).map(|(byte, count)| f64::from(byte).powi(power) * *count as f64).sum();
         sum / n as f64
     };
     let scale = f64::from(max_value.max(1));
     let variance = (moment(2) - moment(1) * moment(1)).max(0.0);
     let std = (variance.sqrt() / scale) as f32;
-    (
-        (moment(1) / scale) as f32,
-        if std > 0.0 { std } else { 1.0 },
-    )
+    ((moment(1) / scale) as f32, if std > 0.0 { std } else { 1.0 })
 }
 
 #[cfg(test)]
@@ -184,18 +129,11 @@ mod tests {
     use crate::data::{ImageShape, Split};
 
     fn two_channels() -> Dataset {
-        let split = Split {
-            pixels: vec![0, 255, 51, 51, 255, 0, 51, 51],
-            labels: vec![0, 1],
-        };
+        let split = Split { pixels: vec![0, 255, 51, 51, 255, 0, 51, 51], labels: vec![0, 1] };
         Dataset {
             name: "two".to_owned(),
             source: "embedded".to_owned(),
-            shape: ImageShape {
-                channels: 2,
-                height: 1,
-                width: 2,
-            },
+            shape: ImageShape { channels: 2, height: 1, width: 2 },
             max_value: 255,
             class_names: vec!["0".to_owned(), "1".to_owned()],
             train: split.clone(),
@@ -205,30 +143,17 @@ mod tests {
 
     #[test]
     fn what_is_printed_is_read_back() {
-        for (text, channels) in [
-            ("0.1307/0.3081", 1),
-            ("0.49,0.48,0.44/0.24,0.24,0.26", 3),
-            ("-1,2/0.5,1000000", 2),
-        ] {
+        for (text, channels) in [("0.1307/0.3081", 1), ("0.49,0.48,0.44/0.24,0.24,0.26", 3), ("-1,2/0.5,1000000", 2)] {
             let parsed = Normalization::parse(text, channels).unwrap();
             assert_eq!(parsed.to_string(), text);
-            assert_eq!(
-                Normalization::parse(&parsed.to_string(), channels).unwrap(),
-                parsed
-            );
+            assert_eq!(Normalization::parse(&parsed.to_string(), channels).unwrap(), parsed);
         }
     }
 
     #[test]
     fn one_number_stands_for_all_channels() {
         let parsed = Normalization::parse(" 0.5 / 0.25 ", 3).unwrap();
-        assert_eq!(
-            parsed,
-            Normalization {
-                mean: vec![0.5; 3],
-                std: vec![0.25; 3]
-            }
-        );
+        assert_eq!(parsed, Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] });
     }
 
     #[test]
@@ -247,23 +172,14 @@ mod tests {
             ("1/1/1", "not a number"),
         ] {
             let message = Normalization::parse(text, 3).unwrap_err().to_string();
-            assert!(
-                message.contains(part) && message.contains(&format!("found `{text}`")),
-                "{message}"
-            );
+            assert!(message.contains(part) && message.contains(&format!("found `{text}`")), "{message}");
         }
     }
 
     #[test]
     fn statistics_of_the_training_images_are_per_channel() {
         let found = Normalization::of_train(&two_channels());
-        assert_eq!(
-            found,
-            Normalization {
-                mean: vec![0.5, 0.2],
-                std: vec![0.5, 1.0]
-            }
-        );
+        assert_eq!(found, Normalization { mean: vec![0.5, 0.2], std: vec![0.5, 1.0] });
     }
 
     #[test]
@@ -271,11 +187,7 @@ mod tests {
         let dataset = two_channels();
         for (name, usual) in Normalization::usual(&dataset) {
             assert_eq!((usual.mean.len(), usual.std.len()), (2, 2), "{name}");
-            assert_eq!(
-                Normalization::parse(&usual.to_string(), 2).unwrap(),
-                usual,
-                "{name}"
-            );
+            assert_eq!(Normalization::parse(&usual.to_string(), 2).unwrap(), usual, "{name}");
         }
     }
 }

@@ -5,24 +5,14 @@ use std::path::{Path, PathBuf};
 
 use super::{DataError, Dataset, ImageShape, Split};
 
-const SHAPE: ImageShape = ImageShape {
-    channels: 1,
-    height: 8,
-    width: 8,
-};
+const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
 const MAX_VALUE: u8 = 16;
 const N_CLASSES: u8 = 10;
 
 /// The embedded data set.
 pub fn optdigits() -> Dataset {
-    let train = parse(
-        include_bytes!("../../assets/optdigits.tra"),
-        Path::new("optdigits.tra"),
-    );
-    let test = parse(
-        include_bytes!("../../assets/optdigits.tes"),
-        Path::new("optdigits.tes"),
-    );
+    let train = parse(include_bytes!("../../assets/optdigits.tra"), Path::new("optdigits.tra"));
+    let test = parse(include_bytes!("../../assets/optdigits.tes"), Path::new("optdigits.tes"));
     Dataset {
         name: "optdigits".to_owned(),
         source: "embedded".to_owned(),
@@ -37,10 +27,7 @@ pub fn optdigits() -> Dataset {
 /// Rows of 64 pixels and a label.
 fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
     let mut split = Split::default();
-    let mut rows = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text);
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
     let mut row = csv::ByteRecord::new();
     let mut line = 0;
     loop {
@@ -49,15 +36,11 @@ fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
         if !rows.read_byte_record(&mut row).unwrap_or(false) {
             return Ok(split);
         }
-        let numbers: Option<Vec<u8>> = row
-            .iter()
-            .map(|field| str::from_utf8(field).ok()?.trim().parse().ok())
-            .collect();
+        let numbers: Option<Vec<u8>> =
+            row.iter().map(|field| str::from_utf8(field).ok()?.trim().parse().ok()).collect();
         match numbers.as_deref() {
             Some([pixels @ .., label])
-                if pixels.len() == SHAPE.pixels()
-                    && *label < N_CLASSES
-                    && pixels.iter().all(|p| *p <= MAX_VALUE) =>
+                if pixels.len() == SHAPE.pixels() && *label < N_CLASSES && pixels.iter().all(|p| *p <= MAX_VALUE) =>
             {
                 split.pixels.extend_from_slice(pixels);
                 split.labels.push(u16::from(*label));
@@ -69,18 +52,9 @@ fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
 
 fn bad_row(path: PathBuf, line: usize, row: &csv::ByteRecord) -> DataError {
     const SHOWN_CHARS: usize = 40;
-    let text: String = String::from_utf8_lossy(row.as_slice())
-        .chars()
-        .take(SHOWN_CHARS)
-        .collect();
+    let text: String = String::from_utf8_lossy(row.as_slice()).chars().take(SHOWN_CHARS).collect();
     let found = format!("{} fields: {}", row.len(), text.escape_debug());
-    DataError::Row {
-        path,
-        line,
-        expected: SHAPE.pixels() + 1,
-        limit: MAX_VALUE,
-        found,
-    }
+    DataError::Row { path, line, expected: SHAPE.pixels() + 1, limit: MAX_VALUE, found }
 }
 
 #[cfg(test)]
@@ -96,27 +70,13 @@ mod tests {
         assert_eq!(digits.test.pixels.len(), 1_797 * 64);
         assert_eq!(digits.train.pixels.iter().max(), Some(&16));
         let counts = |split: &Split| {
-            (0..10)
-                .map(|digit| split.labels.iter().filter(|label| **label == digit).count())
-                .collect::<Vec<_>>()
+            (0..10).map(|digit| split.labels.iter().filter(|label| **label == digit).count()).collect::<Vec<_>>()
         };
-        assert_eq!(
-            counts(&digits.train),
-            [376, 389, 380, 389, 387, 376, 377, 387, 380, 382]
-        );
-        assert_eq!(
-            counts(&digits.test),
-            [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
-        );
+        assert_eq!(counts(&digits.train), [376, 389, 380, 389, 387, 376, 377, 387, 380, 382]);
+        assert_eq!(counts(&digits.test), [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]);
         let statistics = Normalization::of_train(&digits);
         // NumPy: 0.307748230, 0.377280349.
-        assert_eq!(
-            statistics,
-            Normalization {
-                mean: vec![0.307_748_24],
-                std: vec![0.377_280_35]
-            }
-        );
+        assert_eq!(statistics, Normalization { mean: vec![0.307_748_24], std: vec![0.377_280_35] });
     }
 
     #[test]
@@ -130,13 +90,8 @@ mod tests {
             format!("x,{}7\n", "0,".repeat(63)),
             format!("{}7\n", "0,".repeat(65)),
         ] {
-            let message = parse(format!("{good}{bad}").as_bytes(), Path::new("d"))
-                .unwrap_err()
-                .to_string();
-            assert!(
-                message.starts_with("line 2: expected 65 whole numbers up to 16"),
-                "{message}"
-            );
+            let message = parse(format!("{good}{bad}").as_bytes(), Path::new("d")).unwrap_err().to_string();
+            assert!(message.starts_with("line 2: expected 65 whole numbers up to 16"), "{message}");
         }
     }
 }

@@ -1,10 +1,8 @@
 use super::*;
 
 fn names_in(folder: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -16,10 +14,7 @@ fn a_file_at_the_limit_is_read_and_one_above_is_refused() {
     fs::write(&path, b"12345").unwrap();
     assert_eq!(read_limited(&path, 5).unwrap(), b"12345");
     let message = read_limited(&path, 4).unwrap_err().to_string();
-    assert!(
-        message.starts_with("expected at most 4 bytes, the file has 5: "),
-        "{message}"
-    );
+    assert!(message.starts_with("expected at most 4 bytes, the file has 5: "), "{message}");
     assert!(message.ends_with("five"), "{message}");
 }
 
@@ -27,16 +22,8 @@ fn a_file_at_the_limit_is_read_and_one_above_is_refused() {
 fn a_missing_file_and_a_folder_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing.pt");
-    assert!(
-        matches!(read_limited(&missing, 9), Err(FileError::NotFound { path }) if path == missing)
-    );
-    assert!(matches!(
-        read_limited(folder.path(), 9),
-        Err(FileError::NotAFile {
-            found: "a folder",
-            ..
-        })
-    ));
+    assert!(matches!(read_limited(&missing, 9), Err(FileError::NotFound { path }) if path == missing));
+    assert!(matches!(read_limited(folder.path(), 9), Err(FileError::NotAFile { found: "a folder", .. })));
 }
 
 #[cfg(target_os = "linux")]
@@ -44,39 +31,12 @@ fn a_missing_file_and_a_folder_are_named() {
 fn pipes_and_devices_are_refused_without_blocking() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe.pt");
-    let status = std::process::Command::new("mkfifo")
-        .arg(&pipe)
-        .status()
-        .unwrap();
+    let status = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(status.success());
-    assert!(matches!(
-        read_limited(&pipe, 9),
-        Err(FileError::NotAFile {
-            found: "a pipe",
-            ..
-        })
-    ));
-    assert!(matches!(
-        read_limited(Path::new("/dev/zero"), 9),
-        Err(FileError::NotAFile {
-            found: "a device",
-            ..
-        })
-    ));
-    assert!(matches!(
-        write_atomic(&pipe, b"x"),
-        Err(FileError::NotAFile {
-            found: "a pipe",
-            ..
-        })
-    ));
-    assert!(matches!(
-        write_atomic(Path::new("/dev/full"), b"x"),
-        Err(FileError::NotAFile {
-            found: "a device",
-            ..
-        })
-    ));
+    assert!(matches!(read_limited(&pipe, 9), Err(FileError::NotAFile { found: "a pipe", .. })));
+    assert!(matches!(read_limited(Path::new("/dev/zero"), 9), Err(FileError::NotAFile { found: "a device", .. })));
+    assert!(matches!(write_atomic(&pipe, b"x"), Err(FileError::NotAFile { found: "a pipe", .. })));
+    assert!(matches!(write_atomic(Path::new("/dev/full"), b"x"), Err(FileError::NotAFile { found: "a device", .. })));
 }
 
 #[test]
@@ -99,10 +59,7 @@ fn a_full_disk_leaves_the_old_file_as_it_was() {
         Err(io::Error::from(io::ErrorKind::StorageFull))
     });
     let message = result.unwrap_err().to_string();
-    assert!(
-        message.contains("no storage space") && message.contains("untouched"),
-        "{message}"
-    );
+    assert!(message.contains("no storage space") && message.contains("untouched"), "{message}");
     assert_eq!(fs::read(&path).unwrap(), b"old");
     assert_eq!(names_in(folder.path()), ["session"]);
 }
@@ -112,22 +69,13 @@ fn saving_into_a_missing_folder_names_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let gone = folder.path().join("gone");
     let error = write_atomic(&gone.join("session"), b"x").unwrap_err();
-    assert!(
-        matches!(&error, FileError::NoFolder { folder } if *folder == gone),
-        "{error}"
-    );
+    assert!(matches!(&error, FileError::NoFolder { folder } if *folder == gone), "{error}");
 }
 
 #[test]
 fn saving_over_a_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        write_atomic(folder.path(), b"x"),
-        Err(FileError::NotAFile {
-            found: "a folder",
-            ..
-        })
-    ));
+    assert!(matches!(write_atomic(folder.path(), b"x"), Err(FileError::NotAFile { found: "a folder", .. })));
 }
 
 #[cfg(unix)]
@@ -159,8 +107,5 @@ fn a_symbolic_link_stays_one_and_permissions_are_kept() {
     write_atomic(&link, b"new").unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read(&file).unwrap(), b"new");
-    assert_eq!(
-        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
-        0o640
-    );
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
 }

@@ -41,11 +41,7 @@ fn fill_rows(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
     let n_rows = a.layout().spec(id).shape[0];
     let row_len = a.tensor(id).len() / n_rows;
     let mut mean = vec![0.0_f64; row_len];
-    for row in a
-        .tensor(id)
-        .chunks_exact(row_len)
-        .chain(b.tensor(id).chunks_exact(row_len))
-    {
+    for row in a.tensor(id).chunks_exact(row_len).chain(b.tensor(id).chunks_exact(row_len)) {
         for (m, &w) in mean.iter_mut().zip(row) {
             *m += f64::from(w) / (2 * n_rows) as f64;
         }
@@ -60,10 +56,7 @@ fn fill_rows(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
 /// Every column becomes the mean of the columns of both.
 fn fill_columns(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
     let row_len = a.layout().spec(id).shape[1];
-    let rows = a
-        .tensor(id)
-        .chunks_exact(row_len)
-        .zip(b.tensor(id).chunks_exact(row_len));
+    let rows = a.tensor(id).chunks_exact(row_len).zip(b.tensor(id).chunks_exact(row_len));
     let means: Vec<f32> = rows
         .map(|(ra, rb)| {
             let sum: f64 = ra.iter().chain(rb).map(|&w| f64::from(w)).sum();
@@ -76,12 +69,7 @@ fn fill_columns(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) 
 }
 
 fn fill_elementwise(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
-    for ((c, &wa), &wb) in centre
-        .tensor_mut(id)
-        .iter_mut()
-        .zip(a.tensor(id))
-        .zip(b.tensor(id))
-    {
+    for ((c, &wa), &wb) in centre.tensor_mut(id).iter_mut().zip(a.tensor(id)).zip(b.tensor(id)) {
         *c = 0.5 * (wa + wb);
     }
 }
@@ -114,18 +102,11 @@ mod tests {
             let point = Path::straight(&network, family, a.clone(), b.clone()).point(t);
             let row = point.tensor(ParamId(0));
             let mean = row.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
-            let var = row
-                .iter()
-                .map(|&v| (f64::from(v) - mean).powi(2))
-                .sum::<f64>()
-                / n as f64;
+            let var = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n as f64;
             (mean, var)
         };
         let (mean, var) = moments(PathFamily::Arc, 0.5);
-        assert!(
-            (mean - 3.0).abs() < 0.05 && (var - 4.0).abs() < 0.15,
-            "{mean} {var}"
-        );
+        assert!((mean - 3.0).abs() < 0.05 && (var - 4.0).abs() < 0.15, "{mean} {var}");
         let (_, var) = moments(PathFamily::Linear, 0.5);
         assert!((var - 2.0).abs() < 0.1, "{var}");
     }
@@ -140,11 +121,7 @@ mod tests {
         let incoming = centre.tensor(ParamId(0));
         assert!(incoming.chunks_exact(3).all(|row| row == &incoming[..3]));
         let outgoing = centre.tensor(ParamId(2));
-        assert!(
-            outgoing
-                .chunks_exact(4)
-                .all(|row| row.iter().all(|v| *v == row[0]))
-        );
+        assert!(outgoing.chunks_exact(4).all(|row| row.iter().all(|v| *v == row[0])));
         assert_ne!(outgoing[0], outgoing[4]);
     }
 }

@@ -44,11 +44,7 @@ impl Grid {
 
     pub fn points(&self) -> Vec<(f64, f64)> {
         let xs = self.x.values();
-        self.y
-            .values()
-            .into_iter()
-            .flat_map(|y| xs.iter().map(move |&x| (x, y)).collect::<Vec<_>>())
-            .collect()
+        self.y.values().into_iter().flat_map(|y| xs.iter().map(move |&x| (x, y)).collect::<Vec<_>>()).collect()
     }
 
     /// Point indices in nested levels: every stride-th row and column first, then the points that halving the stride adds.
@@ -86,27 +82,12 @@ mod tests {
     use super::*;
 
     fn grid(nx: usize, ny: usize) -> Grid {
-        Grid {
-            x: Axis {
-                min: -1.0,
-                max: 2.0,
-                n: nx,
-            },
-            y: Axis {
-                min: 0.0,
-                max: 1.0,
-                n: ny,
-            },
-        }
+        Grid { x: Axis { min: -1.0, max: 2.0, n: nx }, y: Axis { min: 0.0, max: 1.0, n: ny } }
     }
 
     #[test]
     fn axes_reach_both_ends_exactly() {
-        let axis = Axis {
-            min: -0.2,
-            max: 1.2,
-            n: 25,
-        };
+        let axis = Axis { min: -0.2, max: 1.2, n: 25 };
         assert_eq!(axis.at(0), -0.2);
         assert_eq!(axis.at(24), 1.2);
     }

@@ -59,18 +59,12 @@ impl PathFamily {
             Self::Linear => vec![1.0 - t, t],
             Self::Arc => {
                 // Exact at both ends, where cos and sin of a rounded pi/2 are not.
-                let (sin, cos) = if t == 1.0 {
-                    (1.0, 0.0)
-                } else {
-                    (FRAC_PI_2 * t).sin_cos()
-                };
+                let (sin, cos) = if t == 1.0 { (1.0, 0.0) } else { (FRAC_PI_2 * t).sin_cos() };
                 vec![cos, sin, 1.0 - cos - sin]
             }
             Self::Chain { n_bends } => {
                 let last = (n_bends + 1) as f64;
-                (0..n_bends + 2)
-                    .map(|j| (1.0 - (t * last - j as f64).abs()).max(0.0))
-                    .collect()
+                (0..n_bends + 2).map(|j| (1.0 - (t * last - j as f64).abs()).max(0.0)).collect()
             }
             Self::Bezier { n_bends } => bernstein(n_bends + 1, t),
         }
@@ -109,11 +103,7 @@ impl Path {
         bends: Vec<Arc<ParamVec>>,
     ) -> Self {
         let family = family.with_bends(bends.len());
-        debug_assert_eq!(
-            family.n_bends(),
-            bends.len(),
-            "a family without bends was given some"
-        );
+        debug_assert_eq!(family.n_bends(), bends.len(), "a family without bends was given some");
         let basis = match family {
             PathFamily::Linear => vec![a, b],
             PathFamily::Arc => {
@@ -128,20 +118,11 @@ impl Path {
             }
         };
         let span = Span::new(&basis[0], &basis);
-        Self {
-            family,
-            basis,
-            span,
-        }
+        Self { family, basis, span }
     }
 
     /// A path whose bends stand at equal distances on the segment from `a` to `b`.
-    pub fn straight(
-        network: &Network,
-        family: PathFamily,
-        a: Arc<ParamVec>,
-        b: Arc<ParamVec>,
-    ) -> Self {
+    pub fn straight(network: &Network, family: PathFamily, a: Arc<ParamVec>, b: Arc<ParamVec>) -> Self {
         let n_bends = family.n_bends();
         let ends = [Arc::clone(&a), Arc::clone(&b)];
         let bends = (1..=n_bends)
@@ -197,12 +178,7 @@ impl Path {
 
     /// `|theta(t_i) - theta(t_(i-1))|` for each step of `ts`, one fewer than `ts`.
     pub fn steps(&self, ts: &[f64]) -> Vec<f64> {
-        ts.windows(2)
-            .map(|w| {
-                self.span
-                    .distance(&self.coefficients(w[0]), &self.coefficients(w[1]))
-            })
-            .collect()
+        ts.windows(2).map(|w| self.span.distance(&self.coefficients(w[0]), &self.coefficients(w[1]))).collect()
     }
 
     /// Length of the polyline through 257 points.
@@ -285,10 +261,7 @@ mod tests {
     fn bends_on_the_segment_make_the_straight_line() {
         let (network, a, b) = pair();
         for n_bends in 1..4 {
-            for family in [
-                PathFamily::Chain { n_bends },
-                PathFamily::Bezier { n_bends },
-            ] {
+            for family in [PathFamily::Chain { n_bends }, PathFamily::Bezier { n_bends }] {
                 let path = Path::straight(&network, family, a.clone(), b.clone());
                 assert!((path.length() - a.distance(&b)).abs() < 1e-5, "{family:?}");
                 let expected = ParamVec::combination(&[a.clone(), b.clone()], &[0.7, 0.3]);
@@ -301,16 +274,8 @@ mod tests {
     fn a_chain_passes_through_its_bends() {
         let (network, a, b) = pair();
         let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let bends: Vec<_> = (0..3)
-            .map(|_| Arc::new(ParamVec::random(network.layout().clone(), &mut rng)))
-            .collect();
-        let path = Path::new(
-            &network,
-            PathFamily::Chain { n_bends: 3 },
-            a,
-            b,
-            bends.clone(),
-        );
+        let bends: Vec<_> = (0..3).map(|_| Arc::new(ParamVec::random(network.layout().clone(), &mut rng))).collect();
+        let path = Path::new(&network, PathFamily::Chain { n_bends: 3 }, a, b, bends.clone());
         for (j, bend) in bends.iter().enumerate() {
             assert!(path.point((j + 1) as f64 / 4.0).distance(bend) < 1e-5);
         }
@@ -320,10 +285,7 @@ mod tests {
     fn the_quadratic_bezier_is_the_textbook_one() {
         let t = 0.3;
         let c = PathFamily::Bezier { n_bends: 1 }.coefficients(t);
-        for (found, expected) in c
-            .iter()
-            .zip([(1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t])
-        {
+        for (found, expected) in c.iter().zip([(1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t]) {
             assert!((found - expected).abs() < 1e-15);
         }
     }

@@ -46,11 +46,7 @@ pub struct PlanePoint {
 
 impl Plane {
     /// Through A (the origin), B (on the x axis) and C.
-    pub fn through(
-        a: Arc<ParamVec>,
-        b: Arc<ParamVec>,
-        c: Arc<ParamVec>,
-    ) -> Result<Self, PlaneError> {
+    pub fn through(a: Arc<ParamVec>, b: Arc<ParamVec>, c: Arc<ParamVec>) -> Result<Self, PlaneError> {
         let length = b.distance(&a);
         let ac = c.distance(&a);
         if !length.is_finite() || !ac.is_finite() {
@@ -70,12 +66,7 @@ impl Plane {
         if height <= FLAT * ac.max(length) {
             return Err(PlaneError::Collinear);
         }
-        Ok(Self {
-            basis: [a, b, c],
-            length,
-            foot,
-            height,
-        })
+        Ok(Self { basis: [a, b, c], length, foot, height })
     }
 
     /// Through A and B along a random direction, for when there is no third point; as high as half of `|B - A|`.
@@ -88,9 +79,7 @@ impl Plane {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut offset = |from: &ParamVec, by: f64| {
             let mut point = from.clone();
-            let noise: Vec<f64> = (0..point.values().len())
-                .map(|_| rng.random_range(-1.0..1.0))
-                .collect();
+            let noise: Vec<f64> = (0..point.values().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
             let norm = noise.iter().map(|v| v * v).sum::<f64>().sqrt();
             for (w, v) in point.values_mut().iter_mut().zip(noise) {
                 *w += (by * v / norm) as f32;
@@ -98,11 +87,7 @@ impl Plane {
             Arc::new(point)
         };
         if length == 0.0 {
-            let scale = a
-                .dot_from(&ParamVec::zeros(a.layout().clone()), &a)
-                .sqrt()
-                .max(1.0)
-                * 0.5;
+            let scale = a.dot_from(&ParamVec::zeros(a.layout().clone()), &a).sqrt().max(1.0) * 0.5;
             let far = offset(&a, scale);
             let third = offset(&a, scale);
             return Self::through(a, far, third);
@@ -155,10 +140,7 @@ impl Plane {
                 (x, (along_c - self.foot * x) / self.height)
             })
             .collect();
-        PlaneProjection {
-            coordinates,
-            span: Span::new(a, vectors),
-        }
+        PlaneProjection { coordinates, span: Span::new(a, vectors) }
     }
 }
 
@@ -177,9 +159,7 @@ impl PlaneProjection {
             x += c * wx;
             y += c * wy;
         }
-        let off = (self.span.norm_squared(coefficients) - x * x - y * y)
-            .max(0.0)
-            .sqrt();
+        let off = (self.span.norm_squared(coefficients) - x * x - y * y).max(0.0).sqrt();
         PlanePoint { x, y, off }
     }
 }
@@ -193,18 +173,13 @@ mod tests {
     fn modes(n: usize) -> (crate::net::Network, Vec<Arc<ParamVec>>) {
         let network = zoo::mlp(&[6, 5, 3], true).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let modes = (0..n)
-            .map(|_| Arc::new(ParamVec::random(network.layout().clone(), &mut rng)))
-            .collect();
+        let modes = (0..n).map(|_| Arc::new(ParamVec::random(network.layout().clone(), &mut rng))).collect();
         (network, modes)
     }
 
     fn abc() -> (Plane, Vec<Arc<ParamVec>>) {
         let (_, m) = modes(4);
-        (
-            Plane::through(m[0].clone(), m[1].clone(), m[2].clone()).unwrap(),
-            m,
-        )
+        (Plane::through(m[0].clone(), m[1].clone(), m[2].clone()).unwrap(), m)
     }
 
     #[test]
@@ -229,10 +204,7 @@ mod tests {
         let (plane, _) = abc();
         let point = Arc::new(plane.point(0.7, -0.4));
         let found = plane.project(&[point]).at(&[1.0]);
-        assert!(
-            (found.x - 0.7).abs() < 1e-5 && (found.y + 0.4).abs() < 1e-5 && found.off < 1e-4,
-            "{found:?}"
-        );
+        assert!((found.x - 0.7).abs() < 1e-5 && (found.y + 0.4).abs() < 1e-5 && found.off < 1e-4, "{found:?}");
     }
 
     #[test]
@@ -249,13 +221,7 @@ mod tests {
         let (network, m) = modes(3);
         let plane = Plane::through(m[0].clone(), m[1].clone(), m[2].clone()).unwrap();
         let family = PathFamily::Bezier { n_bends: 1 };
-        let path = Path::new(
-            &network,
-            family,
-            m[0].clone(),
-            m[1].clone(),
-            vec![m[2].clone()],
-        );
+        let path = Path::new(&network, family, m[0].clone(), m[1].clone(), vec![m[2].clone()]);
         let projection = plane.project(path.basis());
         for t in PathFamily::even_ts(9) {
             let found = projection.at(&path.coefficients(t));

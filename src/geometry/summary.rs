@@ -28,9 +28,10 @@ pub struct Summary {
 /// as the largest there are. `None` for no points at all.
 pub fn summarise(ts: &[f64], values: &[f64], steps: &[f64]) -> Option<Summary> {
     let (&start, &end) = (values.first()?, values.last()?);
-    let worst = values.iter().position(|v| v.is_nan()).or_else(|| {
-        (0..values.len()).reduce(|best, i| if values[best] < values[i] { i } else { best })
-    })?;
+    let worst = values
+        .iter()
+        .position(|v| v.is_nan())
+        .or_else(|| (0..values.len()).reduce(|best, i| if values[best] < values[i] { i } else { best }))?;
     let max = values[worst];
     let mut integral = 0.0;
     let mut length = 0.0;
@@ -46,11 +47,7 @@ pub fn summarise(ts: &[f64], values: &[f64], steps: &[f64]) -> Option<Summary> {
         max,
         t_max: ts[worst],
         mean,
-        integral: if 0.0 < length {
-            integral / length
-        } else {
-            mean
-        },
+        integral: if 0.0 < length { integral / length } else { mean },
         barrier: max - 0.5 * (start + end),
     })
 }
@@ -62,10 +59,7 @@ mod tests {
     #[test]
     fn a_constant_has_no_barrier() {
         let summary = summarise(&[0.0, 0.5, 1.0], &[2.0; 3], &[1.0, 3.0]).unwrap();
-        assert_eq!(
-            (summary.barrier, summary.integral, summary.mean),
-            (0.0, 2.0, 2.0)
-        );
+        assert_eq!((summary.barrier, summary.integral, summary.mean), (0.0, 2.0, 2.0));
     }
 
     #[test]
@@ -90,12 +84,7 @@ mod tests {
 
     #[test]
     fn a_path_of_no_length_has_the_mean_as_integral() {
-        assert_eq!(
-            summarise(&[0.0, 1.0], &[1.0, 3.0], &[0.0])
-                .unwrap()
-                .integral,
-            2.0
-        );
+        assert_eq!(summarise(&[0.0, 1.0], &[1.0, 3.0], &[0.0]).unwrap().integral, 2.0);
         assert!(summarise(&[], &[], &[]).is_none());
     }
 }

@@ -32,10 +32,7 @@ pub enum AssignmentError {
 /// `scores`: `[n, n]`, row-major.
 pub fn maximise(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError> {
     if scores.len() != n * n {
-        return Err(AssignmentError::NotSquare {
-            n,
-            found: scores.len(),
-        });
+        return Err(AssignmentError::NotSquare { n, found: scores.len() });
     }
     if n == 0 {
         return Ok(Permutation::identity(0));
@@ -75,13 +72,7 @@ impl<'a> Solver<'a> {
                 (column_of[row], row_of[column]) = (column, row);
             }
         }
-        Self {
-            n,
-            scores,
-            prices,
-            column_of,
-            row_of,
-        }
+        Self { n, scores, prices, column_of, row_of }
     }
 
     fn scores_of(&self, row: usize) -> &'a [f64] {
@@ -103,15 +94,10 @@ impl<'a> Solver<'a> {
     /// Free rows take their best column and lower its price until it is no better to them than their second best; who had it
     /// bids next.
     fn bid(&mut self) {
-        let mut free: Vec<usize> = (0..self.n)
-            .filter(|&row| self.column_of[row] == NONE)
-            .collect();
+        let mut free: Vec<usize> = (0..self.n).filter(|&row| self.column_of[row] == NONE).collect();
         for _ in 0..BIDS_A_ROW * self.n {
             let Some(row) = free.pop() else { return };
-            let bids = TwoLeast {
-                scores: self.scores_of(row),
-                prices: &self.prices,
-            };
+            let bids = TwoLeast { scores: self.scores_of(row), prices: &self.prices };
             let (column, least, second) = AutoArch::new().dispatch(bids);
             let before = self.row_of[column];
             if least < second {
@@ -140,13 +126,7 @@ impl<'a> Solver<'a> {
                 NONE => 0.0,
                 column => -scores[column] - self.prices[column],
             };
-            let relax = Relax {
-                scores,
-                prices: &self.prices,
-                offset: length - own,
-                row,
-                search,
-            };
+            let relax = Relax { scores, prices: &self.prices, offset: length - own, row, search };
             let (column, shortest) = AutoArch::new().dispatch(relax);
             length = shortest;
             if self.row_of[column] == NONE {
@@ -182,11 +162,7 @@ struct Search {
 
 impl Search {
     fn new(n: usize) -> Self {
-        Self {
-            distances: vec![0.0; n],
-            previous: vec![0; n],
-            closed: Vec::new(),
-        }
+        Self { distances: vec![0.0; n], previous: vec![0; n], closed: Vec::new() }
     }
 
     fn begin(&mut self) {
@@ -223,21 +199,13 @@ impl WithSimd for TwoLeast<'_> {
                 let cost = -scores[i] - prices[i];
                 let larger = if cost < least[i] { least[i] } else { cost };
                 least[i] = if cost < least[i] { cost } else { least[i] };
-                second[i] = if larger < second[i] {
-                    larger
-                } else {
-                    second[i]
-                };
+                second[i] = if larger < second[i] { larger } else { second[i] };
             }
         }
         let mut both = (f64::INFINITY, f64::INFINITY);
         let left = (self.scores.len() - scores_left.len()..self.scores.len()).map(cost);
         for cost in least.into_iter().chain(second).chain(left) {
-            both = if cost < both.0 {
-                (cost, both.0)
-            } else {
-                (both.0, both.1.min(cost))
-            };
+            both = if cost < both.0 { (cost, both.0) } else { (both.0, both.1.min(cost)) };
         }
         let column = (0..self.scores.len()).position(|column| cost(column) == both.0);
         (column.unwrap_or(0), both.0, both.1)
@@ -259,30 +227,21 @@ impl WithSimd for Relax<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self) -> Self::Output {
-        let Search {
-            distances,
-            previous,
-            ..
-        } = self.search;
+        let Search { distances, previous, .. } = self.search;
         let row = self.row as u64;
         let mut least = [f64::INFINITY; SIDE];
         let (scores, scores_left) = self.scores.as_chunks::<SIDE>();
         let (prices, prices_left) = self.prices.as_chunks::<SIDE>();
         let (chunks, distances_left) = distances.as_chunks_mut::<SIDE>();
         let (rows, rows_left) = previous.as_chunks_mut::<SIDE>();
-        for (((scores, prices), distances), rows) in scores.iter().zip(prices).zip(chunks).zip(rows)
-        {
+        for (((scores, prices), distances), rows) in scores.iter().zip(prices).zip(chunks).zip(rows) {
             for i in 0..SIDE {
                 let distance = self.offset - scores[i] - prices[i];
                 let shorter = distance < distances[i];
                 let distance = if shorter { distance } else { distances[i] };
                 rows[i] = if shorter { row } else { rows[i] };
                 distances[i] = distance;
-                let open = if distance == f64::NEG_INFINITY {
-                    f64::INFINITY
-                } else {
-                    distance
-                };
+                let open = if distance == f64::NEG_INFINITY { f64::INFINITY } else { distance };
                 least[i] = if open < least[i] { open } else { least[i] };
             }
         }
@@ -336,10 +295,7 @@ mod tests {
                 let scores: Vec<f64> = (0..n * n).map(|_| rng.random_range(-1.0..1.0)).collect();
                 let found = maximise(&scores, n).unwrap();
                 let best = brute_force(&scores, n, &mut Vec::new());
-                assert!(
-                    (objective(&scores, n, found.sources()) - best).abs() < 1e-12,
-                    "{n}"
-                );
+                assert!((objective(&scores, n, found.sources()) - best).abs() < 1e-12, "{n}");
             }
         }
     }
@@ -364,9 +320,6 @@ mod tests {
     #[test]
     fn scores_that_are_not_finite_are_refused() {
         assert_eq!(maximise(&[f64::NAN], 1), Err(AssignmentError::NonFinite));
-        assert_eq!(
-            maximise(&[1.0, 2.0], 2),
-            Err(AssignmentError::NotSquare { n: 2, found: 2 })
-        );
+        assert_eq!(maximise(&[1.0, 2.0], 2), Err(AssignmentError::NotSquare { n: 2, found: 2 }));
     }
 }

@@ -58,20 +58,14 @@ impl CrossMoments {
         let n = self.n_samples.max(1.0);
         let deviation = |sum: &[f64], squares: &[f64]| -> (Vec<f64>, Vec<f64>) {
             let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
-            let sd = squares
-                .iter()
-                .zip(&mean)
-                .map(|(s, m)| (s / n - m * m).max(0.0).sqrt() + EPS);
+            let sd = squares.iter().zip(&mean).map(|(s, m)| (s / n - m * m).max(0.0).sqrt() + EPS);
             let sd = sd.collect();
             (mean, sd)
         };
         let (mean_a, sd_a) = deviation(&self.sum_a, &self.sum_aa);
         let (mean_b, sd_b) = deviation(&self.sum_b, &self.sum_bb);
         let mut correlation = vec![0.0; self.sum_ab.len()];
-        for (i, row) in correlation
-            .chunks_exact_mut(self.n_units.max(1))
-            .enumerate()
-        {
+        for (i, row) in correlation.chunks_exact_mut(self.n_units.max(1)).enumerate() {
             let products = &self.sum_ab[i * self.n_units..];
             for (j, c) in row.iter_mut().enumerate() {
                 *c = (products[j] / n - mean_a[i] * mean_b[j]) / (sd_a[i] * sd_b[j]);
@@ -106,14 +100,9 @@ pub struct LayerMatch {
 /// `correlation`: `[n, n]`, row-major, rows are units of A.
 pub fn match_by_correlation(correlation: &[f64], n: usize) -> Result<LayerMatch, AssignmentError> {
     let n_non_finite = correlation.iter().filter(|c| !c.is_finite()).count();
-    let scores: Vec<f64> = correlation
-        .iter()
-        .map(|&c| if c.is_finite() { c } else { 0.0 })
-        .collect();
+    let scores: Vec<f64> = correlation.iter().map(|&c| if c.is_finite() { c } else { 0.0 }).collect();
     let permutation = maximise(&scores, n)?;
-    let mean = |p: &Permutation| {
-        (0..n).map(|i| scores[i * n + p.source(i)]).sum::<f64>() / n.max(1) as f64
-    };
+    let mean = |p: &Permutation| (0..n).map(|i| scores[i * n + p.source(i)]).sum::<f64>() / n.max(1) as f64;
     Ok(LayerMatch {
         mean_before: mean(&Permutation::identity(n)),
         mean_after: mean(&permutation),
@@ -133,16 +122,7 @@ mod tests {
         let mut moments = CrossMoments::new(n);
         for (block_a, block_b) in a.chunks(7 * n).zip(b.chunks(7 * n)) {
             let sums = |block: &[f32], square: bool| -> Vec<f32> {
-                (0..n)
-                    .map(|i| {
-                        block
-                            .iter()
-                            .skip(i)
-                            .step_by(n)
-                            .map(|v| if square { v * v } else { *v })
-                            .sum()
-                    })
-                    .collect()
+                (0..n).map(|i| block.iter().skip(i).step_by(n).map(|v| if square { v * v } else { *v }).sum()).collect()
             };
             let mut products = vec![0.0; n * n];
             for (ra, rb) in block_a.chunks(n).zip(block_b.chunks(n)) {
@@ -152,22 +132,12 @@ mod tests {
                     }
                 }
             }
-            let (sa, saa, sb, sbb) = (
-                sums(block_a, false),
-                sums(block_a, true),
-                sums(block_b, false),
-                sums(block_b, true),
-            );
+            let (sa, saa, sb, sbb) =
+                (sums(block_a, false), sums(block_a, true), sums(block_b, false), sums(block_b, true));
             moments.add(
                 block_a.len() / n,
-                UnitSums {
-                    sums: &sa,
-                    squares: &saa,
-                },
-                UnitSums {
-                    sums: &sb,
-                    squares: &sbb,
-                },
+                UnitSums { sums: &sa, squares: &saa },
+                UnitSums { sums: &sb, squares: &sbb },
                 &products,
             );
         }
@@ -179,9 +149,7 @@ mod tests {
         let (n, n_samples) = (12, 100);
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let planted = Permutation::random(n, &mut rng);
-        let a: Vec<f32> = (0..n * n_samples)
-            .map(|_| rng.random_range(0.0_f32..1.0))
-            .collect();
+        let a: Vec<f32> = (0..n * n_samples).map(|_| rng.random_range(0.0_f32..1.0)).collect();
         // Unit planted(i) of B behaves as unit i of A, scaled and shifted.
         let mut b = vec![0.0; a.len()];
         for (ra, rb) in a.chunks(n).zip(b.chunks_mut(n)) {
@@ -191,11 +159,7 @@ mod tests {
         }
         let found = match_by_correlation(&moments(&a, &b, n).correlation(), n).unwrap();
         assert_eq!(found.permutation, planted);
-        assert!(
-            (found.mean_after - 1.0).abs() < 1e-3,
-            "{}",
-            found.mean_after
-        );
+        assert!((found.mean_after - 1.0).abs() < 1e-3, "{}", found.mean_after);
         assert!(found.mean_before < 0.6);
     }
 
@@ -210,9 +174,6 @@ mod tests {
     #[test]
     fn activations_that_are_not_finite_are_counted_and_matched_last() {
         let found = match_by_correlation(&[f64::NAN, f64::NAN, 0.2, 0.9], 2).unwrap();
-        assert_eq!(
-            (found.n_non_finite, found.permutation.sources()),
-            (2, [0, 1].as_slice())
-        );
+        assert_eq!((found.n_non_finite, found.permutation.sources()), (2, [0, 1].as_slice()));
     }
 }

@@ -63,11 +63,7 @@ impl Permutation {
 
     /// Units that stay where they are.
     pub fn n_fixed(&self) -> usize {
-        self.0
-            .iter()
-            .enumerate()
-            .filter(|(i, unit)| i == *unit)
-            .count()
+        self.0.iter().enumerate().filter(|(i, unit)| i == *unit).count()
     }
 }
 
@@ -75,8 +71,7 @@ impl TryFrom<Vec<usize>> for Permutation {
     type Error = &'static str;
 
     fn try_from(sources: Vec<usize>) -> Result<Self, Self::Error> {
-        Self::new(sources)
-            .ok_or("not a permutation: some unit is missing, repeated or out of range")
+        Self::new(sources).ok_or("not a permutation: some unit is missing, repeated or out of range")
     }
 }
 
@@ -91,11 +86,7 @@ impl From<Permutation> for Vec<usize> {
 ///
 /// `permutations`: one for each of `network.groups()`, of that group's size.
 pub fn permute(network: &Network, params: &ParamVec, permutations: &[Permutation]) -> ParamVec {
-    assert_eq!(
-        network.groups().len(),
-        permutations.len(),
-        "one permutation a group"
-    );
+    assert_eq!(network.groups().len(), permutations.len(), "one permutation a group");
     let mut moved = params.clone();
     for (group, permutation) in network.groups().iter().zip(permutations) {
         for axis_use in &group.axes {
@@ -137,11 +128,7 @@ mod tests {
         let network = zoo::mlp(&[6, 9, 7, 3], true).unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let params = ParamVec::random(network.layout().clone(), &mut rng);
-        let forth: Vec<_> = network
-            .groups()
-            .iter()
-            .map(|g| Permutation::random(g.n_units, &mut rng))
-            .collect();
+        let forth: Vec<_> = network.groups().iter().map(|g| Permutation::random(g.n_units, &mut rng)).collect();
         let back: Vec<_> = forth.iter().map(Permutation::inverse).collect();
         let moved = permute(&network, &params, &forth);
         assert_ne!(moved, params);
@@ -153,16 +140,7 @@ mod tests {
         let network = zoo::mlp(&[2, 3, 2], true).unwrap();
         let values = (0..network.layout().len()).map(|v| v as f32).collect();
         let params = ParamVec::new(network.layout().clone(), values).unwrap();
-        let moved = permute(
-            &network,
-            &params,
-            &[Permutation::new(vec![2, 0, 1]).unwrap()],
-        );
-        assert_eq!(
-            moved.values(),
-            [
-                4., 5., 0., 1., 2., 3., 8., 6., 7., 11., 9., 10., 14., 12., 13., 15., 16.
-            ]
-        );
+        let moved = permute(&network, &params, &[Permutation::new(vec![2, 0, 1]).unwrap()]);
+        assert_eq!(moved.values(), [4., 5., 0., 1., 2., 3., 8., 6., 7., 11., 9., 10., 14., 12., 13., 15., 16.]);
     }
 }

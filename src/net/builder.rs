@@ -33,18 +33,8 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// Starts from the shape of one example, `[channels, height, width]` or `[features]`.
     pub fn new(input_shape: &[usize]) -> (Self, NodeId) {
-        let input = Node {
-            op: Op::Input,
-            inputs: Vec::new(),
-            shape: input_shape.to_vec(),
-        };
-        (
-            Self {
-                nodes: vec![input],
-                layout: ParamLayout::default(),
-            },
-            NodeId(0),
-        )
+        let input = Node { op: Op::Input, inputs: Vec::new(), shape: input_shape.to_vec() };
+        (Self { nodes: vec![input], layout: ParamLayout::default() }, NodeId(0))
     }
 
     pub fn flatten(&mut self, x: NodeId) -> NodeId {
@@ -58,45 +48,20 @@ impl GraphBuilder {
     }
 
     /// A dense layer with `n_units` outputs and parameters `NAME.weight` and, if `bias`, `NAME.bias`.
-    pub fn linear(
-        &mut self,
-        x: NodeId,
-        name: &str,
-        n_units: usize,
-        bias: bool,
-    ) -> Result<NodeId, ShapeError> {
+    pub fn linear(&mut self, x: NodeId, name: &str, n_units: usize, bias: bool) -> Result<NodeId, ShapeError> {
         let bias = bias.then(|| format!("{name}.bias"));
-        self.linear_named(
-            x,
-            LinearNames {
-                weight: format!("{name}.weight"),
-                bias,
-            },
-            n_units,
-        )
+        self.linear_named(x, LinearNames { weight: format!("{name}.weight"), bias }, n_units)
     }
 
-    pub(super) fn linear_named(
-        &mut self,
-        x: NodeId,
-        names: LinearNames,
-        n_units: usize,
-    ) -> Result<NodeId, ShapeError> {
+    pub(super) fn linear_named(&mut self, x: NodeId, names: LinearNames, n_units: usize) -> Result<NodeId, ShapeError> {
         let &[n_in] = self.shape(x) else {
-            return Err(ShapeError::NotFlat {
-                layer: names.weight,
-                found: self.shape(x).to_vec(),
-            });
+            return Err(ShapeError::NotFlat { layer: names.weight, found: self.shape(x).to_vec() });
         };
         if n_in == 0 || n_units == 0 {
-            return Err(ShapeError::Empty {
-                layer: names.weight,
-            });
+            return Err(ShapeError::Empty { layer: names.weight });
         }
         let weight = self.layout.push(names.weight, vec![n_units, n_in], n_in);
-        let bias = names
-            .bias
-            .map(|name| self.layout.push(name, vec![n_units], n_in));
+        let bias = names.bias.map(|name| self.layout.push(name, vec![n_units], n_in));
         Ok(self.push(Op::Linear { weight, bias }, x, vec![n_units]))
     }
 
@@ -104,17 +69,10 @@ impl GraphBuilder {
     pub fn finish(self, name: impl Into<String>) -> Result<Network, ShapeError> {
         let output = &self.nodes[self.nodes.len() - 1].shape;
         if output.len() != 1 {
-            return Err(ShapeError::Output {
-                found: output.clone(),
-            });
+            return Err(ShapeError::Output { found: output.clone() });
         }
         let groups = groups::derive(&self.nodes, &self.layout);
-        Ok(Network {
-            name: name.into(),
-            nodes: self.nodes,
-            layout: Arc::new(self.layout),
-            groups,
-        })
+        Ok(Network { name: name.into(), nodes: self.nodes, layout: Arc::new(self.layout), groups })
     }
 
     fn shape(&self, id: NodeId) -> &[usize] {
@@ -122,11 +80,7 @@ impl GraphBuilder {
     }
 
     fn push(&mut self, op: Op, input: NodeId, shape: Vec<usize>) -> NodeId {
-        self.nodes.push(Node {
-            op,
-            inputs: vec![input],
-            shape,
-        });
+        self.nodes.push(Node { op, inputs: vec![input], shape });
         NodeId(self.nodes.len() - 1)
     }
 }

@@ -48,24 +48,13 @@ pub(super) fn derive(nodes: &[Node], layout: &ParamLayout) -> Vec<PermutationGro
         let id = NodeId(index);
         let found = match &node.op {
             Op::Input => {
-                sets.push(Set {
-                    made_by: None,
-                    n_units: node.shape[0],
-                    axes: Vec::new(),
-                    read_at: id,
-                });
-                Units {
-                    set: sets.len() - 1,
-                    block: 1,
-                }
+                sets.push(Set { made_by: None, n_units: node.shape[0], axes: Vec::new(), read_at: id });
+                Units { set: sets.len() - 1, block: 1 }
             }
             Op::Flatten => {
                 let before = units[node.inputs[0].0];
                 let n_positions: usize = nodes[node.inputs[0].0].shape[1..].iter().product();
-                Units {
-                    set: before.set,
-                    block: before.block * n_positions,
-                }
+                Units { set: before.set, block: before.block * n_positions }
             }
             Op::Relu => {
                 let before = units[node.inputs[0].0];
@@ -76,31 +65,11 @@ pub(super) fn derive(nodes: &[Node], layout: &ParamLayout) -> Vec<PermutationGro
             }
             Op::Linear { weight, bias } => {
                 let before = units[node.inputs[0].0];
-                sets[before.set].axes.push(AxisUse {
-                    param: *weight,
-                    axis: 1,
-                    block: before.block,
-                });
-                let mut axes = vec![AxisUse {
-                    param: *weight,
-                    axis: 0,
-                    block: 1,
-                }];
-                axes.extend(bias.map(|param| AxisUse {
-                    param,
-                    axis: 0,
-                    block: 1,
-                }));
-                sets.push(Set {
-                    made_by: Some(*weight),
-                    n_units: node.shape[0],
-                    axes,
-                    read_at: id,
-                });
-                Units {
-                    set: sets.len() - 1,
-                    block: 1,
-                }
+                sets[before.set].axes.push(AxisUse { param: *weight, axis: 1, block: before.block });
+                let mut axes = vec![AxisUse { param: *weight, axis: 0, block: 1 }];
+                axes.extend(bias.map(|param| AxisUse { param, axis: 0, block: 1 }));
+                sets.push(Set { made_by: Some(*weight), n_units: node.shape[0], axes, read_at: id });
+                Units { set: sets.len() - 1, block: 1 }
             }
         };
         units.push(found);
@@ -111,17 +80,8 @@ pub(super) fn derive(nodes: &[Node], layout: &ParamLayout) -> Vec<PermutationGro
         .filter(|(index, _)| *index != output_set)
         .filter_map(|(_, set)| {
             let weight = set.made_by?;
-            let name = layout
-                .spec(weight)
-                .name
-                .trim_end_matches(".weight")
-                .to_owned();
-            Some(PermutationGroup {
-                name,
-                n_units: set.n_units,
-                axes: set.axes,
-                read_at: set.read_at,
-            })
+            let name = layout.spec(weight).name.trim_end_matches(".weight").to_owned();
+            Some(PermutationGroup { name, n_units: set.n_units, axes: set.axes, read_at: set.read_at })
         })
         .collect()
 }

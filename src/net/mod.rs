@@ -27,10 +27,7 @@ pub enum Op {
     /// Row-major flattening, channel-major as in PyTorch: `[c, h, w]` to `[c * h * w]`.
     Flatten,
     /// `y = W x + b`; W `[out, in]`, b `[out]`.
-    Linear {
-        weight: ParamId,
-        bias: Option<ParamId>,
-    },
+    Linear { weight: ParamId, bias: Option<ParamId> },
     /// `max(x, 0)`.
     Relu,
 }
@@ -89,12 +86,7 @@ impl Network {
     pub fn same_architecture(&self, other: &Self) -> bool {
         self.nodes == other.nodes
             && self.layout.len() == other.layout.len()
-            && self
-                .layout
-                .specs()
-                .iter()
-                .zip(other.layout.specs())
-                .all(|(a, b)| a.shape == b.shape)
+            && self.layout.specs().iter().zip(other.layout.specs()).all(|(a, b)| a.shape == b.shape)
     }
 
     /// The first layer where two architectures part, in words; `None` if they are the same.
@@ -105,10 +97,7 @@ impl Network {
         let pairs = self.layout.specs().iter().zip(other.layout.specs());
         for (a, b) in pairs {
             if a.shape != b.shape {
-                return Some(format!(
-                    "`{}` has shape {:?}, `{}` has shape {:?}",
-                    a.name, a.shape, b.name, b.shape
-                ));
+                return Some(format!("`{}` has shape {:?}, `{}` has shape {:?}", a.name, a.shape, b.name, b.shape));
             }
         }
         Some(format!(

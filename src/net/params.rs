@@ -38,12 +38,7 @@ impl ParamLayout {
     /// Appends a tensor behind the others.
     pub fn push(&mut self, name: String, shape: Vec<usize>, fan_in: usize) -> ParamId {
         let n_values: usize = shape.iter().product();
-        self.specs.push(ParamSpec {
-            name,
-            shape,
-            offset: self.len,
-            fan_in,
-        });
+        self.specs.push(ParamSpec { name, shape, offset: self.len, fan_in });
         self.len += n_values;
         ParamId(self.specs.len() - 1)
     }
@@ -126,11 +121,7 @@ impl ParamVec {
     ///
     /// `basis`: at least one vector, all of one length; `coefficients`: one a vector.
     pub fn combination(basis: &[Arc<Self>], coefficients: &[f64]) -> Self {
-        assert_eq!(
-            basis.len(),
-            coefficients.len(),
-            "one coefficient a basis vector"
-        );
+        assert_eq!(basis.len(), coefficients.len(), "one coefficient a basis vector");
         let mut sum = vec![0.0_f64; basis[0].values.len()];
         for (vector, &c) in basis.iter().zip(coefficients) {
             if c == 0.0 {
@@ -140,10 +131,7 @@ impl ParamVec {
                 *s += c * f64::from(w);
             }
         }
-        Self {
-            layout: Arc::clone(&basis[0].layout),
-            values: sum.into_iter().map(|v| v as f32).collect(),
-        }
+        Self { layout: Arc::clone(&basis[0].layout), values: sum.into_iter().map(|v| v as f32).collect() }
     }
 
     /// `<self - origin, other - origin>` in f64.

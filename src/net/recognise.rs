@@ -27,9 +27,7 @@ pub struct Recognised {
 /// Why a list of tensors is no network that lowroad knows.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RecogniseError {
-    #[error(
-        "no weight matrix among {n_tensors} tensors: expected at least one tensor of two dimensions"
-    )]
+    #[error("no weight matrix among {n_tensors} tensors: expected at least one tensor of two dimensions")]
     NoWeights { n_tensors: usize },
     #[error(
         "tensor `{name}` has shape {shape:?}: only fully connected layers (weights of two dimensions, biases of one) are understood so far"
@@ -61,11 +59,7 @@ pub fn recognise(tensors: &[(&str, &[usize])]) -> Result<Recognised, RecogniseEr
     let mut layers = find_layers(tensors, &mut unused)?;
     layers.sort_by(|a, b| compare_stems(&a.stem, &b.stem));
     let order = chain(&layers).ok_or_else(|| RecogniseError::NoChain {
-        layers: layers
-            .iter()
-            .map(|l| format!("`{}` [{}, {}]", l.stem, l.n_out, l.n_in))
-            .collect::<Vec<_>>()
-            .join(", "),
+        layers: layers.iter().map(|l| format!("`{}` [{}, {}]", l.stem, l.n_out, l.n_in)).collect::<Vec<_>>().join(", "),
     })?;
 
     let layers: Vec<&Layer> = order.iter().map(|&i| &layers[i]).collect();
@@ -91,59 +85,36 @@ pub fn recognise(tensors: &[(&str, &[usize])]) -> Result<Recognised, RecogniseEr
     if 0 < n_biases && n_biases < layers.len() {
         name += &format!(", {n_biases} of {} layers with biases", layers.len());
     }
-    Ok(Recognised {
-        network: graph.finish(name)?,
-        tensors: places,
-        unused,
-    })
+    Ok(Recognised { network: graph.finish(name)?, tensors: places, unused })
 }
 
 /// Pairs weights with their biases.
-fn find_layers(
-    tensors: &[(&str, &[usize])],
-    unused: &mut Vec<String>,
-) -> Result<Vec<Layer>, RecogniseError> {
+fn find_layers(tensors: &[(&str, &[usize])], unused: &mut Vec<String>) -> Result<Vec<Layer>, RecogniseError> {
     let mut layers = Vec::new();
     for (index, &(name, shape)) in tensors.iter().enumerate() {
         match *shape {
             [n_out, n_in] => {
-                layers.push(Layer {
-                    stem: stem(name),
-                    weight: index,
-                    bias: None,
-                    n_in,
-                    n_out,
-                });
+                layers.push(Layer { stem: stem(name), weight: index, bias: None, n_in, n_out });
             }
             [_] => {}
             // Counters such as `num_batches_tracked` or `epoch` carry no weights.
             [] => unused.push(name.to_owned()),
             _ => {
-                return Err(RecogniseError::Unsupported {
-                    name: name.to_owned(),
-                    shape: shape.to_vec(),
-                });
+                return Err(RecogniseError::Unsupported { name: name.to_owned(), shape: shape.to_vec() });
             }
         }
     }
     if layers.is_empty() {
-        return Err(RecogniseError::NoWeights {
-            n_tensors: tensors.len(),
-        });
+        return Err(RecogniseError::NoWeights { n_tensors: tensors.len() });
     }
     for (index, &(name, shape)) in tensors.iter().enumerate() {
         let &[length] = shape else { continue };
         let bias_stem = stem(name);
-        let owner = layers
-            .iter_mut()
-            .find(|l| l.bias.is_none() && l.n_out == length && l.stem == bias_stem);
+        let owner = layers.iter_mut().find(|l| l.bias.is_none() && l.n_out == length && l.stem == bias_stem);
         match owner {
             Some(layer) => layer.bias = Some(index),
             None => {
-                return Err(RecogniseError::LoneBias {
-                    name: name.to_owned(),
-                    shape: shape.to_vec(),
-                });
+                return Err(RecogniseError::LoneBias { name: name.to_owned(), shape: shape.to_vec() });
             }
         }
     }
@@ -160,15 +131,8 @@ fn stem(name: &str) -> String {
     };
     let (letters, digits) = split_trailing_digits(last);
     let lower = letters.to_ascii_lowercase();
-    if matches!(
-        lower.as_str(),
-        "weight" | "bias" | "weights" | "biases" | "kernel" | "w" | "b"
-    ) {
-        if digits.is_empty() {
-            before.to_owned()
-        } else {
-            format!("{before}{digits}")
-        }
+    if matches!(lower.as_str(), "weight" | "bias" | "weights" | "biases" | "kernel" | "w" | "b") {
+        if digits.is_empty() { before.to_owned() } else { format!("{before}{digits}") }
     } else {
         name.to_owned()
     }
@@ -181,17 +145,11 @@ fn split_trailing_digits(text: &str) -> (&str, &str) {
 
 /// Names in the order a reader would put them: inputs first and heads last when they say so, numbers by value.
 fn compare_stems(a: &str, b: &str) -> Ordering {
-    place(a)
-        .cmp(&place(b))
-        .then_with(|| natural(a).cmp(&natural(b)))
+    place(a).cmp(&place(b)).then_with(|| natural(a).cmp(&natural(b)))
 }
 
 fn place(stem: &str) -> i32 {
-    let last = stem
-        .rsplit(['.', '/'])
-        .next()
-        .unwrap_or(stem)
-        .to_ascii_lowercase();
+    let last = stem.rsplit(['.', '/']).next().unwrap_or(stem).to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| last.starts_with(word));
     if says(&["in", "first", "stem"]) {
         -1
@@ -214,9 +172,7 @@ fn natural(text: &str) -> Vec<Piece> {
     let mut rest = text;
     while let Some(first) = rest.chars().next() {
         let is_number = first.is_ascii_digit();
-        let end = rest
-            .find(|c: char| c.is_ascii_digit() != is_number)
-            .unwrap_or(rest.len());
+        let end = rest.find(|c: char| c.is_ascii_digit() != is_number).unwrap_or(rest.len());
         let (piece, tail) = rest.split_at(end);
         pieces.push(match piece.parse() {
             Ok(number) if is_number => Piece::Number(number),
@@ -248,8 +204,7 @@ fn extend(layers: &[Layer], order: &mut Vec<usize>, used: &mut [bool], steps: &m
             return false;
         }
         let wanted = order.last().map(|&i: &usize| layers[i].n_out);
-        let found = (candidate..layers.len())
-            .find(|&i| !used[i] && wanted.is_none_or(|n| layers[i].n_in == n));
+        let found = (candidate..layers.len()).find(|&i| !used[i] && wanted.is_none_or(|n| layers[i].n_in == n));
         match found {
             Some(index) => {
                 if let Some(top) = next.last_mut() {
@@ -276,13 +231,7 @@ mod tests {
 
     fn names_in_order(tensors: &[(&str, &[usize])]) -> Vec<String> {
         let found = recognise(tensors).unwrap();
-        found
-            .network
-            .layout()
-            .specs()
-            .iter()
-            .map(|s| s.name.clone())
-            .collect()
+        found.network.layout().specs().iter().map(|s| s.name.clone()).collect()
     }
 
     #[test]
@@ -294,69 +243,35 @@ mod tests {
             ("9.weight", &[32, 32]),
             ("1.weight", &[32, 64]),
         ];
-        assert_eq!(
-            names_in_order(tensors),
-            ["1.weight", "7.weight", "9.weight", "10.weight", "10.bias"]
-        );
+        assert_eq!(names_in_order(tensors), ["1.weight", "7.weight", "9.weight", "10.weight", "10.bias"]);
     }
 
     #[test]
     fn shapes_order_layers_that_names_do_not() {
-        let tensors: &[(&str, &[usize])] = &[
-            ("alpha.weight", &[10, 20]),
-            ("beta.weight", &[30, 64]),
-            ("gamma.weight", &[20, 30]),
-        ];
-        assert_eq!(
-            names_in_order(tensors),
-            ["beta.weight", "gamma.weight", "alpha.weight"]
-        );
+        let tensors: &[(&str, &[usize])] =
+            &[("alpha.weight", &[10, 20]), ("beta.weight", &[30, 64]), ("gamma.weight", &[20, 30])];
+        assert_eq!(names_in_order(tensors), ["beta.weight", "gamma.weight", "alpha.weight"]);
     }
 
     #[test]
     fn many_naming_habits_are_understood() {
         for (first, second) in [
             (["fc1.weight", "fc1.bias"], ["fc2.weight", "fc2.bias"]),
-            (
-                ["layers.0.linear.weight", "layers.0.linear.bias"],
-                ["layers.1.linear.weight", "layers.1.linear.bias"],
-            ),
-            (
-                ["module.net.0.weight", "module.net.0.bias"],
-                ["module.net.2.weight", "module.net.2.bias"],
-            ),
+            (["layers.0.linear.weight", "layers.0.linear.bias"], ["layers.1.linear.weight", "layers.1.linear.bias"]),
+            (["module.net.0.weight", "module.net.0.bias"], ["module.net.2.weight", "module.net.2.bias"]),
             (["W1", "b1"], ["W2", "b2"]),
-            (
-                ["input_layer.weight", "input_layer.bias"],
-                ["head.weight", "head.bias"],
-            ),
-            (
-                ["dense/kernel", "dense/bias"],
-                ["dense_1/kernel", "dense_1/bias"],
-            ),
+            (["input_layer.weight", "input_layer.bias"], ["head.weight", "head.bias"]),
+            (["dense/kernel", "dense/bias"], ["dense_1/kernel", "dense_1/bias"]),
         ] {
-            let tensors: &[(&str, &[usize])] = &[
-                (second[1], &[64]),
-                (second[0], &[64, 64]),
-                (first[1], &[64]),
-                (first[0], &[64, 64]),
-            ];
-            assert_eq!(
-                names_in_order(tensors),
-                [first[0], first[1], second[0], second[1]]
-            );
+            let tensors: &[(&str, &[usize])] =
+                &[(second[1], &[64]), (second[0], &[64, 64]), (first[1], &[64]), (first[0], &[64, 64])];
+            assert_eq!(names_in_order(tensors), [first[0], first[1], second[0], second[1]]);
         }
     }
 
     #[test]
     fn a_network_of_a_single_layer_is_recognised() {
-        assert_eq!(
-            recognise(&[("weight", &[10, 64]), ("bias", &[10])])
-                .unwrap()
-                .network
-                .name(),
-            "mlp 64-10"
-        );
+        assert_eq!(recognise(&[("weight", &[10, 64]), ("bias", &[10])]).unwrap().network.name(), "mlp 64-10");
     }
 
     #[test]
@@ -367,8 +282,7 @@ mod tests {
 
     #[test]
     fn a_bias_without_its_layer_is_refused_by_name() {
-        let error =
-            recognise(&[("fc1.weight", &[10, 64]), ("bn1.running_mean", &[10])]).unwrap_err();
+        let error = recognise(&[("fc1.weight", &[10, 64]), ("bn1.running_mean", &[10])]).unwrap_err();
         assert!(error.to_string().contains("bn1.running_mean"), "{error}");
     }
 
@@ -381,14 +295,8 @@ mod tests {
     #[test]
     fn a_file_with_no_order_is_refused_quickly() {
         let names: Vec<String> = (0..60).map(|i| format!("l{i}.weight")).collect();
-        let mut tensors: Vec<(&str, &[usize])> = names
-            .iter()
-            .map(|n| (n.as_str(), [8_usize, 8].as_slice()))
-            .collect();
+        let mut tensors: Vec<(&str, &[usize])> = names.iter().map(|n| (n.as_str(), [8_usize, 8].as_slice())).collect();
         tensors.push(("z.weight", &[3, 5]));
-        assert!(matches!(
-            recognise(&tensors),
-            Err(RecogniseError::NoChain { .. })
-        ));
+        assert!(matches!(recognise(&tensors), Err(RecogniseError::NoChain { .. })));
     }
 }

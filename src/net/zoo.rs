@@ -21,30 +21,19 @@ pub fn mlp(sizes: &[usize], bias: bool) -> Result<Network, ShapeError> {
 /// `mlp 784-512-10`, with `, no biases` behind it where there are none.
 pub fn mlp_name(sizes: &[usize], bias: bool) -> String {
     let sizes: Vec<String> = sizes.iter().map(usize::to_string).collect();
-    format!(
-        "mlp {}{}",
-        sizes.join("-"),
-        if bias { "" } else { ", no biases" }
-    )
+    format!("mlp {}{}", sizes.join("-"), if bias { "" } else { ", no biases" })
 }
 
 /// A network by its name on the command line: `784-512-10`, `mlp-784-512-10`, either with `-nobias` behind it.
 pub fn by_name(name: &str) -> Result<Network, NameError> {
-    let unknown = || NameError::Unknown {
-        name: name.to_owned(),
-    };
-    let rest = name
-        .trim_start_matches("mlp")
-        .trim_start_matches(['-', ' ', ':']);
+    let unknown = || NameError::Unknown { name: name.to_owned() };
+    let rest = name.trim_start_matches("mlp").trim_start_matches(['-', ' ', ':']);
     let (rest, bias) = match rest.strip_suffix("-nobias") {
         Some(rest) => (rest, false),
         None => (rest, true),
     };
-    let sizes: Vec<usize> = rest
-        .split('-')
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .map_err(|_not_a_number| unknown())?;
+    let sizes: Vec<usize> =
+        rest.split('-').map(str::parse).collect::<Result<_, _>>().map_err(|_not_a_number| unknown())?;
     if sizes.len() < 2 {
         return Err(unknown());
     }

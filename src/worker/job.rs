@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
-use crate::compute::{
-    ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
-};
+use crate::compute::{ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport};
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -26,10 +24,7 @@ struct Closed;
 
 impl Outbox {
     pub(super) fn new(events: Sender<Event>, notify: impl Fn() + Send + 'static) -> Self {
-        Self {
-            events,
-            notify: Box::new(notify),
-        }
+        Self { events, notify: Box::new(notify) }
     }
 
     /// Waits for room if there is none.
@@ -50,10 +45,7 @@ impl Outbox {
 enum Work {
     Evaluate(Evaluate),
     Align(Box<Correlate>),
-    Fit {
-        fit: Box<Fit>,
-        last_snapshot: Instant,
-    },
+    Fit { fit: Box<Fit>, last_snapshot: Instant },
 }
 
 struct Job {
@@ -78,13 +70,11 @@ pub(super) fn run(choice: DeviceChoice, commands: &Receiver<Command>, outbox: &O
             commands.try_recv()
         };
         let outcome = match command {
-            Ok(Command::Start { job, lane, request }) => {
-                start(&engine, &mut jobs, job, lane, *request, outbox)
-            }
+            Ok(Command::Start { job, lane, request }) => start(&engine, &mut jobs, job, lane, *request, outbox),
             Ok(Command::Cancel { job }) => cancel(&mut jobs, |j| j.id == job, outbox),
-            Ok(Command::UseDevice(choice)) => cancel(&mut jobs, |_| true, outbox)
-                .and_then(|()| open(choice, outbox))
-                .map(|opened| engine = opened),
+            Ok(Command::UseDevice(choice)) => {
+                cancel(&mut jobs, |_| true, outbox).and_then(|()| open(choice, outbox)).map(|opened| engine = opened)
+            }
             Ok(Command::PanicInNextSlice) => {
                 panic_next = true;
                 Ok(())
@@ -121,11 +111,7 @@ fn open(choice: DeviceChoice, outbox: &Outbox) -> Result<Engine, Closed> {
         Ok(Err(error)) => (Engine::cpu(), Some(error.to_string())),
         Err(panic) => (Engine::cpu(), Some(panic_text(panic.as_ref()))),
     };
-    outbox.send(Event::Device {
-        name: engine.name().to_owned(),
-        is_gpu: engine.is_gpu(),
-        failed,
-    })?;
+    outbox.send(Event::Device { name: engine.name().to_owned(), is_gpu: engine.is_gpu(), failed })?;
     Ok(engine)
 }
 
@@ -134,11 +120,7 @@ fn leave_gpu(engine: &mut Engine, jobs: &mut Vec<Job>, outbox: &Outbox) -> Resul
     cancel(jobs, |_| true, outbox)?;
     *engine = Engine::cpu();
     let failed = Some("the GPU failed during a job; computing goes on on the CPU".to_owned());
-    outbox.send(Event::Device {
-        name: engine.name().to_owned(),
-        is_gpu: false,
-        failed,
-    })
+    outbox.send(Event::Device { name: engine.name().to_owned(), is_gpu: false, failed })
 }
 
 fn start(
@@ -165,19 +147,12 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Evaluate::new(engine, spec)?),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
-        Request::Fit(spec) => Work::Fit {
-            fit: Box::new(Fit::new(engine, spec)?),
-            last_snapshot: Instant::now(),
-        },
+        Request::Fit(spec) => Work::Fit { fit: Box::new(Fit::new(engine, spec)?), last_snapshot: Instant::now() },
     })
 }
 
 /// Ends the jobs that `which` names. A fit hands over what it has first.
-fn cancel(
-    jobs: &mut Vec<Job>,
-    which: impl Fn(&Job) -> bool,
-    outbox: &Outbox,
-) -> Result<(), Closed> {
+fn cancel(jobs: &mut Vec<Job>, which: impl Fn(&Job) -> bool, outbox: &Outbox) -> Result<(), Closed> {
     let mut kept = Vec::with_capacity(jobs.len());
     for job in jobs.drain(..) {
         if !which(&job) {
@@ -187,11 +162,7 @@ fn cancel(
         if let Work::Fit { fit, .. } = &job.work {
             let trained = catch_unwind(AssertUnwindSafe(|| fit.trained()));
             if let Ok(vectors) = flatten(trained) {
-                outbox.send(Event::Trained {
-                    job: job.id,
-                    vectors,
-                    epochs_done: fit.epochs_done(),
-                })?;
+                outbox.send(Event::Trained { job: job.id, vectors, epochs_done: fit.epochs_done() })?;
             }
         }
         outbox.send(Event::Cancelled { job: job.id })?;
@@ -221,11 +192,8 @@ fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Resul
         Ok(Ok(turn)) => Ok(turn),
         Ok(Err(closed)) => Err(closed),
         Err(error) => {
-            let lost = engine.is_gpu()
-                && matches!(
-                    error,
-                    JobError::Panicked(_) | JobError::Compute(ComputeError::Device(_))
-                );
+            let lost =
+                engine.is_gpu() && matches!(error, JobError::Panicked(_) | JobError::Compute(ComputeError::Device(_)));
             outbox.send(Event::Failed { job: id, error })?;
             Ok(if lost { Turn::DeviceLost } else { Turn::Over })
         }
@@ -237,20 +205,10 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
         Work::Evaluate(evaluate) => {
             let step = evaluate.step(SLICE)?;
             let finished = step.finished;
-            if !step.changed.is_empty()
-                && outbox
-                    .send(Event::Values {
-                        job: id,
-                        values: step.changed,
-                    })
-                    .is_err()
-            {
+            if !step.changed.is_empty() && outbox.send(Event::Values { job: id, values: step.changed }).is_err() {
                 return Ok(Err(Closed));
             }
-            outbox.send_lossy(Event::Progress {
-                job: id,
-                done: step.done,
-            });
+            outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
         Work::Align(correlate) => match correlate.step()? {
@@ -258,9 +216,9 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 outbox.send_lossy(Event::Progress { job: id, done });
                 Ok(Ok(Turn::Again))
             }
-            CorrelateStep::Finished(alignment) => Ok(outbox
-                .send(Event::Aligned { job: id, alignment })
-                .map(|()| Turn::Over)),
+            CorrelateStep::Finished(alignment) => {
+                Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
+            }
         },
         Work::Fit { fit, last_snapshot } => fit_slice(id, fit, last_snapshot, outbox),
     }
@@ -288,22 +246,12 @@ fn fit_slice(
     }
     if let Some(report) = last {
         let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
-        outbox.send_lossy(Event::FitStep {
-            job: id,
-            report: StepReport {
-                loss: sum / n,
-                ..report
-            },
-        });
+        outbox.send_lossy(Event::FitStep { job: id, report: StepReport { loss: sum / n, ..report } });
         outbox.send_lossy(Event::Progress { job: id, done });
     }
     if finished || SNAPSHOT_EVERY <= last_snapshot.elapsed() {
         *last_snapshot = Instant::now();
-        let trained = Event::Trained {
-            job: id,
-            vectors: fit.trained()?,
-            epochs_done: fit.epochs_done(),
-        };
+        let trained = Event::Trained { job: id, vectors: fit.trained()?, epochs_done: fit.epochs_done() };
         if outbox.send(trained).is_err() {
             return Ok(Err(Closed));
         }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue,
-    StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue, StepReport,
 };
 use crate::data::SplitName;
 use crate::net::ParamVec;

@@ -30,21 +30,12 @@ impl Worker {
     /// Starts the thread and opens the device on it.
     ///
     /// `notify` is called after each event, from the compute thread.
-    pub fn spawn(
-        choice: DeviceChoice,
-        notify: impl Fn() + Send + 'static,
-    ) -> std::io::Result<Self> {
+    pub fn spawn(choice: DeviceChoice, notify: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let (command_sender, command_receiver) = bounded(COMMAND_CAPACITY);
         let (event_sender, event_receiver) = bounded(EVENT_CAPACITY);
         let thread = std::thread::Builder::new()
             .name("compute".to_owned())
-            .spawn(move || {
-                job::run(
-                    choice,
-                    &command_receiver,
-                    &job::Outbox::new(event_sender, notify),
-                )
-            })?;
+            .spawn(move || job::run(choice, &command_receiver, &job::Outbox::new(event_sender, notify)))?;
         Ok(Self {
             events: Some(event_receiver),
             commands: Some(command_sender),
@@ -60,19 +51,13 @@ impl Worker {
 
     /// Hands over a command. Returns whether it was taken: a full queue means that the device hangs.
     pub fn send(&self, command: Command) -> bool {
-        self.commands
-            .as_ref()
-            .is_some_and(|commands| commands.try_send(command).is_ok())
+        self.commands.as_ref().is_some_and(|commands| commands.try_send(command).is_ok())
     }
 
     /// Starts a job and returns its name.
     pub fn start(&self, lane: Lane, request: Request) -> JobId {
         let job = self.new_job();
-        self.send(Command::Start {
-            job,
-            lane,
-            request: Box::new(request),
-        });
+        self.send(Command::Start { job, lane, request: Box::new(request) });
         job
     }
 

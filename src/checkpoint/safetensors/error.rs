@@ -10,11 +10,7 @@ pub enum SafetensorsFault {
     #[error("file ends after {found} of {expected} bytes, inside the header")]
     HeaderCut { found: usize, expected: u64 },
     #[error("file ends after {found} of {expected} bytes; tensor `{tensor}` incomplete")]
-    DataCut {
-        found: usize,
-        expected: u64,
-        tensor: String,
-    },
+    DataCut { found: usize, expected: u64, tensor: String },
     #[error("expected {expected} bytes, the file has {found}: the end belongs to no tensor")]
     TrailingBytes { found: usize, expected: u64 },
     #[error("the header is not the JSON that safetensors prescribes ({0})")]
@@ -24,11 +20,7 @@ pub enum SafetensorsFault {
     #[error("the tensor name `{name}` is too long or has control characters")]
     Name { name: String },
     #[error("tensor `{name}` has {found} dimensions, expected at most {limit}")]
-    Rank {
-        name: String,
-        found: usize,
-        limit: usize,
-    },
+    Rank { name: String, found: usize, limit: usize },
     #[error("tensor `{name}` has elements of type {dtype}, which is not supported")]
     UnsupportedDtype { name: String, dtype: String },
     #[error("expected at most {limit} values in all tensors together, the file has more")]
@@ -43,15 +35,8 @@ pub enum SafetensorsFault {
 
 #[derive(Debug, Error)]
 pub enum WriteFault {
-    #[error(
-        "tensor `{name}` has shape {shape:?}, which needs {expected} values, but {found} were given"
-    )]
-    Shape {
-        name: String,
-        shape: Vec<usize>,
-        expected: String,
-        found: usize,
-    },
+    #[error("tensor `{name}` has shape {shape:?}, which needs {expected} values, but {found} were given")]
+    Shape { name: String, shape: Vec<usize>, expected: String, found: usize },
     #[error("the tensor name `{name}` is empty, reserved, too long or has control characters")]
     Name { name: String },
     #[error("the tensor name `{name}` was given twice")]

@@ -22,32 +22,20 @@ pub(super) const METADATA_KEY: &str = "__metadata__";
 /// Checks the header against the limits and the length of the file. Returns the names in the order of their data.
 pub(super) fn check(bytes: &[u8]) -> Result<Vec<String>, SafetensorsFault> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
-        return Err(SafetensorsFault::HeaderCut {
-            found: bytes.len(),
-            expected: LENGTH_BYTES as u64,
-        });
+        return Err(SafetensorsFault::HeaderCut { found: bytes.len(), expected: LENGTH_BYTES as u64 });
     };
     let length = u64::from_le_bytes(*length);
     if length > MAX_HEADER_BYTES {
-        return Err(SafetensorsFault::HeaderTooLarge {
-            found: length,
-            limit: MAX_HEADER_BYTES,
-        });
+        return Err(SafetensorsFault::HeaderTooLarge { found: length, limit: MAX_HEADER_BYTES });
     }
     let data_start = LENGTH_BYTES as u64 + length;
     // `length` is at most 16 MiB, so it fits a usize.
     let Some(header) = rest.get(..length as usize) else {
-        return Err(SafetensorsFault::HeaderCut {
-            found: bytes.len(),
-            expected: data_start,
-        });
+        return Err(SafetensorsFault::HeaderCut { found: bytes.len(), expected: data_start });
     };
     let spans = spans(header)?;
     check_length(bytes.len(), data_start, &spans)?;
-    let mut names: Vec<(u64, String)> = spans
-        .into_iter()
-        .map(|(name, [start, _])| (start, name))
-        .collect();
+    let mut names: Vec<(u64, String)> = spans.into_iter().map(|(name, [start, _])| (start, name)).collect();
     names.sort();
     Ok(names.into_iter().map(|(_, name)| name).collect())
 }
@@ -62,23 +50,13 @@ fn check_length(
     let Some(last) = spans.values().map(|span| data_end(*span)).max() else {
         return Err(SafetensorsFault::Empty);
     };
-    let first_cut = spans
-        .iter()
-        .filter(|(_, span)| data_end(**span) > found)
-        .min_by_key(|(_, span)| span[0]);
+    let first_cut = spans.iter().filter(|(_, span)| data_end(**span) > found).min_by_key(|(_, span)| span[0]);
     if let Some((name, _)) = first_cut {
         let tensor = name.clone();
-        return Err(SafetensorsFault::DataCut {
-            found: file_bytes,
-            expected: last,
-            tensor,
-        });
+        return Err(SafetensorsFault::DataCut { found: file_bytes, expected: last, tensor });
     }
     if found > last {
-        return Err(SafetensorsFault::TrailingBytes {
-            found: file_bytes,
-            expected: last,
-        });
+        return Err(SafetensorsFault::TrailingBytes { found: file_bytes, expected: last });
     }
     Ok(())
 }
@@ -88,9 +66,7 @@ fn spans(header: &[u8]) -> Result<BTreeMap<String, [u64; 2]>, SafetensorsFault> 
     // serde_json carries only text through its errors; what went wrong is kept beside it.
     let fault = RefCell::new(None);
     let mut json = serde_json::Deserializer::from_slice(header);
-    let result = SpansSeed { fault: &fault }
-        .deserialize(&mut json)
-        .and_then(|spans| json.end().map(|()| spans));
+    let result = SpansSeed { fault: &fault }.deserialize(&mut json).and_then(|spans| json.end().map(|()| spans));
     result.map_err(|error| fault.take().unwrap_or(SafetensorsFault::Header(error)))
 }
 
@@ -113,10 +89,7 @@ impl SpansSeed<'_> {
 
 impl<'de> DeserializeSeed<'de> for SpansSeed<'_> {
     type Value = BTreeMap<String, [u64; 2]>;
-    fn deserialize<D: serde::Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -147,9 +120,7 @@ impl<'de> Visitor<'de> for SpansSeed<'_> {
             }
             let Entry { data_offsets } = map.next_value()?;
             if spans.contains_key(&name) {
-                return Err(A::Error::custom(format!(
-                    "the tensor `{name}` is listed twice"
-                )));
+                return Err(A::Error::custom(format!("the tensor `{name}` is listed twice")));
             }
             spans.insert(name, data_offsets);
         }

@@ -36,10 +36,7 @@ pub(in crate::checkpoint) fn to_bytes(
     Ok(bytes)
 }
 
-fn header(
-    tensors: &[TensorOut<'_>],
-    metadata: &BTreeMap<String, String>,
-) -> Result<Vec<u8>, WriteFault> {
+fn header(tensors: &[TensorOut<'_>], metadata: &BTreeMap<String, String>) -> Result<Vec<u8>, WriteFault> {
     let mut header = Vec::new();
     let mut json = serde_json::Serializer::new(&mut header);
     let mut map = json.serialize_map(None)?;
@@ -49,14 +46,7 @@ fn header(
     let mut start = 0;
     for tensor in tensors {
         let end = start + size_of_val(tensor.values);
-        map.serialize_entry(
-            tensor.name,
-            &Entry {
-                dtype: "F32",
-                shape: tensor.shape,
-                data_offsets: [start, end],
-            },
-        )?;
+        map.serialize_entry(tensor.name, &Entry { dtype: "F32", shape: tensor.shape, data_offsets: [start, end] })?;
         start = end;
     }
     map.end()?;
@@ -68,25 +58,17 @@ fn check(tensors: &[TensorOut<'_>]) -> Result<(), WriteFault> {
     let mut names = BTreeSet::new();
     for tensor in tensors {
         if tensor.name.is_empty() || tensor.name == METADATA_KEY || !is_plain_name(tensor.name) {
-            return Err(WriteFault::Name {
-                name: shown(tensor.name),
-            });
+            return Err(WriteFault::Name { name: shown(tensor.name) });
         }
         if !names.insert(tensor.name) {
-            return Err(WriteFault::Duplicate {
-                name: tensor.name.to_owned(),
-            });
+            return Err(WriteFault::Duplicate { name: tensor.name.to_owned() });
         }
-        let expected = tensor
-            .shape
-            .iter()
-            .try_fold(1_usize, |n, side| n.checked_mul(*side));
+        let expected = tensor.shape.iter().try_fold(1_usize, |n, side| n.checked_mul(*side));
         if expected != Some(tensor.values.len()) {
             return Err(WriteFault::Shape {
                 name: tensor.name.to_owned(),
                 shape: tensor.shape.to_vec(),
-                expected: expected
-                    .map_or_else(|| "more than can be counted".to_owned(), |n| n.to_string()),
+                expected: expected.map_or_else(|| "more than can be counted".to_owned(), |n| n.to_string()),
                 found: tensor.values.len(),
             });
         }

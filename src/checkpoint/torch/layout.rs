@@ -8,15 +8,8 @@ use super::tensor::TensorView;
 use crate::checkpoint::{CheckpointError, MAX_TENSORS, is_plain_name, shown};
 
 /// Looked for in this order.
-const STATE_DICT_KEYS: [&str; 7] = [
-    "state_dict",
-    "model_state",
-    "model_state_dict",
-    "model",
-    "net",
-    "network",
-    "params",
-];
+const STATE_DICT_KEYS: [&str; 7] =
+    ["state_dict", "model_state", "model_state_dict", "model", "net", "network", "params"];
 /// How deep such keys may nest.
 const MAX_NESTING: usize = 3;
 /// How many keys a message lists.
@@ -39,10 +32,7 @@ pub(super) fn find<'h>(heap: &'h Heap<'h>, path: &Path) -> Result<Layout<'h>, Ch
         Object::Dict(items) => items.as_slice(),
         other => {
             let found = other.describe();
-            return Err(CheckpointError::NoTensors {
-                path: path.to_owned(),
-                found,
-            });
+            return Err(CheckpointError::NoTensors { path: path.to_owned(), found });
         }
     };
     let root_keys = keys(heap, items);
@@ -61,35 +51,22 @@ pub(super) fn find<'h>(heap: &'h Heap<'h>, path: &Path) -> Result<Layout<'h>, Ch
         } else {
             format!("a dictionary with the keys {}", listed(&root_keys))
         };
-        return Err(CheckpointError::NoTensors {
-            path: path.to_owned(),
-            found,
-        });
+        return Err(CheckpointError::NoTensors { path: path.to_owned(), found });
     }
-    note_skipped(
-        heap,
-        items,
-        |_, value| !matches!(value, Object::Tensor(_)),
-        &mut notes,
-    );
+    note_skipped(heap, items, |_, value| !matches!(value, Object::Tensor(_)), &mut notes);
     Ok(Layout { tensors, notes })
 }
 
 /// The first of the known keys whose value is a dictionary that has tensors, or leads to one.
 fn nested<'h>(heap: &'h Heap<'h>, items: &'h Items) -> Option<(&'static str, &'h Items)> {
     STATE_DICT_KEYS.iter().find_map(|wanted| {
-        let (_, value) = items
-            .iter()
-            .rev()
-            .find(|(key, _)| heap.text(*key) == Some(wanted))?;
+        let (_, value) = items.iter().rev().find(|(key, _)| heap.text(*key) == Some(wanted))?;
         let Object::Dict(inner) = heap.get(*value) else {
             return None;
         };
         let leads_on = inner.iter().any(|(key, value)| match heap.get(*value) {
             Object::Tensor(_) => true,
-            Object::Dict(_) => heap
-                .text(*key)
-                .is_some_and(|key| STATE_DICT_KEYS.contains(&key)),
+            Object::Dict(_) => heap.text(*key).is_some_and(|key| STATE_DICT_KEYS.contains(&key)),
             _ => false,
         });
         leads_on.then_some((*wanted, inner.as_slice()))
@@ -107,27 +84,17 @@ fn tensors<'h>(
         let Object::Tensor(view) = heap.get(*value) else {
             continue;
         };
-        let name = heap
-            .text(*key)
-            .filter(|name| is_plain_name(name))
-            .ok_or_else(|| CheckpointError::NoTensors {
-                path: path.to_owned(),
-                found: format!("a tensor under the key {}", key_text(heap, *key)),
-            })?;
+        let name = heap.text(*key).filter(|name| is_plain_name(name)).ok_or_else(|| CheckpointError::NoTensors {
+            path: path.to_owned(),
+            found: format!("a tensor under the key {}", key_text(heap, *key)),
+        })?;
         if !names.insert(name) {
-            return Err(CheckpointError::DuplicateName {
-                path: path.to_owned(),
-                name: shown(name),
-            });
+            return Err(CheckpointError::DuplicateName { path: path.to_owned(), name: shown(name) });
         }
         tensors.push((name, view));
         if tensors.len() > MAX_TENSORS {
             let (found, limit) = (tensors.len(), MAX_TENSORS);
-            return Err(CheckpointError::TooManyTensors {
-                path: path.to_owned(),
-                found,
-                limit,
-            });
+            return Err(CheckpointError::TooManyTensors { path: path.to_owned(), found, limit });
         }
     }
     Ok(tensors)
@@ -161,12 +128,7 @@ fn key_text(heap: &Heap<'_>, key: ObjectId) -> String {
 }
 
 fn listed(names: &[String]) -> String {
-    let mut text = names
-        .iter()
-        .take(MAX_LISTED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(MAX_LISTED).map(String::as_str).collect::<Vec<_>>().join(", ");
     if names.len() > MAX_LISTED {
         text.push_str(&format!(" and {} more", names.len() - MAX_LISTED));
     }

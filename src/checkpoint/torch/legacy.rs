@@ -28,17 +28,9 @@ pub enum LegacyFault {
     #[error("storage `{key}` is described in two ways")]
     Contradiction { key: String },
     #[error("storage `{key}` has {found} elements, its tensors declare {expected}")]
-    StorageSize {
-        key: String,
-        expected: u64,
-        found: u64,
-    },
+    StorageSize { key: String, expected: u64, found: u64 },
     #[error("file ends after {found} of at least {expected} bytes; storage `{key}` incomplete")]
-    Cut {
-        found: usize,
-        expected: u64,
-        key: String,
-    },
+    Cut { found: usize, expected: u64, key: String },
     #[error("{extra} bytes follow the last storage")]
     TrailingBytes { extra: usize },
 }
@@ -68,21 +60,14 @@ fn check_byte_order(facts: &Heap<'_>) -> Result<(), LegacyFault> {
         return Ok(());
     };
     let is_big = items.iter().any(|(key, value)| {
-        facts.text(*key) == Some("little_endian")
-            && matches!(facts.get(*value), Object::Bool(false))
+        facts.text(*key) == Some("little_endian") && matches!(facts.get(*value), Object::Bool(false))
     });
-    if is_big {
-        Err(LegacyFault::BigEndian)
-    } else {
-        Ok(())
-    }
+    if is_big { Err(LegacyFault::BigEndian) } else { Ok(()) }
 }
 
 fn keys_in<'a>(keys: &Heap<'a>) -> Result<Vec<&'a str>, LegacyFault> {
     let root = keys.get(keys.root());
-    let fail = || LegacyFault::Keys {
-        found: root.describe(),
-    };
+    let fail = || LegacyFault::Keys { found: root.describe() };
     let Object::List(items) = root else {
         return Err(fail());
     };
@@ -91,16 +76,12 @@ fn keys_in<'a>(keys: &Heap<'a>) -> Result<Vec<&'a str>, LegacyFault> {
 }
 
 /// What the values say about each storage.
-fn declared<'h, 'a>(
-    values: &'h Heap<'a>,
-) -> Result<BTreeMap<&'a str, &'h Storage<'a>>, LegacyFault> {
+fn declared<'h, 'a>(values: &'h Heap<'a>) -> Result<BTreeMap<&'a str, &'h Storage<'a>>, LegacyFault> {
     let mut declared = BTreeMap::new();
     for storage in values.storages() {
         let before = declared.insert(storage.key, storage);
         if before.is_some_and(|before| before != storage) {
-            return Err(LegacyFault::Contradiction {
-                key: shown(storage.key),
-            });
+            return Err(LegacyFault::Contradiction { key: shown(storage.key) });
         }
     }
     Ok(declared)
@@ -120,10 +101,7 @@ impl<'a> File<'a> {
     fn pickle(&mut self) -> Result<Heap<'a>, LegacyFault> {
         let start = self.position();
         let (heap, rest) =
-            Heap::load_first(self.rest).map_err(|(at, fault)| LegacyFault::Pickle {
-                at: start + at,
-                fault,
-            })?;
+            Heap::load_first(self.rest).map_err(|(at, fault)| LegacyFault::Pickle { at: start + at, fault })?;
         self.rest = rest;
         Ok(heap)
     }
@@ -151,11 +129,7 @@ impl<'a> File<'a> {
 
     fn storage(&mut self, storage: &Storage<'_>) -> Result<&'a [u8], LegacyFault> {
         const LENGTH_BYTES: usize = 8;
-        let Storage {
-            key,
-            dtype,
-            n_elements,
-        } = *storage;
+        let Storage { key, dtype, n_elements } = *storage;
         let n_bytes = n_elements.saturating_mul(dtype.size() as u64);
         let cut = |start: usize| LegacyFault::Cut {
             found: self.bytes.len(),
@@ -163,22 +137,13 @@ impl<'a> File<'a> {
             key: shown(key),
         };
         let start = self.position();
-        let (length, rest) = self
-            .rest
-            .split_first_chunk::<LENGTH_BYTES>()
-            .ok_or_else(|| cut(start))?;
+        let (length, rest) = self.rest.split_first_chunk::<LENGTH_BYTES>().ok_or_else(|| cut(start))?;
         let found = u64::from_le_bytes(*length);
         if found != n_elements {
-            return Err(LegacyFault::StorageSize {
-                key: shown(key),
-                expected: n_elements,
-                found,
-            });
+            return Err(LegacyFault::StorageSize { key: shown(key), expected: n_elements, found });
         }
         let n_bytes = usize::try_from(n_bytes).ok();
-        let (data, rest) = n_bytes
-            .and_then(|n| rest.split_at_checked(n))
-            .ok_or_else(|| cut(start))?;
+        let (data, rest) = n_bytes.and_then(|n| rest.split_at_checked(n)).ok_or_else(|| cut(start))?;
         self.rest = rest;
         Ok(data)
     }

@@ -48,89 +48,38 @@ fn a_container_made_by_hand_is_read() {
 fn a_file_cut_anywhere_is_an_error() {
     let whole = sound();
     for length in 0..whole.len() {
-        assert!(
-            parse(&whole[..length], Path::new("m.th")).is_err(),
-            "cut to {length}"
-        );
+        assert!(parse(&whole[..length], Path::new("m.th")).is_err(), "cut to {length}");
     }
     let n = whole.len();
-    check(
-        &whole[..n - 3],
-        &format!(
-            "file ends after {} of at least {n} bytes; storage `0` incomplete",
-            n - 3
-        ),
-    );
+    check(&whole[..n - 3], &format!("file ends after {} of at least {n} bytes; storage `0` incomplete", n - 3));
 }
 
 #[test]
 fn storages_that_contradict_their_tensors_are_refused() {
     let with = |keys: &[u8], data: &[u8]| file([VERSION, FACTS, &values(b"N"), keys, data]);
-    check(
-        &with(KEYS, &[3, 0, 0, 0, 0, 0, 0, 0, 0]),
-        "storage `0` has 3 elements, its tensors declare 2",
-    );
-    check(
-        &with(KEYS, &[DATA, b"x"].concat()),
-        "1 bytes follow the last storage",
-    );
-    check(
-        &with(b"\x80\x02].", b""),
-        "tensor `w`: its data (storage `0`) is not in the file",
-    );
-    check(
-        &with(b"\x80\x02]X\x01\0\0\x001a.", DATA),
-        "storage `1` is in the file, but no tensor",
-    );
-    check(
-        &with(
-            b"\x80\x02](X\x01\0\0\x000X\x01\0\0\x000e.",
-            &[DATA, DATA].concat(),
-        ),
-        "described in two ways",
-    );
-    check(
-        &with(b"\x80\x02N.", DATA),
-        "expected a list of the keys of storages, found None",
-    );
+    check(&with(KEYS, &[3, 0, 0, 0, 0, 0, 0, 0, 0]), "storage `0` has 3 elements, its tensors declare 2");
+    check(&with(KEYS, &[DATA, b"x"].concat()), "1 bytes follow the last storage");
+    check(&with(b"\x80\x02].", b""), "tensor `w`: its data (storage `0`) is not in the file");
+    check(&with(b"\x80\x02]X\x01\0\0\x001a.", DATA), "storage `1` is in the file, but no tensor");
+    check(&with(b"\x80\x02](X\x01\0\0\x000X\x01\0\0\x000e.", &[DATA, DATA].concat()), "described in two ways");
+    check(&with(b"\x80\x02N.", DATA), "expected a list of the keys of storages, found None");
 }
 
 #[test]
 fn other_versions_byte_orders_and_views_of_storages_are_refused() {
-    check(
-        &file([b"\x80\x02K\x01.", FACTS, &values(b"N"), KEYS, DATA]),
-        "found the number 1",
-    );
+    check(&file([b"\x80\x02K\x01.", FACTS, &values(b"N"), KEYS, DATA]), "found the number 1");
     let big = b"\x80\x02}X\x0d\0\0\0little_endian\x89s.";
-    check(
-        &file([VERSION, big, &values(b"N"), KEYS, DATA]),
-        "byte order",
-    );
-    check(
-        &file([VERSION, FACTS, &values(b"K\x01"), KEYS, DATA]),
-        "expected a reference to a storage",
-    );
+    check(&file([VERSION, big, &values(b"N"), KEYS, DATA]), "byte order");
+    check(&file([VERSION, FACTS, &values(b"K\x01"), KEYS, DATA]), "expected a reference to a storage");
 }
 
 #[test]
 fn code_in_any_of_the_pickles_is_refused_by_name() {
     let evil = b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.";
-    check(
-        &file([evil, FACTS, &values(b"N"), KEYS, DATA]),
-        "contains `posix.system`; nothing was run",
-    );
-    check(
-        &file([VERSION, evil, &values(b"N"), KEYS, DATA]),
-        "contains `posix.system`; nothing was run",
-    );
-    check(
-        &file([VERSION, FACTS, evil, KEYS, DATA]),
-        "contains `posix.system`; nothing was run",
-    );
-    check(
-        &file([VERSION, FACTS, &values(b"N"), evil, DATA]),
-        "contains `posix.system`; nothing was run",
-    );
+    check(&file([evil, FACTS, &values(b"N"), KEYS, DATA]), "contains `posix.system`; nothing was run");
+    check(&file([VERSION, evil, &values(b"N"), KEYS, DATA]), "contains `posix.system`; nothing was run");
+    check(&file([VERSION, FACTS, evil, KEYS, DATA]), "contains `posix.system`; nothing was run");
+    check(&file([VERSION, FACTS, &values(b"N"), evil, DATA]), "contains `posix.system`; nothing was run");
 }
 
 #[test]

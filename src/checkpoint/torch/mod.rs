@@ -20,45 +20,25 @@ use super::{Checkpoint, CheckpointError, Format, RawTensor, shown};
 
 /// Reads a file of `torch.save` since PyTorch 1.6.
 pub(super) fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let in_archive = |fault| CheckpointError::Archive {
-        path: path.to_owned(),
-        fault,
-    };
+    let in_archive = |fault| CheckpointError::Archive { path: path.to_owned(), fault };
     let mut archive = Archive::open(bytes).map_err(in_archive)?;
     archive.check_byte_order().map_err(in_archive)?;
     let pickle = archive.record("data.pkl").map_err(in_archive)?;
-    let heap = Heap::load(pickle).map_err(|(at, fault)| CheckpointError::Pickle {
-        path: path.to_owned(),
-        at,
-        fault,
-    })?;
-    let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| {
-        storage_bytes(&mut archive, key)
-    })?;
-    Ok(Checkpoint {
-        path: path.to_owned(),
-        format: Format::TorchZip,
-        tensors,
-        notes,
-    })
+    let heap =
+        Heap::load(pickle).map_err(|(at, fault)| CheckpointError::Pickle { path: path.to_owned(), at, fault })?;
+    let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| storage_bytes(&mut archive, key))?;
+    Ok(Checkpoint { path: path.to_owned(), format: Format::TorchZip, tensors, notes })
 }
 
 /// Reads a file of `torch.save` before PyTorch 1.6.
 pub(super) fn parse_legacy(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
-    let (heap, storages) = legacy::open(bytes).map_err(|fault| CheckpointError::LegacyTorch {
-        path: path.to_owned(),
-        fault,
-    })?;
+    let (heap, storages) =
+        legacy::open(bytes).map_err(|fault| CheckpointError::LegacyTorch { path: path.to_owned(), fault })?;
     let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| {
         let missing = || TensorFault::MissingStorage { key: shown(key) };
         storages.get(key).copied().ok_or_else(missing)
     })?;
-    Ok(Checkpoint {
-        path: path.to_owned(),
-        format: Format::TorchLegacy,
-        tensors,
-        notes,
-    })
+    Ok(Checkpoint { path: path.to_owned(), format: Format::TorchLegacy, tensors, notes })
 }
 
 /// Finds the state dictionary among the values of a pickle and reads its tensors. `storage_of` gives a storage's bytes by
@@ -74,11 +54,7 @@ fn read_tensors<'a>(
     let mut budget = Budget::for_file(file_bytes as u64);
     let mut tensors = Vec::with_capacity(found.tensors.len());
     for (name, view) in found.tensors {
-        let in_tensor = |fault| CheckpointError::Tensor {
-            path: path.to_owned(),
-            name: shown(name),
-            fault,
-        };
+        let in_tensor = |fault| CheckpointError::Tensor { path: path.to_owned(), name: shown(name), fault };
         let storage = match storages.get(view.storage.key) {
             Some(data) => *data,
             None => {
@@ -88,27 +64,17 @@ fn read_tensors<'a>(
             }
         };
         let (shape, values) = view.gather(storage, &mut budget).map_err(in_tensor)?;
-        tensors.push(RawTensor {
-            name: name.to_owned(),
-            shape,
-            dtype: view.storage.dtype,
-            values,
-        });
+        tensors.push(RawTensor { name: name.to_owned(), shape, dtype: view.storage.dtype, values });
     }
     Ok((tensors, found.notes))
 }
 
 /// The bytes of a storage, its checksum verified.
 fn storage_bytes<'a>(archive: &mut Archive<'a>, key: &str) -> Result<&'a [u8], TensorFault> {
-    archive
-        .record(&format!("data/{key}"))
-        .map_err(|fault| match fault {
-            ArchiveFault::MissingRecord { .. } => TensorFault::MissingStorage { key: shown(key) },
-            fault => TensorFault::Storage {
-                key: shown(key),
-                fault: Box::new(fault),
-            },
-        })
+    archive.record(&format!("data/{key}")).map_err(|fault| match fault {
+        ArchiveFault::MissingRecord { .. } => TensorFault::MissingStorage { key: shown(key) },
+        fault => TensorFault::Storage { key: shown(key), fault: Box::new(fault) },
+    })
 }
 
 #[cfg(test)]

@@ -1,31 +1,17 @@
 use super::*;
 
 fn view(n_elements: u64, offset: i64, shape: &[i64], strides: &[i64]) -> TensorView<'static> {
-    let storage = Storage {
-        key: "0",
-        dtype: Dtype::U8,
-        n_elements,
-    };
-    TensorView {
-        storage,
-        offset,
-        shape: shape.to_vec(),
-        strides: strides.to_vec(),
-    }
+    let storage = Storage { key: "0", dtype: Dtype::U8, n_elements };
+    TensorView { storage, offset, shape: shape.to_vec(), strides: strides.to_vec() }
 }
 
 fn gather(view: &TensorView<'_>) -> Result<Vec<f32>, TensorFault> {
     let storage: Vec<u8> = (0..12).collect();
-    view.gather(&storage, &mut Budget::for_file(1))
-        .map(|(_, values)| values)
+    view.gather(&storage, &mut Budget::for_file(1)).map(|(_, values)| values)
 }
 
 fn check(offset: i64, shape: &[i64], strides: &[i64], expected: &[f32]) {
-    assert_eq!(
-        gather(&view(12, offset, shape, strides)).unwrap(),
-        expected,
-        "{shape:?} {strides:?}"
-    );
+    assert_eq!(gather(&view(12, offset, shape, strides)).unwrap(), expected, "{shape:?} {strides:?}");
 }
 
 #[test]
@@ -51,10 +37,7 @@ fn views_beyond_their_storage_are_refused() {
         (i64::MAX, &[2], &[1]),
     ] {
         let error = gather(&view(12, offset, shape, strides)).unwrap_err();
-        assert!(
-            matches!(error, TensorFault::OutOfRange { storage: 12, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, TensorFault::OutOfRange { storage: 12, .. }), "{error}");
     }
 }
 
@@ -67,28 +50,16 @@ fn negative_numbers_and_unequal_ranks_are_refused() {
         (0, &[2, 2], &[1]),
         (0, &[i64::MAX, i64::MAX, 0], &[1, 1, 1]),
     ] {
-        assert!(
-            matches!(
-                gather(&view(12, offset, shape, strides)),
-                Err(TensorFault::Shape { .. })
-            ),
-            "{shape:?}"
-        );
+        assert!(matches!(gather(&view(12, offset, shape, strides)), Err(TensorFault::Shape { .. })), "{shape:?}");
     }
-    assert!(matches!(
-        gather(&view(12, 0, &[1; 9], &[1; 9])),
-        Err(TensorFault::Rank { found: 9, limit: 8 })
-    ));
+    assert!(matches!(gather(&view(12, 0, &[1; 9], &[1; 9])), Err(TensorFault::Rank { found: 9, limit: 8 })));
 }
 
 #[test]
 fn a_storage_of_another_length_than_declared_is_refused() {
     for declared in [0, 11, 13, u64::MAX] {
         let error = gather(&view(declared, 0, &[1], &[1])).unwrap_err();
-        assert!(
-            matches!(error, TensorFault::StorageSize { found: 12, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, TensorFault::StorageSize { found: 12, .. }), "{error}");
     }
 }
 
@@ -96,16 +67,7 @@ fn a_storage_of_another_length_than_declared_is_refused() {
 fn one_number_cannot_become_a_terabyte() {
     let side = 1 << 20;
     let error = gather(&view(12, 0, &[side, side], &[0, 0])).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            TensorFault::Expanded {
-                limit: 1_048_576,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, TensorFault::Expanded { limit: 1_048_576, .. }), "{error}");
     // Nor can many tensors that are each small enough.
     let mut budget = Budget::for_file(1);
     let storage: Vec<u8> = (0..12).collect();

@@ -46,12 +46,8 @@ fn check(bytes: &[u8], part: &str) {
 
 /// Replaces the one occurrence of `from`; `nth` picks among several.
 fn patched(bytes: &[u8], from: &[u8], to: &[u8], nth: usize) -> Vec<u8> {
-    let places: Vec<usize> = bytes
-        .windows(from.len())
-        .enumerate()
-        .filter(|(_, window)| *window == from)
-        .map(|(at, _)| at)
-        .collect();
+    let places: Vec<usize> =
+        bytes.windows(from.len()).enumerate().filter(|(_, window)| *window == from).map(|(at, _)| at).collect();
     let mut bytes = bytes.to_vec();
     bytes[places[nth]..places[nth] + to.len()].copy_from_slice(to);
     bytes
@@ -66,73 +62,33 @@ fn a_container_made_by_hand_is_read() {
 
 #[test]
 fn missing_and_short_storages_are_errors_and_never_zeros() {
-    check(
-        &zip_of(&[("a/data.pkl", &pickle(2))]),
-        "tensor `w`: its data (storage `0`) is not in the file",
-    );
+    check(&zip_of(&[("a/data.pkl", &pickle(2))]), "tensor `w`: its data (storage `0`) is not in the file");
     let short = zip_of(&[("a/data.pkl", &pickle(2)), ("a/data/0", &DATA[..4])]);
-    check(
-        &short,
-        "tensor `w`: storage of 2 elements of type F32 declared, found 4 bytes",
-    );
+    check(&short, "tensor `w`: storage of 2 elements of type F32 declared, found 4 bytes");
     let small = zip_of(&[("a/data.pkl", &pickle(1)), ("a/data/0", &DATA[..4])]);
-    check(
-        &small,
-        "shape [2], strides [1] and offset 0 reach beyond the 1 elements stored",
-    );
+    check(&small, "shape [2], strides [1] and offset 0 reach beyond the 1 elements stored");
 }
 
 #[test]
 fn names_that_lead_out_of_the_archive_are_refused() {
-    for name in [
-        "../data.pkl",
-        "/data.pkl",
-        "a/../../x",
-        "a//x",
-        "a\\x/y",
-        "C:/x",
-    ] {
-        check(
-            &zip_of(&[("a/data.pkl", &pickle(2)), (name, &DATA)]),
-            "leads out of the archive",
-        );
+    for name in ["../data.pkl", "/data.pkl", "a/../../x", "a//x", "a\\x/y", "C:/x"] {
+        check(&zip_of(&[("a/data.pkl", &pickle(2)), (name, &DATA)]), "leads out of the archive");
     }
 }
 
 #[test]
 fn other_zip_files_are_not_checkpoints() {
-    check(
-        &zip_of(&[("a/words.xml", b"")]),
-        "found a zip file without `data.pkl`",
-    );
-    check(
-        &zip_of(&[("arr_0.npy", b"")]),
-        "found a zip file without `data.pkl`",
-    );
+    check(&zip_of(&[("a/words.xml", b"")]), "found a zip file without `data.pkl`");
+    check(&zip_of(&[("arr_0.npy", b"")]), "found a zip file without `data.pkl`");
     check(&zip_of(&[]), "found a zip file without `data.pkl`");
-    check(
-        &zip_of(&[("a/data.pkl", &pickle(2)), ("b/data/0", &DATA)]),
-        "under `a/` and under `b/`",
-    );
-    check(
-        &zip_of(&[("a/data.pkl", &pickle(2)), ("a/constants.pkl", b"")]),
-        "this is TorchScript",
-    );
+    check(&zip_of(&[("a/data.pkl", &pickle(2)), ("b/data/0", &DATA)]), "under `a/` and under `b/`");
+    check(&zip_of(&[("a/data.pkl", &pickle(2)), ("a/constants.pkl", b"")]), "this is TorchScript");
 }
 
 #[test]
 fn entries_of_the_same_name_are_refused() {
-    let bytes = zip_of(&[
-        ("a/data.pkl", &pickle(2)),
-        ("a/data/0", &DATA),
-        ("a/data/1", &DATA),
-    ]);
-    let bytes = patched(
-        &patched(&bytes, b"a/data/1", b"a/data/0", 0),
-        b"a/data/1",
-        b"a/data/0",
-        0,
-    );
+    let bytes = zip_of(&[("a/data.pkl", &pickle(2)), ("a/data/0", &DATA), ("a/data/1", &DATA)]);
+    let bytes = patched(&patched(&bytes, b"a/data/1", b"a/data/0", 0), b"a/data/1", b"a/data/0", 0);
     check(&bytes, "two zip entries have the same name");
 }
 
@@ -140,19 +96,11 @@ fn entries_of_the_same_name_are_refused() {
 fn compressed_and_encrypted_entries_are_refused_by_name() {
     // The directory's record: signature, version made by, version needed, flags, method.
     let directory = b"PK\x01\x02";
-    let place = |bytes: &[u8]| {
-        bytes
-            .windows(4)
-            .position(|window| window == directory)
-            .unwrap()
-    };
+    let place = |bytes: &[u8]| bytes.windows(4).position(|window| window == directory).unwrap();
     let mut compressed = sound();
     let at = place(&compressed);
     compressed[at + 10] = 8;
-    check(
-        &compressed,
-        "the zip entry `a/data.pkl` is compressed (Deflated)",
-    );
+    check(&compressed, "the zip entry `a/data.pkl` is compressed (Deflated)");
     let mut encrypted = sound();
     encrypted[at + 8] |= 1;
     check(&encrypted, "the zip entry `a/data.pkl` is encrypted");
@@ -164,19 +112,10 @@ fn compressed_and_encrypted_entries_are_refused_by_name() {
 #[test]
 fn a_directory_that_contradicts_the_entries_is_refused() {
     let bytes = sound();
-    check(
-        &patched(&bytes, b"a/data/0", b"a/data/9", 0),
-        "not a sound zip file",
-    );
-    check(
-        &patched(&bytes, b"a/data/0", b"a/data/9", 1),
-        "not a sound zip file",
-    );
+    check(&patched(&bytes, b"a/data/0", b"a/data/9", 0), "not a sound zip file");
+    check(&patched(&bytes, b"a/data/0", b"a/data/9", 1), "not a sound zip file");
     // The second entry's local header is said to be the first one's.
-    let last = bytes
-        .windows(4)
-        .rposition(|window| window == b"PK\x01\x02")
-        .unwrap();
+    let last = bytes.windows(4).rposition(|window| window == b"PK\x01\x02").unwrap();
     let mut overlapping = bytes.clone();
     overlapping[last + 42..last + 46].copy_from_slice(&[0; 4]);
     check(&overlapping, "not a sound zip file");
@@ -184,28 +123,16 @@ fn a_directory_that_contradicts_the_entries_is_refused() {
 
 #[test]
 fn a_wrong_checksum_is_named() {
-    let at = sound()
-        .windows(8)
-        .position(|window| window == DATA)
-        .unwrap();
+    let at = sound().windows(8).position(|window| window == DATA).unwrap();
     let mut bytes = sound();
     bytes[at] ^= 1;
-    check(
-        &bytes,
-        "the record `data/0` is damaged: its checksum differs",
-    );
+    check(&bytes, "the record `data/0` is damaged: its checksum differs");
 }
 
 #[test]
 fn something_before_or_after_the_archive_is_refused() {
-    check(
-        &[&sound()[..], b"more"].concat(),
-        "the zip directory is not where it should be",
-    );
-    check(
-        &[b"PK\x03\x04", &sound()[..]].concat(),
-        "the zip directory is not where it should be",
-    );
+    check(&[&sound()[..], b"more"].concat(), "the zip directory is not where it should be");
+    check(&[b"PK\x03\x04", &sound()[..]].concat(), "the zip directory is not where it should be");
     let twice = [sound(), sound()].concat();
     check(&twice, "the zip directory is not where it should be");
 }
@@ -215,10 +142,7 @@ fn a_directory_that_declares_millions_of_entries_costs_nothing() {
     let mut bytes = sound();
     let end = bytes.len() - 22;
     bytes[end + 10..end + 12].copy_from_slice(&u16::MAX.to_le_bytes());
-    check(
-        &bytes,
-        "expected at most 20000 zip entries, the directory lists 65535",
-    );
+    check(&bytes, "expected at most 20000 zip entries, the directory lists 65535");
 }
 
 #[test]
@@ -240,25 +164,13 @@ fn records(name: &str) -> Vec<(String, Vec<u8>)> {
     let bytes = std::fs::read(Path::new(FIXTURES).join(name)).unwrap();
     let mut archive = Archive::open(&bytes).unwrap();
     let names: Vec<String> = archive.names();
-    names
-        .into_iter()
-        .map(|name| (format!("a/{name}"), archive.record(&name).unwrap().to_vec()))
-        .collect()
+    names.into_iter().map(|name| (format!("a/{name}"), archive.record(&name).unwrap().to_vec())).collect()
 }
 
 fn with_pickle(records: &[(String, Vec<u8>)], pickle: &[u8]) -> Vec<u8> {
     let entries: Vec<(&str, &[u8])> = records
         .iter()
-        .map(|(name, data)| {
-            (
-                name.as_str(),
-                if name == "a/data.pkl" {
-                    pickle
-                } else {
-                    data.as_slice()
-                },
-            )
-        })
+        .map(|(name, data)| (name.as_str(), if name == "a/data.pkl" { pickle } else { data.as_slice() }))
         .collect();
     zip_of(&entries)
 }
@@ -267,17 +179,11 @@ fn with_pickle(records: &[(String, Vec<u8>)], pickle: &[u8]) -> Vec<u8> {
 fn a_pickle_cut_anywhere_is_an_error() {
     for name in ["strides.pt", "state_dict_protocol4.pt", "training.pt"] {
         let records = records(name);
-        let (_, pickle) = records
-            .iter()
-            .find(|(name, _)| name == "a/data.pkl")
-            .unwrap();
+        let (_, pickle) = records.iter().find(|(name, _)| name == "a/data.pkl").unwrap();
         assert!(parse(&with_pickle(&records, pickle), Path::new("m.pt")).is_ok());
         for length in 0..pickle.len() {
             let result = Heap::load(&pickle[..length]);
-            assert!(
-                result.is_err(),
-                "{name}: a pickle cut to {length} bytes was read"
-            );
+            assert!(result.is_err(), "{name}: a pickle cut to {length} bytes was read");
         }
     }
 }
@@ -286,30 +192,17 @@ fn a_pickle_cut_anywhere_is_an_error() {
 fn damaged_pickles_behind_right_checksums_never_panic() {
     let mut random = ChaCha8Rng::seed_from_u64(3);
     let mut n_read = 0;
-    for name in [
-        "strides.pt",
-        "state_dict_protocol4.pt",
-        "training.pt",
-        "empty_and_scalar.pt",
-        "sized.pt",
-    ] {
+    for name in ["strides.pt", "state_dict_protocol4.pt", "training.pt", "empty_and_scalar.pt", "sized.pt"] {
         let records = records(name);
-        let (_, pickle) = records
-            .iter()
-            .find(|(name, _)| name == "a/data.pkl")
-            .unwrap();
+        let (_, pickle) = records.iter().find(|(name, _)| name == "a/data.pkl").unwrap();
         for _ in 0..1_500 {
             let mut damaged = pickle.clone();
             for _ in 0..random.random_range(1..4) {
                 let at = random.random_range(0..damaged.len());
                 damaged[at] = random.random();
             }
-            n_read +=
-                usize::from(parse(&with_pickle(&records, &damaged), Path::new("m.pt")).is_ok());
+            n_read += usize::from(parse(&with_pickle(&records, &damaged), Path::new("m.pt")).is_ok());
         }
     }
-    assert!(
-        n_read > 100,
-        "the damage should not always be found: {n_read}"
-    );
+    assert!(n_read > 100, "the damage should not always be found: {n_read}");
 }

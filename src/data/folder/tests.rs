@@ -2,43 +2,26 @@ use super::*;
 use crate::data::ImageShape;
 
 fn images(n: u32, side: u32) -> Vec<u8> {
-    let mut bytes: Vec<u8> = [0x803, n, side, side]
-        .iter()
-        .flat_map(|number: &u32| number.to_be_bytes())
-        .collect();
+    let mut bytes: Vec<u8> = [0x803, n, side, side].iter().flat_map(|number: &u32| number.to_be_bytes()).collect();
     bytes.resize(bytes.len() + (n * side * side) as usize, 7);
     bytes
 }
 
 fn labels(labels: &[u8]) -> Vec<u8> {
-    [
-        &0x801_u32.to_be_bytes()[..],
-        &(labels.len() as u32).to_be_bytes(),
-        labels,
-    ]
-    .concat()
+    [&0x801_u32.to_be_bytes()[..], &(labels.len() as u32).to_be_bytes(), labels].concat()
 }
 
 /// A folder of three training and two test images of 4 x 4, under the names given.
 fn write(folder: &Path, names: [&str; 4]) {
     fs::create_dir_all(folder).unwrap();
-    let contents = [
-        images(3, 4),
-        labels(&[0, 9, 1]),
-        images(2, 4),
-        labels(&[2, 3]),
-    ];
+    let contents = [images(3, 4), labels(&[0, 9, 1]), images(2, 4), labels(&[2, 3])];
     for (name, bytes) in names.iter().zip(contents) {
         fs::write(folder.join(name), bytes).unwrap();
     }
 }
 
-const USUAL: [&str; 4] = [
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-];
+const USUAL: [&str; 4] =
+    ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
 
 fn check_fails(folder: &Path, part: &str) {
     let message = open(folder).unwrap_err().to_string();
@@ -58,22 +41,9 @@ fn files_are_found_under_all_their_usual_names() {
         let folder = folder.path().join("mnist");
         write(&folder, names);
         let found = open(&folder).unwrap();
-        assert_eq!(
-            (found.name.as_str(), found.n_classes(), found.max_value),
-            ("MNIST", 10, 255)
-        );
-        assert_eq!(
-            found.shape,
-            ImageShape {
-                channels: 1,
-                height: 4,
-                width: 4
-            }
-        );
-        assert_eq!(
-            (found.train.labels.as_slice(), found.test.labels.as_slice()),
-            (&[0, 9, 1][..], &[2, 3][..])
-        );
+        assert_eq!((found.name.as_str(), found.n_classes(), found.max_value), ("MNIST", 10, 255));
+        assert_eq!(found.shape, ImageShape { channels: 1, height: 4, width: 4 });
+        assert_eq!((found.train.labels.as_slice(), found.test.labels.as_slice()), (&[0, 9, 1][..], &[2, 3][..]));
         assert_eq!(found.train.pixels, [7; 48]);
     }
 }
@@ -83,11 +53,7 @@ fn torchvisions_folder_and_a_file_in_it_open_the_same_set() {
     let folder = tempfile::tempdir().unwrap();
     let outer = folder.path().join("FashionMNIST");
     write(&outer.join("raw"), USUAL);
-    for path in [
-        outer.clone(),
-        outer.join("raw"),
-        outer.join("raw").join(USUAL[3]),
-    ] {
+    for path in [outer.clone(), outer.join("raw"), outer.join("raw").join(USUAL[3])] {
         let found = open(&path).unwrap();
         assert_eq!(found.name, "Fashion-MNIST");
         assert_eq!(found.class_names[9], "Ankle boot");
@@ -107,10 +73,7 @@ fn what_is_missing_and_what_is_there_are_both_listed() {
         "expected train-labels-idx1-ubyte and t10k-images-idx3-ubyte (with or without .gz, here or in `raw`), \
          found notes.txt, t10k-labels-idx1-ubyte, train-images-idx3-ubyte",
     );
-    check_fails(
-        Path::new("/no/such/folder"),
-        "no such file or folder (`optdigits` is the embedded data set)",
-    );
+    check_fails(Path::new("/no/such/folder"), "no such file or folder (`optdigits` is the embedded data set)");
 }
 
 #[test]
@@ -118,16 +81,10 @@ fn splits_that_do_not_fit_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), USUAL);
     fs::write(folder.path().join(USUAL[1]), labels(&[1, 2])).unwrap();
-    check_fails(
-        folder.path(),
-        "expected one label for each of 3 images, found 2 labels",
-    );
+    check_fails(folder.path(), "expected one label for each of 3 images, found 2 labels");
     write(folder.path(), USUAL);
     fs::write(folder.path().join(USUAL[2]), images(2, 5)).unwrap();
-    check_fails(
-        folder.path(),
-        "expected test images of 1 x 4 x 4 like the training images, found 1 x 5 x 5",
-    );
+    check_fails(folder.path(), "expected test images of 1 x 4 x 4 like the training images, found 1 x 5 x 5");
     fs::write(folder.path().join(USUAL[2]), images(0, 4)).unwrap();
     check_fails(folder.path(), "expected at least one image");
 }

@@ -11,10 +11,7 @@ pub enum PickleFault {
     #[error("refused: calls `{what}`, which is data and cannot be called; nothing was run")]
     NotCallable { what: String },
     #[error("`{function}` has arguments that PyTorch never writes ({found})")]
-    Arguments {
-        function: &'static str,
-        found: String,
-    },
+    Arguments { function: &'static str, found: String },
     #[error("tensors of `{class}` are not supported: convert them to a floating-point type first")]
     StorageClass { class: String },
     #[error("expected a reference to a storage, found {found}")]
@@ -28,10 +25,7 @@ pub enum PickleFault {
     #[error("pickle protocol {found}, expected 2 to 5")]
     Protocol { found: u8 },
     #[error("expected {expected}, found {found}")]
-    Type {
-        expected: &'static str,
-        found: String,
-    },
+    Type { expected: &'static str, found: String },
     #[error("an instruction takes a value where there is none")]
     EmptyStack,
     #[error("value {index} of the memo is used before it is set")]

@@ -71,15 +71,11 @@ impl<'a> Global<'a> {
             ("torch", class) if is_storage_class(class) => match Dtype::of_torch_storage(class) {
                 Some(dtype) => Self::Storage(dtype),
                 None => {
-                    return Err(PickleFault::StorageClass {
-                        class: shown(class),
-                    });
+                    return Err(PickleFault::StorageClass { class: shown(class) });
                 }
             },
             (module, name) => {
-                return Err(PickleFault::Refused {
-                    global: shown(&format!("{module}.{name}")),
-                });
+                return Err(PickleFault::Refused { global: shown(&format!("{module}.{name}")) });
             }
         })
     }
@@ -98,16 +94,10 @@ impl<'a> Global<'a> {
     }
 
     /// The value that PyTorch would get by calling this with `arguments`. Nothing is called.
-    pub(super) fn apply(
-        self,
-        heap: &mut Heap<'a>,
-        arguments: &[ObjectId],
-    ) -> Result<ObjectId, PickleFault> {
+    pub(super) fn apply(self, heap: &mut Heap<'a>, arguments: &[ObjectId]) -> Result<ObjectId, PickleFault> {
         let result = match self {
             Self::OrderedDict => ordered_dict(heap, arguments),
-            Self::RebuildTensor | Self::RebuildTensorV2 => {
-                tensor(heap, arguments).map(Object::Tensor)
-            }
+            Self::RebuildTensor | Self::RebuildTensorV2 => tensor(heap, arguments).map(Object::Tensor),
             Self::RebuildParameter | Self::RebuildParameterWithState => {
                 // A parameter is its tensor: whether it is trained is not ours to know.
                 return match arguments {
@@ -117,9 +107,7 @@ impl<'a> Global<'a> {
             }
             Self::Size => size(heap, arguments),
             Self::Storage(_) | Self::Dtype(_) => {
-                return Err(PickleFault::NotCallable {
-                    what: self.to_string(),
-                });
+                return Err(PickleFault::NotCallable { what: self.to_string() });
             }
         };
         match result {
@@ -129,15 +117,8 @@ impl<'a> Global<'a> {
     }
 
     fn bad_arguments(self, heap: &Heap<'_>, arguments: &[ObjectId]) -> PickleFault {
-        let found: Vec<String> = arguments
-            .iter()
-            .take(8)
-            .map(|id| heap.get(*id).describe())
-            .collect();
-        PickleFault::Arguments {
-            function: self.name(),
-            found: found.join(", "),
-        }
+        let found: Vec<String> = arguments.iter().take(8).map(|id| heap.get(*id).describe()).collect();
+        PickleFault::Arguments { function: self.name(), found: found.join(", ") }
     }
 }
 
@@ -163,11 +144,7 @@ fn ordered_dict<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a
         },
         _ => None,
     };
-    pairs
-        .iter()
-        .map(pair)
-        .collect::<Option<_>>()
-        .map(Object::Dict)
+    pairs.iter().map(pair).collect::<Option<_>>().map(Object::Dict)
 }
 
 /// `(storage, offset, shape, strides, ..)`; what may follow (gradients, hooks, metadata) says nothing about the values.
@@ -202,9 +179,7 @@ fn size<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a>> {
 
 /// Reads `("storage", class, key, location, n_elements)`, the only persistent identifier that PyTorch writes.
 pub(super) fn storage<'a>(heap: &Heap<'a>, id: ObjectId) -> Result<Storage<'a>, PickleFault> {
-    let bad = || PickleFault::PersistentId {
-        found: heap.get(id).describe(),
-    };
+    let bad = || PickleFault::PersistentId { found: heap.get(id).describe() };
     let Object::Tuple(parts) = heap.get(id) else {
         return Err(bad());
     };
@@ -222,11 +197,7 @@ pub(super) fn storage<'a>(heap: &Heap<'a>, id: ObjectId) -> Result<Storage<'a>, 
     };
     let n_elements = heap.int(*n_elements).and_then(|n| u64::try_from(n).ok());
     match (heap.text(*kind), heap.text(*key), n_elements) {
-        (Some("storage"), Some(key), Some(n_elements)) => Ok(Storage {
-            key,
-            dtype: *dtype,
-            n_elements,
-        }),
+        (Some("storage"), Some(key), Some(n_elements)) => Ok(Storage { key, dtype: *dtype, n_elements }),
         _ => Err(bad()),
     }
 }

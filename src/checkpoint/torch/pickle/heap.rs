@@ -65,11 +65,7 @@ pub(in crate::checkpoint::torch) struct Heap<'a> {
 impl<'a> Heap<'a> {
     pub(super) fn new() -> Self {
         // The first value is what an identifier of nothing would find.
-        Self {
-            objects: vec![Object::None],
-            n_links: 0,
-            root: ObjectId(0),
-        }
+        Self { objects: vec![Object::None], n_links: 0, root: ObjectId(0) }
     }
 
     pub(super) fn set_root(&mut self, root: ObjectId) {
@@ -83,10 +79,7 @@ impl<'a> Heap<'a> {
 
     pub(super) fn add(&mut self, object: Object<'a>) -> Result<ObjectId, PickleFault> {
         if self.objects.len() > MAX_OBJECTS {
-            return Err(PickleFault::Limit {
-                what: "values in the pickle",
-                limit: MAX_OBJECTS,
-            });
+            return Err(PickleFault::Limit { what: "values in the pickle", limit: MAX_OBJECTS });
         }
         self.n_links += match &object {
             Object::Tuple(items) | Object::List(items) => items.len(),
@@ -94,10 +87,7 @@ impl<'a> Heap<'a> {
             _ => 0,
         };
         if self.n_links > MAX_OPS {
-            return Err(PickleFault::Limit {
-                what: "members of values in the pickle",
-                limit: MAX_OPS,
-            });
+            return Err(PickleFault::Limit { what: "members of values in the pickle", limit: MAX_OPS });
         }
         // At most a million, so it fits.
         let id = ObjectId(self.objects.len() as u32);
@@ -110,9 +100,7 @@ impl<'a> Heap<'a> {
     }
 
     pub(super) fn get_mut(&mut self, id: ObjectId) -> Result<&mut Object<'a>, PickleFault> {
-        self.objects
-            .get_mut(id.0 as usize)
-            .ok_or(PickleFault::EmptyStack)
+        self.objects.get_mut(id.0 as usize).ok_or(PickleFault::EmptyStack)
     }
 
     /// All storages that the pickle refers to, in the order of the file; one may occur many times.

@@ -55,11 +55,7 @@ impl<'a> Input<'a> {
 
     /// The text up to the next newline, which is passed over.
     pub(super) fn line(&mut self) -> Result<&'a str, PickleFault> {
-        let length = self
-            .rest()
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or(PickleFault::Cut)?;
+        let length = self.rest().iter().position(|byte| *byte == b'\n').ok_or(PickleFault::Cut)?;
         let line = self.take(length as u64)?;
         self.at += 1;
         str::from_utf8(line).map_err(|_not_utf8| PickleFault::NotUtf8)
@@ -69,8 +65,6 @@ impl<'a> Input<'a> {
     pub(super) fn number<T: std::str::FromStr>(&mut self) -> Result<T, PickleFault> {
         let line = self.line()?;
         let digits = line.strip_suffix('L').unwrap_or(line);
-        digits
-            .parse()
-            .map_err(|_not_a_number| PickleFault::Number { text: shown(line) })
+        digits.parse().map_err(|_not_a_number| PickleFault::Number { text: shown(line) })
     }
 }

@@ -11,9 +11,7 @@ use crate::checkpoint::shown;
 
 impl<'a> Heap<'a> {
     /// Reads the one pickle that `bytes` consist of. On failure: the place of the instruction, and what is wrong.
-    pub(in crate::checkpoint::torch) fn load(
-        bytes: &'a [u8],
-    ) -> Result<Self, (usize, PickleFault)> {
+    pub(in crate::checkpoint::torch) fn load(bytes: &'a [u8]) -> Result<Self, (usize, PickleFault)> {
         if bytes.len() > MAX_BYTES {
             let what = "bytes in the pickle";
             let limit = MAX_BYTES;
@@ -27,9 +25,7 @@ impl<'a> Heap<'a> {
     }
 
     /// Reads the pickle that `bytes` begin with. Also returns the bytes after it.
-    pub(in crate::checkpoint::torch) fn load_first(
-        bytes: &'a [u8],
-    ) -> Result<(Self, &'a [u8]), (usize, PickleFault)> {
+    pub(in crate::checkpoint::torch) fn load_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), (usize, PickleFault)> {
         let mut machine = Machine {
             input: Input::new(bytes.get(..MAX_BYTES).unwrap_or(bytes)),
             heap: Self::new(),
@@ -189,9 +185,7 @@ impl<'a> Machine<'a> {
             b'b' => self.build()?,
             b'i' => {
                 let (module, name) = (self.input.line()?, self.input.line()?);
-                return Err(PickleFault::NotCallable {
-                    what: Global::find(module, name)?.to_string(),
-                });
+                return Err(PickleFault::NotCallable { what: Global::find(module, name)?.to_string() });
             }
             b'o' | 0x81 | 0x92 => return Err(self.refused_instance(code)),
             code => return Err(PickleFault::Opcode { code }),
@@ -227,11 +221,7 @@ impl<'a> Machine<'a> {
             }
             _ => {
                 let line = self.input.line()?;
-                let text = if code == b'S' {
-                    line.trim_matches(['\'', '"'])
-                } else {
-                    line
-                };
+                let text = if code == b'S' { line.trim_matches(['\'', '"']) } else { line };
                 self.push(Object::Text(text))
             }
         }
@@ -264,10 +254,7 @@ impl<'a> Machine<'a> {
 
     fn mark(&mut self) -> Result<(), PickleFault> {
         if self.marks.len() == MAX_DEPTH {
-            return Err(PickleFault::Limit {
-                what: "values open inside each other",
-                limit: MAX_DEPTH,
-            });
+            return Err(PickleFault::Limit { what: "values open inside each other", limit: MAX_DEPTH });
         }
         self.marks.push(self.stack.len());
         Ok(())
@@ -279,11 +266,7 @@ impl<'a> Machine<'a> {
     }
 
     fn tuple(&mut self, length: usize) -> Result<(), PickleFault> {
-        let start = self
-            .stack
-            .len()
-            .checked_sub(length)
-            .filter(|start| *start >= self.floor());
+        let start = self.stack.len().checked_sub(length).filter(|start| *start >= self.floor());
         let items = self.stack.split_off(start.ok_or(PickleFault::EmptyStack)?);
         self.push(Object::Tuple(items))
     }
@@ -293,10 +276,7 @@ impl<'a> Machine<'a> {
         match self.heap.get_mut(list)? {
             Object::List(list) => list.extend_from_slice(items),
             other => {
-                return Err(PickleFault::Type {
-                    expected: "a list",
-                    found: other.describe(),
-                });
+                return Err(PickleFault::Type { expected: "a list", found: other.describe() });
             }
         }
         Ok(())
@@ -311,10 +291,7 @@ impl<'a> Machine<'a> {
         match self.heap.get_mut(dict)? {
             Object::Dict(dict) => dict.extend(pairs.iter().map(|[key, value]| (*key, *value))),
             other => {
-                return Err(PickleFault::Type {
-                    expected: "a dictionary",
-                    found: other.describe(),
-                });
+                return Err(PickleFault::Type { expected: "a dictionary", found: other.describe() });
             }
         }
         Ok(())
@@ -327,11 +304,7 @@ impl<'a> Machine<'a> {
     }
 
     fn recall(&mut self, index: u32) -> Result<(), PickleFault> {
-        let id = self
-            .memo
-            .get(&index)
-            .copied()
-            .ok_or(PickleFault::Memo { index })?;
+        let id = self.memo.get(&index).copied().ok_or(PickleFault::Memo { index })?;
         self.stack.push(id);
         Ok(())
     }
@@ -369,10 +342,7 @@ impl<'a> Machine<'a> {
     fn stack_global(&mut self) -> Result<(), PickleFault> {
         let (name, module) = (self.pop()?, self.pop()?);
         let text = |id| {
-            let found = || PickleFault::Type {
-                expected: "a name",
-                found: self.heap.get(id).describe(),
-            };
+            let found = || PickleFault::Type { expected: "a name", found: self.heap.get(id).describe() };
             self.heap.text(id).ok_or_else(found)
         };
         let global = Global::find(text(module)?, text(name)?)?;
@@ -382,18 +352,13 @@ impl<'a> Machine<'a> {
     fn reduce(&mut self) -> Result<(), PickleFault> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let Object::Global(global) = *self.heap.get(function) else {
-            return Err(PickleFault::NotCallable {
-                what: self.heap.get(function).describe(),
-            });
+            return Err(PickleFault::NotCallable { what: self.heap.get(function).describe() });
         };
         let arguments = match self.heap.get(arguments) {
             Object::Tuple(items) if items.len() <= MAX_ARGUMENTS => items.clone(),
             other => {
                 let found = other.describe();
-                return Err(PickleFault::Type {
-                    expected: "a tuple of a few arguments",
-                    found,
-                });
+                return Err(PickleFault::Type { expected: "a tuple of a few arguments", found });
             }
         };
         let result = global.apply(&mut self.heap, &arguments)?;
@@ -407,13 +372,10 @@ impl<'a> Machine<'a> {
         let target = self.top()?;
         match (self.heap.get(target), self.heap.get(state)) {
             (Object::Dict(_), Object::Dict(_)) => Ok(()),
-            (Object::Dict(_), other) => Err(PickleFault::Type {
-                expected: "a dictionary of attributes",
-                found: other.describe(),
-            }),
-            (other, _) => Err(PickleFault::NotCallable {
-                what: other.describe(),
-            }),
+            (Object::Dict(_), other) => {
+                Err(PickleFault::Type { expected: "a dictionary of attributes", found: other.describe() })
+            }
+            (other, _) => Err(PickleFault::NotCallable { what: other.describe() }),
         }
     }
 
@@ -421,17 +383,11 @@ impl<'a> Machine<'a> {
     fn refused_instance(&mut self, code: u8) -> PickleFault {
         let class = match code {
             // MARK class arguments.. OBJ
-            b'o' => self
-                .pop_to_mark()
-                .ok()
-                .and_then(|items| items.first().copied()),
+            b'o' => self.pop_to_mark().ok().and_then(|items| items.first().copied()),
             // class arguments NEWOBJ; class arguments keywords NEWOBJ_EX
             _ => {
                 let depth = if code == 0x81 { 2 } else { 3 };
-                self.stack
-                    .len()
-                    .checked_sub(depth)
-                    .and_then(|place| self.stack.get(place).copied())
+                self.stack.len().checked_sub(depth).and_then(|place| self.stack.get(place).copied())
             }
         };
         let what = class.map_or_else(|| shown("nothing"), |id| self.heap.get(id).describe());

@@ -10,46 +10,23 @@ fn load(pickle: &[u8]) -> Result<Heap<'_>, PickleFault> {
 }
 
 fn check_refused(pickle: &[u8], global: &str) {
-    assert_eq!(
-        load(pickle).unwrap_err(),
-        PickleFault::Refused {
-            global: global.to_owned()
-        }
-    );
+    assert_eq!(load(pickle).unwrap_err(), PickleFault::Refused { global: global.to_owned() });
 }
 
 #[test]
 fn code_is_refused_by_name_whatever_instruction_brings_it() {
     // GLOBAL, with REDUCE after it.
-    check_refused(
-        b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.",
-        "posix.system",
-    );
-    check_refused(
-        b"\x80\x02c__builtin__\neval\nX\x02\0\0\x0042\x85R.",
-        "__builtin__.eval",
-    );
+    check_refused(b"\x80\x02cposix\nsystem\nX\x02\0\0\0ls\x85R.", "posix.system");
+    check_refused(b"\x80\x02c__builtin__\neval\nX\x02\0\0\x0042\x85R.", "__builtin__.eval");
     // STACK_GLOBAL, also with a name that leads on through dots.
-    check_refused(
-        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02ls\x85R.",
-        "posix.system",
-    );
-    check_refused(
-        b"\x80\x04\x8c\x0bcollections\x8c\x14OrderedDict.__init__\x93.",
-        "collections.OrderedDict.__init__",
-    );
-    check_refused(
-        b"\x80\x04\x8c\x05torch\x8c\x10serialization.os\x93.",
-        "torch.serialization.os",
-    );
+    check_refused(b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x02ls\x85R.", "posix.system");
+    check_refused(b"\x80\x04\x8c\x0bcollections\x8c\x14OrderedDict.__init__\x93.", "collections.OrderedDict.__init__");
+    check_refused(b"\x80\x04\x8c\x05torch\x8c\x10serialization.os\x93.", "torch.serialization.os");
     // INST, OBJ, NEWOBJ, NEWOBJ_EX, BUILD.
     check_refused(b"(S'ls'\niposix\nsystem\n.", "posix.system");
     check_refused(b"(cposix\nsystem\nS'ls'\no.", "posix.system");
     check_refused(b"\x80\x02csubprocess\nPopen\n)\x81.", "subprocess.Popen");
-    check_refused(
-        b"\x80\x04\x8c\x0asubprocess\x8c\x05Popen\x93)}\x92.",
-        "subprocess.Popen",
-    );
+    check_refused(b"\x80\x04\x8c\x0asubprocess\x8c\x05Popen\x93)}\x92.", "subprocess.Popen");
     check_refused(b"\x80\x02}c__main__\nNet\nb.", "__main__.Net");
     // Protocol 0, as the oldest attacks are written.
     check_refused(b"cos\nsystem\n(S'ls'\ntR.", "os.system");
@@ -62,32 +39,15 @@ fn code_is_refused_by_name_whatever_instruction_brings_it() {
 #[test]
 fn what_is_known_cannot_be_called_in_other_ways() {
     let not_callable = |pickle: &[u8], what: &str| {
-        assert_eq!(
-            load(pickle).unwrap_err(),
-            PickleFault::NotCallable {
-                what: what.to_owned()
-            }
-        );
+        assert_eq!(load(pickle).unwrap_err(), PickleFault::NotCallable { what: what.to_owned() });
     };
     not_callable(b"\x80\x02ctorch\nFloatStorage\n)R.", "storage of F32");
     not_callable(b"\x80\x02ctorch\nfloat32\n)R.", "torch.float32");
     not_callable(b"\x80\x02X\x02\0\0\0hi)R.", "the text `hi`");
-    not_callable(
-        b"\x80\x02ccollections\nOrderedDict\n)\x81.",
-        "`collections.OrderedDict`",
-    );
-    not_callable(
-        b"\x80\x04ccollections\nOrderedDict\n)}\x92.",
-        "`collections.OrderedDict`",
-    );
-    not_callable(
-        b"\x80\x02(ccollections\nOrderedDict\no.",
-        "`collections.OrderedDict`",
-    );
-    not_callable(
-        b"\x80\x02(icollections\nOrderedDict\n.",
-        "collections.OrderedDict",
-    );
+    not_callable(b"\x80\x02ccollections\nOrderedDict\n)\x81.", "`collections.OrderedDict`");
+    not_callable(b"\x80\x04ccollections\nOrderedDict\n)}\x92.", "`collections.OrderedDict`");
+    not_callable(b"\x80\x02(ccollections\nOrderedDict\no.", "`collections.OrderedDict`");
+    not_callable(b"\x80\x02(icollections\nOrderedDict\n.", "collections.OrderedDict");
     not_callable(b"\x80\x02K\x01}b.", "the number 1");
 }
 
@@ -95,15 +55,9 @@ fn what_is_known_cannot_be_called_in_other_ways() {
 fn instructions_that_pytorch_does_not_write_are_refused() {
     // EXT1, EXT2, EXT4, PERSID, EMPTY_SET, ADDITEMS, FROZENSET, BYTEARRAY8, NEXT_BUFFER, READONLY_BUFFER.
     for code in [0x82, 0x83, 0x84, b'P', 0x8f, 0x90, 0x91, 0x96, 0x97, 0x98] {
-        assert_eq!(
-            load(&[0x80, 2, code, 0, 0, 0, 0]).unwrap_err(),
-            PickleFault::Opcode { code }
-        );
+        assert_eq!(load(&[0x80, 2, code, 0, 0, 0, 0]).unwrap_err(), PickleFault::Opcode { code });
     }
-    assert_eq!(
-        load(b"\x80\x06N.").unwrap_err(),
-        PickleFault::Protocol { found: 6 }
-    );
+    assert_eq!(load(b"\x80\x06N.").unwrap_err(), PickleFault::Protocol { found: 6 });
 }
 
 #[test]
@@ -117,23 +71,10 @@ fn functions_with_other_arguments_than_pytorch_writes_are_refused() {
         b"\x80\x02ctorch\nSize\nN\x85R.",
     ] {
         let fault = load(pickle).unwrap_err();
-        assert!(
-            matches!(
-                fault,
-                PickleFault::Arguments { .. } | PickleFault::Type { .. }
-            ),
-            "{fault}"
-        );
+        assert!(matches!(fault, PickleFault::Arguments { .. } | PickleFault::Type { .. }), "{fault}");
     }
-    for pickle in [
-        &b"\x80\x02K\x01Q."[..],
-        b"\x80\x02)Q.",
-        b"\x80\x02(X\x07\0\0\0storageNNNNtQ.",
-    ] {
-        assert!(matches!(
-            load(pickle).unwrap_err(),
-            PickleFault::PersistentId { .. }
-        ));
+    for pickle in [&b"\x80\x02K\x01Q."[..], b"\x80\x02)Q.", b"\x80\x02(X\x07\0\0\0storageNNNNtQ."] {
+        assert!(matches!(load(pickle).unwrap_err(), PickleFault::PersistentId { .. }));
     }
 }
 
@@ -175,51 +116,15 @@ fn instructions_that_take_what_is_not_there_are_errors() {
         b"\x80\x02](a.",
         b"\x80\x02}(K\x01u.",
     ] {
-        assert_eq!(
-            load(pickle).unwrap_err(),
-            PickleFault::EmptyStack,
-            "{pickle:x?}"
-        );
+        assert_eq!(load(pickle).unwrap_err(), PickleFault::EmptyStack, "{pickle:x?}");
     }
-    assert_eq!(
-        load(b"\x80\x02h\x07.").unwrap_err(),
-        PickleFault::Memo { index: 7 }
-    );
-    assert!(matches!(
-        load(b"\x80\x02NK\x01a."),
-        Err(PickleFault::Type {
-            expected: "a list",
-            ..
-        })
-    ));
-    assert!(matches!(
-        load(b"\x80\x02NNNs."),
-        Err(PickleFault::Type {
-            expected: "a dictionary",
-            ..
-        })
-    ));
-    assert!(matches!(
-        load(b"\x80\x04NN\x93."),
-        Err(PickleFault::Type {
-            expected: "a name",
-            ..
-        })
-    ));
-    assert_eq!(
-        load(b"\x80\x02X\x01\0\0\0\xff.").unwrap_err(),
-        PickleFault::NotUtf8
-    );
-    assert_eq!(
-        load(b"\x80\x02N.N.").unwrap_err(),
-        PickleFault::TrailingBytes { extra: 2 }
-    );
-    assert_eq!(
-        load(b"Iabc\n.").unwrap_err(),
-        PickleFault::Number {
-            text: "abc".to_owned()
-        }
-    );
+    assert_eq!(load(b"\x80\x02h\x07.").unwrap_err(), PickleFault::Memo { index: 7 });
+    assert!(matches!(load(b"\x80\x02NK\x01a."), Err(PickleFault::Type { expected: "a list", .. })));
+    assert!(matches!(load(b"\x80\x02NNNs."), Err(PickleFault::Type { expected: "a dictionary", .. })));
+    assert!(matches!(load(b"\x80\x04NN\x93."), Err(PickleFault::Type { expected: "a name", .. })));
+    assert_eq!(load(b"\x80\x02X\x01\0\0\0\xff.").unwrap_err(), PickleFault::NotUtf8);
+    assert_eq!(load(b"\x80\x02N.N.").unwrap_err(), PickleFault::TrailingBytes { extra: 2 });
+    assert_eq!(load(b"Iabc\n.").unwrap_err(), PickleFault::Number { text: "abc".to_owned() });
 }
 
 #[test]
@@ -252,36 +157,18 @@ fn a_long_list_asked_for_again_and_again_reaches_a_limit() {
 #[test]
 fn deep_nesting_is_refused_or_harmless() {
     let marks = [b"\x80\x02".to_vec(), vec![b'('; 200]].concat();
-    assert_eq!(
-        load(&marks).unwrap_err(),
-        PickleFault::Limit {
-            what: "values open inside each other",
-            limit: 128
-        }
-    );
+    assert_eq!(load(&marks).unwrap_err(), PickleFault::Limit { what: "values open inside each other", limit: 128 });
     // Tuples of one need no mark: they nest as deep as the pickle is long, and must not overflow when dropped.
     let tuples = [b"\x80\x02N".to_vec(), vec![0x85; 900_000], b".".to_vec()].concat();
     assert!(load(&tuples).is_ok());
     let more = [b"\x80\x02N".to_vec(), vec![0x85; 1_100_000], b".".to_vec()].concat();
-    assert!(matches!(
-        load(&more),
-        Err(PickleFault::Limit {
-            what: "values in the pickle",
-            ..
-        })
-    ));
+    assert!(matches!(load(&more), Err(PickleFault::Limit { what: "values in the pickle", .. })));
 }
 
 #[test]
 fn too_many_instructions_are_refused() {
     let pickle = [b"\x80\x02N".to_vec(), vec![b'2'; MAX_OPS], b".".to_vec()].concat();
-    assert!(matches!(
-        load(&pickle),
-        Err(PickleFault::Limit {
-            what: "pickle instructions",
-            ..
-        })
-    ));
+    assert!(matches!(load(&pickle), Err(PickleFault::Limit { what: "pickle instructions", .. })));
 }
 
 #[test]
@@ -310,12 +197,7 @@ fn numbers_of_every_width_are_read() {
 
 #[test]
 fn texts_of_python_2_are_texts() {
-    for pickle in [
-        &b"\x80\x02U\x02fc."[..],
-        b"\x80\x02T\x02\0\0\0fc.",
-        b"S'fc'\n.",
-        b"Vfc\n.",
-    ] {
+    for pickle in [&b"\x80\x02U\x02fc."[..], b"\x80\x02T\x02\0\0\0fc.", b"S'fc'\n.", b"Vfc\n."] {
         let heap = load(pickle).unwrap();
         assert_eq!(heap.text(heap.root()), Some("fc"));
     }
@@ -326,14 +208,7 @@ fn texts_of_python_2_are_texts() {
 #[test]
 fn known_names_are_exactly_those_of_the_list() {
     for name in ["OrderedDict", "ordereddict", "OrderedDict ", ""] {
-        assert_eq!(
-            Global::find("collections", name).is_ok(),
-            name == "OrderedDict",
-            "{name}"
-        );
+        assert_eq!(Global::find("collections", name).is_ok(), name == "OrderedDict", "{name}");
     }
-    assert!(matches!(
-        Global::find("torch", "QInt8Storage"),
-        Err(PickleFault::StorageClass { .. })
-    ));
+    assert!(matches!(Global::find("torch", "QInt8Storage"), Err(PickleFault::StorageClass { .. })));
 }
