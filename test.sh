@@ -6,4 +6,5 @@ cd "$(dirname "$0")"
 . ./.ci/prepare
 
 cargo fmt --check
-cargo test --all-targets "$@"
+cargo build --all-targets
+cargo test --lib --bins --tests "$@"

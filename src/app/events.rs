@@ -84,7 +84,9 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     let mut effects = Vec::new();
     match event {
         DiskEvent::Mode(mode) => {
-            leave_demo(state);
+            if mode.path.is_some() {
+                leave_demo(state);
+            }
             add_mode(state, *mode);
         }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
