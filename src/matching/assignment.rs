@@ -288,6 +288,21 @@ mod tests {
     }
 
     #[test]
+    fn assignments_are_as_good_as_another_solvers() {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for n in [2, 9, 40, 130, 300] {
+            // Rounded, so that there are ties, as between dead units.
+            let scores: Vec<f64> =
+                (0..n * n).map(|_| (rng.random_range(-1.0..1.0_f64) * 50.0).round() / 50.0).collect();
+            let costs = ndarray::Array2::from_shape_fn((n, n), |(i, j)| -scores[i * n + j]);
+            let (theirs, _) = lapjv::lapjv(&costs).unwrap();
+            let ours = maximise(&scores, n).unwrap();
+            let difference = objective(&scores, n, ours.sources()) - objective(&scores, n, &theirs);
+            assert!(difference.abs() < 1e-9, "{n}: {difference}");
+        }
+    }
+
+    #[test]
     fn assignments_are_as_good_as_brute_force() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         for n in 1..=7 {
