@@ -61,7 +61,7 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
-                on_aligned(state, alignment);
+                on_aligned(state, *alignment);
             }
         }
         Event::Finished { job } => on_finished(state, job),
@@ -248,18 +248,18 @@ fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epoch
     state_path.epochs_done = epochs_done;
 }
 
-fn on_aligned(state: &mut AppState, alignment: Box<Alignment>) {
+fn on_aligned(state: &mut AppState, alignment: Alignment) {
     let Some(endpoints) = state.endpoints else {
         return;
     };
     let seal = alignment.seal;
-    if !(seal.max_logit_difference <= SEAL_TOLERANCE) {
+    if SEAL_TOLERANCE < seal.max_logit_difference || seal.max_logit_difference.is_nan() {
         let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
         state
             .notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
     }
     state.look = None;
-    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(*alignment) });
+    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(alignment) });
     state.use_aligned = true;
 }
 

@@ -1,6 +1,6 @@
 //! `lowroad info`: what is in a checkpoint, and which network it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Info) -> Result<()> {
 }
 
 /// A file whose tensors make no known network is still worth a list of them.
-fn inspect(path: &PathBuf, options: &NetworkOptions) -> Result<FileReport> {
+fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
     let found = checkpoint::read(path)?;
     let tensors: Vec<TensorReport> = found
         .tensors

@@ -1,7 +1,7 @@
 //! Options that several commands share, and how their texts are read.
 
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
 

@@ -365,7 +365,7 @@ fn score<S: Simd>(logits: &[Row], labels: &[u16]) -> Score {
         let mut first = (-1.0_f32).splat::<S>();
         for (class, row) in logits.iter().enumerate().rev() {
             let z = load::<S>(&row[place.clone()]);
-            total = total + exp_of_negative(z - highest);
+            total += exp_of_negative(z - highest);
             first = z.eq(highest).select((class as f32).splat::<S>(), first);
         }
         store(&mut max[place.clone()], highest);

@@ -146,7 +146,7 @@ pub(super) struct Minibatch<'a> {
 /// What computes gradients and moves weights.
 enum Trainer {
     Dense(Box<DenseFit>),
-    Tensors(TensorFit),
+    Tensors(Box<TensorFit>),
 }
 
 impl Trainer {
@@ -154,7 +154,7 @@ impl Trainer {
         let dense = if engine.is_gpu() { None } else { DenseFit::new(spec) };
         match dense {
             Some(dense) => Self::Dense(Box::new(dense)),
-            None => Self::Tensors(TensorFit::new(engine, spec)),
+            None => Self::Tensors(Box::new(TensorFit::new(engine, spec))),
         }
     }
 
@@ -324,7 +324,7 @@ mod tests {
             };
             let dense = Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap()));
             let (losses, vectors) = run(&spec, dense);
-            let tensors = Trainer::Tensors(TensorFit::new(&Engine::cpu(), &spec));
+            let tensors = Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), &spec)));
             let (expected_losses, expected) = run(&spec, tensors);
             assert_eq!(losses.len(), 9);
             for (l, e) in losses.iter().zip(&expected_losses) {

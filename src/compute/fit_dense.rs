@@ -412,8 +412,8 @@ impl Forward<'_> {
         for part in 0..PANEL / (V * lanes::<S>()) {
             let place = |v: usize| (part * V + v) * lanes::<S>()..(part * V + v + 1) * lanes::<S>();
             let mut bias = [0.0_f32.splat::<S>(); V];
-            for v in 0..V {
-                bias[v] = load(&self.panel[0][place(v)]);
+            for (v, bias) in bias.iter_mut().enumerate() {
+                *bias = load(&self.panel[0][place(v)]);
             }
             for (block, outputs) in self.outputs.chunks_exact_mut(BLOCK).enumerate() {
                 let mut sums = [bias; BLOCK];

@@ -14,6 +14,7 @@ use super::forward::{PointTensors, forward_from};
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, ParamId, ParamVec};
 
+#[expect(clippy::large_enum_variant, reason = "a handful of them, one a parameter, never moved about")]
 enum OptimizerState {
     Sgd(Sgd, Option<SgdState<3>>),
     Adam(Box<Adam>, Option<AdamState<3>>),

@@ -175,7 +175,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
         .y_axis_min_width(28.0)
         .label_formatter(|_| None)
         .show(ui, |plot| {
-            plot.line(Line::new("loss of the fit", plot_points(points)).color(theme::path_color(dark)).width(1.2))
+            plot.line(Line::new("loss of the fit", plot_points(points)).color(theme::path_color(dark)).width(1.2));
         });
     let text = format!("Loss of the fit: {} after {} epochs", theme::nats(last), path.epochs_done);
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));

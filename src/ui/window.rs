@@ -41,6 +41,11 @@ pub enum UiError {
         "no window can be opened here ({0}); `lowroad demo --out DIR` works without a display, as do all commands of `lowroad --help`"
     )]
     Window(String),
+    #[error(
+        "there is no display: expected DISPLAY or WAYLAND_DISPLAY to be set, found neither; `lowroad demo --out DIR` works \
+         without one, as do all commands of `lowroad --help`"
+    )]
+    NoDisplay,
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
     #[error(transparent)]
@@ -58,6 +63,11 @@ pub fn run(options: WindowOptions) -> Result<(), UiError> {
             .with_min_inner_size([900.0, 600.0]),
         ..Default::default()
     };
+    let has_display =
+        ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].iter().any(|name| std::env::var_os(name).is_some());
+    if cfg!(target_os = "linux") && !has_display {
+        return Err(UiError::NoDisplay);
+    }
     let started = Instant::now();
     let opened = eframe::run_native(
         "lowroad",

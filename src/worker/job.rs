@@ -46,7 +46,7 @@ impl Outbox {
 }
 
 enum Work {
-    Evaluate(Evaluate),
+    Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
     Fit { fit: Box<Fit>, last_snapshot: Instant },
 }
@@ -166,7 +166,7 @@ fn start(
 
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
-        Request::Evaluate(spec) => Work::Evaluate(Evaluate::new(engine, spec)?),
+        Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
         Request::Fit(spec) => Work::Fit { fit: Box::new(Fit::new(engine, spec)?), last_snapshot: Instant::now() },
     })

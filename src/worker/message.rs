@@ -54,7 +54,6 @@ pub enum Command {
     /// Cancels all jobs and moves to another device.
     UseDevice(DeviceChoice),
     /// Panics inside the job that runs next; only tests send it.
-    #[doc(hidden)]
     PanicInNextSlice,
 }
 

@@ -207,3 +207,18 @@ fn a_folder_without_permission_is_named() {
     }
     ended.must_fail(1, &["could not list the folder", &text_of(folder.path())]);
 }
+
+#[test]
+fn without_a_display_the_program_says_what_works_instead() {
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_lowroad"));
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        program.env_remove(name);
+    }
+    let output = program.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for part in ["no display", "expected", "found", "lowroad demo --out"] {
+        assert!(said.contains(part), "expected `{part}` in: {said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}

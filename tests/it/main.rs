@@ -1,4 +1,5 @@
 //! One test binary: lowroad from outside, as a program and as a library.
+#![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
 mod cli;
