@@ -111,7 +111,7 @@ impl Correlate {
         let mut activations: Vec<Option<Tensor<3>>> = vec![None; groups.len()];
         forward_from(&self.spec.network, NodeId(0), images, &self.points, |node, value| {
             for (group, slot) in groups.iter().zip(&mut activations) {
-                if group.read_at == node {
+                if group.readings.last().is_some_and(|reading| reading.node == node) {
                     *slot = Some(value.clone());
                 }
             }
