@@ -14,12 +14,14 @@ mod forward;
 mod score;
 mod scorer;
 mod simd;
+mod verify;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
 pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
 

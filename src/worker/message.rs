@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, GroupCheck, PointValue, StepReport,
 };
 use crate::data::SplitName;
-use crate::net::ParamVec;
+use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,10 @@ pub enum Lane {
     Score {
         mode: u64,
         split: SplitName,
+    },
+    /// The permutation groups of one mode.
+    Verify {
+        mode: u64,
     },
     /// A mode under one of several normalisations, by number.
     Trial(usize),
@@ -38,6 +42,8 @@ pub enum Request {
     Align(CorrelateSpec),
     /// Answered by `Event::FitStep` and `Event::Trained`.
     Fit(FitSpec),
+    /// Answered by `Event::Verified`.
+    Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
 
 /// From the app to the compute thread.
@@ -94,6 +100,10 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    Verified {
+        job: JobId,
+        check: GroupCheck,
     },
     Finished {
         job: JobId,
