@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
+use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
 use super::score::{ScoreReport, score_networks};
 use crate::compute::{Alignment, CorrelateSpec, DataRef, Engine, seal};
@@ -44,15 +44,7 @@ pub(super) struct Align {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    data: DataOptions,
-    #[command(flatten)]
-    score: ScoreOptions,
-    #[command(flatten)]
-    network: NetworkOptions,
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    json: JsonOptions,
+    common: CommonOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -139,11 +131,11 @@ pub(super) fn run(args: &Align) -> Result<()> {
         let text = "--method weight is not built yet: expected activation, random or identity";
         return Err(UsageError(text.to_owned()).into());
     }
-    check_targets([args.out.as_ref(), args.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
-    let images = Images::open(&args.data)?;
+    check_targets([args.out.as_ref(), args.common.json.json.as_ref()])?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
+    let images = Images::open(&args.common.data)?;
     images.check(&ends.a)?;
-    let jobs = Jobs::open(args.device.device)?;
+    let jobs = Jobs::open(args.common.device.device)?;
     let samples = args.samples.of(&images);
     let alignment = match args.method {
         Method::Activation | Method::Weight => by_activations(&jobs, &ends, samples)?,
@@ -153,7 +145,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
     warn_if_broken(&alignment);
 
     let mut scores = BTreeMap::new();
-    for data in images.scored(args.score) {
+    for data in images.scored(args.common.score) {
         let both = [Arc::clone(&ends.b_params), Arc::clone(&alignment.aligned)];
         let found = score_networks(&jobs, &ends.network, &both, &data)?;
         if let [b, b_aligned] = found[..] {
@@ -167,13 +159,13 @@ pub(super) fn run(args: &Align) -> Result<()> {
             args.b.display(),
             args.method.name(),
             args.samples.samples,
-            args.data.data,
+            args.common.data.data,
             args.seed
         );
         save_network(out, &ends.b.network, &alignment.aligned, &made_by, Some(args.seed))?;
     }
     let found = report_of(args.method, &ends, &alignment, scores);
-    report(&args.json, &found, &describe(&found))
+    report(&args.common.json, &found, &describe(&found))
 }
 
 /// B aligned to A by correlations of activations.
