@@ -112,6 +112,7 @@ fn leave_demo(state: &mut AppState) {
         state.alignment = None;
         state.use_aligned = false;
         state.look = None;
+        state.runs.retain(|run| run.pinned);
     }
 }
 
