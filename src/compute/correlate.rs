@@ -190,7 +190,7 @@ pub(super) fn compare_logits(before: &[f32], after: &[f32], n_classes: usize) ->
     seal
 }
 
-fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
+pub(super) fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
     let data: TensorData = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
     data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
 }
