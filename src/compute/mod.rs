@@ -39,3 +39,14 @@ pub enum ComputeError {
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
 }
+
+/// What burn or its device complains of, and what helps where it ran out of memory.
+fn device_error(error: impl std::fmt::Display) -> ComputeError {
+    let error = error.to_string();
+    let lowered = error.to_lowercase();
+    let is_memory =
+        ["out of memory", "outofmemory", "allocat", "buffer size"].iter().any(|sign| lowered.contains(sign));
+    let advice =
+        if is_memory { " (its memory is full: compute on the CPU, or train with smaller batches)" } else { "" };
+    ComputeError::Device(error + advice)
+}
