@@ -46,6 +46,8 @@ pub struct Alignment {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seal {
     pub max_logit_difference: f64,
+    /// The largest absolute value of the original's logits, which differences are to be held against.
+    pub largest_logit: f64,
     /// Images compared, and those with the same predicted class.
     pub n_images: usize,
     pub n_same_class: usize,
@@ -162,10 +164,16 @@ pub fn seal(
 ) -> Result<Seal, ComputeError> {
     let before = logits(engine, network, original, data, SEAL_IMAGES)?;
     let after = logits(engine, network, permuted, data, SEAL_IMAGES)?;
-    let mut seal = Seal { max_logit_difference: 0.0, n_images: 0, n_same_class: 0 };
+    Ok(compare_logits(&before, &after, network.n_classes()))
+}
+
+/// Compares logits `[n_images, n_classes]` before and after.
+pub(super) fn compare_logits(before: &[f32], after: &[f32], n_classes: usize) -> Seal {
+    let mut seal = Seal { max_logit_difference: 0.0, largest_logit: 0.0, n_images: 0, n_same_class: 0 };
     let best = |row: &[f32]| (0..row.len()).reduce(|best, i| if row[best] < row[i] { i } else { best });
-    for (x, y) in before.chunks_exact(network.n_classes()).zip(after.chunks_exact(network.n_classes())) {
+    for (x, y) in before.chunks_exact(n_classes).zip(after.chunks_exact(n_classes)) {
         for (p, q) in x.iter().zip(y) {
+            seal.largest_logit = seal.largest_logit.max(f64::from(p.abs()));
             // Equal infinities differ by nothing; a NaN on one side only differs by everything.
             let difference = if p == q || (p.is_nan() && q.is_nan()) { 0.0 } else { f64::from((p - q).abs()) };
             if difference.is_nan() || seal.max_logit_difference < difference {
@@ -175,7 +183,7 @@ pub fn seal(
         seal.n_images += 1;
         seal.n_same_class += usize::from(best(x) == best(y));
     }
-    Ok(seal)
+    seal
 }
 
 /// Mean of the correlations `[n_units, n_units]` that a group's readings show.
