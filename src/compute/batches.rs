@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::evaluate::DataRef;
 use super::forward::{Activations, is_flat};
 use super::{ComputeError, Engine};
-use crate::net::Network;
+use crate::net::{Network, NodeId};
 
 /// What the largest value of a network may fill when images go through it in a batch. Convolutions on a GPU may unfold their
 /// input to nine times its size or more, and a buffer there is often bound to 2 GiB.
@@ -112,6 +112,18 @@ pub(super) fn images_at_once(engine: &Engine, network: &Network, n_images: usize
 pub(super) fn largest_value(network: &Network) -> usize {
     let sizes = network.nodes().iter().skip(1).map(|node| node.shape.iter().product::<usize>());
     sizes.max().unwrap_or(1).max(1)
+}
+
+/// The most values that are alive at once while one image goes through `network`.
+pub(super) fn live_values(network: &Network) -> usize {
+    let nodes = network.nodes();
+    let size = |node: usize| nodes[node].shape.iter().product::<usize>();
+    let last_use = |node: usize| nodes.iter().rposition(|n| n.inputs.contains(&NodeId(node))).unwrap_or(node);
+    let mut alive = vec![0; nodes.len()];
+    for node in 0..nodes.len() {
+        alive[node..=last_use(node)].iter_mut().for_each(|values| *values += size(node));
+    }
+    alive.into_iter().max().unwrap_or(1).max(1)
 }
 
 /// Images as inputs of a network.

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::batches::{Block, images_at_once, largest_value, load};
 use super::evaluate::DataRef;
 use super::forward::{Activations, Basis, coefficient_tensor, first_linear, forward_from, is_flat, params_of, tensor};
+use super::measured_statistics::MeasuredStatistics;
 use super::score::{Score, score};
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, ParamVec};
@@ -28,6 +29,8 @@ pub(super) struct Tiles {
     basis: Basis,
     /// The first linear layer, if its products are shared by all points.
     shared: Option<NodeId>,
+    /// Where batch norm takes its statistics from, unless they are combined as the weights are.
+    statistics: Option<MeasuredStatistics>,
     tile_images: usize,
     tile_points: usize,
 }
@@ -52,12 +55,15 @@ enum TileInput {
 }
 
 impl Tiles {
+    /// `recompute`: images on which the statistics of batch norm are measured at each point.
     pub(super) fn new(
         engine: &Engine,
         network: &Arc<Network>,
         basis: &[Arc<ParamVec>],
         share_first_layer: bool,
+        recompute: Option<&DataRef>,
     ) -> Self {
+        let recompute = recompute.filter(|_| network.layout().has_statistics());
         let (tile_images, tile_bytes) =
             if engine.is_gpu() { (GPU_TILE_IMAGES, GPU_TILE_BYTES) } else { (CPU_TILE_IMAGES, CPU_TILE_BYTES) };
         let (tile_images, tile_points) = if is_flat(network) {
@@ -70,7 +76,9 @@ impl Tiles {
             engine: engine.clone(),
             network: Arc::clone(network),
             basis: Basis::new(engine, basis),
-            shared: share_first_layer.then(|| first_linear(network)).flatten(),
+            // Statistics are measured from the images on.
+            shared: (share_first_layer && recompute.is_none()).then(|| first_linear(network)).flatten(),
+            statistics: recompute.map(|data| MeasuredStatistics::new(engine, network, data)),
             tile_images,
             tile_points,
         }
@@ -98,7 +106,10 @@ impl Tiles {
     fn score_group(&self, block: &TileBlock, points: &[&[f64]]) -> Result<Vec<Score>, ComputeError> {
         let coefficients = coefficient_tensor(&self.engine, points);
         let shared = self.shared.map_or_else(Vec::new, |node| params_of(&self.network, node));
-        let params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
+        let mut params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
+        if let Some(statistics) = &self.statistics {
+            statistics.put(&self.network, points, &mut params);
+        }
         let score_tile = |tile: &Tile| {
             let (from, value) = match &tile.input {
                 TileInput::Products { node, n_units, products } => {

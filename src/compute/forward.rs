@@ -6,6 +6,8 @@
 mod norms;
 mod ops;
 mod pools;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -12,6 +12,7 @@ mod fit_dense;
 mod fit_tensors;
 mod forward;
 mod match_weights;
+mod measured_statistics;
 mod score;
 mod scorer;
 mod simd;
