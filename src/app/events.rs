@@ -33,7 +33,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        Event::Started { .. } => {}
+        // Only the command line matches weights so far.
+        Event::Started { .. } | Event::Matched { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -112,6 +113,7 @@ fn leave_demo(state: &mut AppState) {
         state.alignment = None;
         state.use_aligned = false;
         state.look = None;
+        state.runs.retain(|run| run.pinned);
     }
 }
 

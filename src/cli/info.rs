@@ -119,7 +119,7 @@ fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
                 mode.params_for(&wanted)?;
             }
             file.network = Some(mode.network.name().to_owned());
-            file.parameters = mode.network.layout().len();
+            file.parameters = mode.network.layout().n_trained();
             file.groups = groups(&mode.network);
             file.restrictions = mode.network.restrictions();
             let check = verify_groups(&Engine::cpu(), &mode.network, &mode.params)?;

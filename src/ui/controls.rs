@@ -112,11 +112,11 @@ fn badge(ui: &mut Ui, check: &GroupCheck) {
 
 fn mode_tooltip(ui: &mut Ui, entry: &ModeState) {
     ui.label(RichText::new(entry.mode.network.name()).strong());
-    ui.label(format!("{} parameters", theme::count(entry.mode.network.layout().len())));
+    ui.label(format!("{} parameters", theme::count(entry.mode.network.layout().n_trained())));
     if let Some(path) = &entry.mode.path {
         ui.label(path.display().to_string());
     }
-    for note in &entry.mode.notes {
+    for note in entry.mode.network.restrictions().iter().chain(&entry.mode.notes) {
         ui.label(RichText::new(note).small());
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, GroupCheck, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, GroupCheck, MatchWeightsSpec,
+    PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::net::{Network, ParamVec};
@@ -40,6 +41,8 @@ pub enum Request {
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
     Align(CorrelateSpec),
+    /// Answered by `Event::Matched`.
+    MatchWeights(MatchWeightsSpec),
     /// Answered by `Event::FitStep` and `Event::Trained`.
     Fit(FitSpec),
     /// Answered by `Event::Verified`.
@@ -100,6 +103,10 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    Matched {
+        job: JobId,
+        found: WeightMatch,
     },
     Verified {
         job: JobId,

@@ -72,6 +72,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::FitStep { job, .. }
         | Event::Trained { job, .. }
         | Event::Aligned { job, .. }
+        | Event::Matched { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }
