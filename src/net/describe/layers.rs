@@ -5,9 +5,9 @@ use super::super::{Activation, NodeId, Op, ParamId, ParamKind};
 use super::{DescribeError, Fields, MAX_PARAMETERS, MAX_UNITS, MAX_VALUES, Reader, Tensor, n_values};
 
 /// Epsilon of norms where none is given (PyTorch's).
-pub(super) const DEFAULT_EPS: f32 = 1e-5;
+const DEFAULT_EPS: f32 = 1e-5;
 /// Slope of leaky ReLU where none is given (PyTorch's).
-pub(super) const DEFAULT_SLOPE: f32 = 0.01;
+const DEFAULT_SLOPE: f32 = 0.01;
 
 impl Reader {
     /// Adds a layer; what it reads, how it is called and what it is are all in `fields`.

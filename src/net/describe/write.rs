@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use super::super::op::{Activation, Padding, Window};
 use super::super::{Network, Node, Op, ParamId, layer_name};
-use super::layers::{DEFAULT_EPS, DEFAULT_SLOPE};
 
 /// `network` as text that [`super::describe`] reads back: the same graph under the same names, its parameters in the order
 /// of its operations.
@@ -90,9 +89,7 @@ impl LayerText<'_> {
                 self.option("groups", n_groups);
                 self.norm(scale, shift, &[], eps);
             }
-            Op::Activation(Activation::LeakyRelu(slope)) if slope != DEFAULT_SLOPE => {
-                self.option("slope", format!("{slope:?}"));
-            }
+            Op::Activation(Activation::LeakyRelu(slope)) => self.option("slope", format!("{slope:?}")),
             Op::MaxPool(window) => self.window(window),
             Op::AvgPool { window, count_padding } => {
                 self.window(window);
@@ -127,9 +124,7 @@ impl LayerText<'_> {
         } else {
             self.tensors(&[&[("weight", scale), ("bias", shift)], statistics].concat());
         }
-        if eps != DEFAULT_EPS {
-            self.option("eps", format!("{eps:?}"));
-        }
+        self.option("eps", format!("{eps:?}"));
     }
 
     /// The layer's name, and the names of tensors that do not follow from it; `bias = false` for a bias that is missing.
