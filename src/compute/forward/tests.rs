@@ -6,7 +6,7 @@ use super::super::test_data::params;
 use super::super::verify_groups;
 use super::*;
 use crate::net::op::Window;
-use crate::net::{Conv, GraphBuilder, ShapeError, zoo};
+use crate::net::{Conv, GraphBuilder, ShapeError, reference, zoo};
 
 const N_CLASSES: usize = 3;
 
@@ -176,6 +176,37 @@ fn assert_gradient_is_true(network: &Network) {
                 spec.name,
                 gradient[place]
             );
+        }
+    }
+}
+
+#[test]
+fn every_operation_computes_what_plain_loops_compute() {
+    for network in every_operation().into_iter().chain(zoo::samples()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let (n_images, params) = (3, params(&network, 5));
+        let images = noise(&network, n_images, &mut rng);
+        let point = Basis::new(&Engine::cpu(), std::slice::from_ref(&params)).as_points();
+        let mut outputs: Vec<Vec<f32>> = vec![images.clone()];
+        let input = Activations::images(&network, upload(images.clone(), n_images));
+        visit_nodes(&network, input.clone(), &point, |_, value| {
+            outputs.push(value.clone().flatten().into_data().try_into_vec().unwrap());
+        });
+        let logits = forward_from(&network, NodeId(0), input, &point);
+        let logits: Vec<f32> = logits.into_data().try_into_vec().unwrap();
+        for (image, values) in images.chunks(network.n_inputs()).enumerate() {
+            let expected = reference::logits(&network, &params, values);
+            for (x, e) in logits[image * N_CLASSES..].iter().zip(expected) {
+                assert!((f64::from(*x) - e).abs() < 1e-5 * e.abs().max(1.0), "{}: {x} {e}", network.name());
+            }
+            for (node, expected) in reference::outputs(&network, &params, values).iter().enumerate() {
+                let found = &outputs[node][image * expected.len()..(image + 1) * expected.len()];
+                let largest = expected.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+                for (x, e) in found.iter().zip(expected) {
+                    let op = network.nodes()[node].op.name();
+                    assert!((f64::from(*x) - e).abs() < 1e-5 * largest, "{}, {op}: {x} {e}", network.name());
+                }
+            }
         }
     }
 }
