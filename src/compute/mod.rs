@@ -16,6 +16,8 @@ mod measured_statistics;
 mod score;
 mod scorer;
 mod simd;
+#[cfg(test)]
+mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
