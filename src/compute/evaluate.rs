@@ -9,9 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Tensor;
-
-use super::batches::{ImageOrder, check_fit, load};
+use super::batches::{ImageOrder, check_fit, images_at_once, load};
 use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
@@ -48,6 +46,31 @@ impl DataRef {
     }
 }
 
+/// Training images that statistics of batch norm are measured on unless said otherwise.
+pub const BATCH_NORM_IMAGES: usize = 2048;
+
+/// Which running statistics the batch norms of a network have at a point of weight space.
+#[derive(Clone, Debug, Default)]
+pub enum BatchNorm {
+    /// Combined as they are stored, like weights: right for the networks of files, wrong between them.
+    #[default]
+    Stored,
+    /// Measured anew at every point on these images (METHODS-ALIGNMENT, section 2.3).
+    Recompute(DataRef),
+}
+
+impl BatchNorm {
+    /// For a picture's caption.
+    pub fn caption(&self) -> String {
+        match self {
+            Self::Stored => "batch norm with stored statistics".to_owned(),
+            Self::Recompute(data) => {
+                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+            }
+        }
+    }
+}
+
 /// What to evaluate.
 #[derive(Clone, Debug)]
 pub struct EvaluateSpec {
@@ -60,15 +83,25 @@ pub struct EvaluateSpec {
     pub data: DataRef,
     /// Few images first, then more. Otherwise each point gets all its images at once.
     pub progressive: bool,
+    pub batch_norm: BatchNorm,
     /// Whether the first layer's products are shared by all points; off only to measure what that saves.
     pub share_first_layer: bool,
 }
 
 impl EvaluateSpec {
-    /// All points in one level, progressively.
+    /// All points in one level, progressively, with stored statistics.
     pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
+        Self {
+            network,
+            basis,
+            coefficients,
+            levels,
+            data,
+            progressive: true,
+            batch_norm: BatchNorm::Stored,
+            share_first_layer: true,
+        }
     }
 }
 
@@ -255,11 +288,11 @@ pub fn logits(
     let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
     let mut values = Vec::with_capacity(order.len() * network.n_classes());
-    for start in (0..order.len()).step_by(BLOCK_IMAGES) {
-        let range = start..order.len().min(start + BLOCK_IMAGES);
-        let block = load(engine, data, order.range(range));
-        let images: Tensor<3> = block.images.unsqueeze_dim(0);
-        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points, |_, _| {}))?);
+    let batch = images_at_once(engine, network, BLOCK_IMAGES);
+    for start in (0..order.len()).step_by(batch) {
+        let range = start..order.len().min(start + batch);
+        let images = load(engine, data, order.range(range)).inputs(network);
+        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points))?);
     }
     Ok(values)
 }
@@ -308,7 +341,7 @@ mod tests {
         }
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
-        let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share);
+        let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share, None);
         [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
