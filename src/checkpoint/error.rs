@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::pickled_dict::PickledDictFault;
 use super::safetensors::error::{SafetensorsFault, WriteFault};
 use super::torch::archive::ArchiveFault;
 use super::torch::legacy::LegacyFault;
@@ -29,6 +30,8 @@ pub enum CheckpointError {
     Pickle { path: PathBuf, at: usize, fault: PickleFault },
     #[error("tensor `{name}`: {fault}: {}", path.display())]
     Tensor { path: PathBuf, name: String, fault: TensorFault },
+    #[error("{fault}: {}", path.display())]
+    PickledDict { path: PathBuf, fault: PickledDictFault },
     #[error("expected a dictionary of tensors, found {found}: {}", path.display())]
     NoTensors { path: PathBuf, found: String },
     #[error("the tensor name `{name}` occurs twice: {}", path.display())]

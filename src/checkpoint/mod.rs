@@ -7,6 +7,7 @@
 mod dtype;
 mod error;
 mod mode;
+mod pickled_dict;
 mod safetensors;
 mod torch;
 
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
+pub use self::pickled_dict::{PickledDict, PickledDictFault, read_pickled_dict};
 pub use self::safetensors::error::{SafetensorsFault, WriteFault};
 pub use self::torch::archive::ArchiveFault;
 pub use self::torch::legacy::LegacyFault;

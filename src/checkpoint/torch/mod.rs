@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use self::archive::{Archive, ArchiveFault};
-use self::pickle::Heap;
+use self::pickle::{Heap, MAX_BYTES};
 use self::tensor::{Budget, TensorFault};
 use super::{Checkpoint, CheckpointError, Format, RawTensor, shown};
 
@@ -24,8 +24,11 @@ pub(super) fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, Checkpo
     let mut archive = Archive::open(bytes).map_err(in_archive)?;
     archive.check_byte_order().map_err(in_archive)?;
     let pickle = archive.record("data.pkl").map_err(in_archive)?;
-    let heap =
-        Heap::load(pickle).map_err(|(at, fault)| CheckpointError::Pickle { path: path.to_owned(), at, fault })?;
+    let heap = Heap::load(pickle, MAX_BYTES).map_err(|(at, fault)| CheckpointError::Pickle {
+        path: path.to_owned(),
+        at,
+        fault,
+    })?;
     let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| storage_bytes(&mut archive, key))?;
     Ok(Checkpoint { path: path.to_owned(), format: Format::TorchZip, tensors, notes })
 }

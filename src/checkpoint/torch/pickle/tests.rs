@@ -6,7 +6,7 @@ use super::globals::Global;
 use super::*;
 
 fn load(pickle: &[u8]) -> Result<Heap<'_>, PickleFault> {
-    Heap::load(pickle).map_err(|(_, fault)| fault)
+    Heap::load(pickle, MAX_BYTES).map_err(|(_, fault)| fault)
 }
 
 fn check_refused(pickle: &[u8], global: &str) {
