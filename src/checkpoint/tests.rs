@@ -70,6 +70,13 @@ fn files_that_are_no_state_dictionaries_are_refused_by_name() {
         ("refused_list.pt", "expected a dictionary of tensors, found a list of 1"),
         ("refused_keys.pt", "found a dictionary with the keys epoch, generator"),
         ("refused_torchscript.pt", "this is TorchScript"),
+        ("refused_objects.npz", "the array `w`: elements of type `|O` are pickled Python objects"),
+        ("refused_text.npz", "the array `w`: elements of type `<U2` are not supported"),
+        ("refused_structure.npz", "the array `w`: elements are structures of several fields"),
+        (
+            "refused_alone.npy",
+            "found a single NumPy array without a name: save all tensors into one file with numpy.savez",
+        ),
         ("refused_big_endian.pt", "byte order `big`, only `little` is supported"),
     ] {
         let message = read(&Path::new(FIXTURES).join(name)).unwrap_err().to_string();
@@ -86,6 +93,7 @@ fn a_file_of_another_kind_is_described() {
         (b"<!DOCTYPE html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "not downloaded"),
         (b"\x80\x04\x95", "a bare pickle"),
+        (b"\x93NUMPY\x01\0", "a single NumPy array"),
         (b"\x00\x01", "2 bytes that start with 00 01"),
     ] {
         let message = parse(bytes, Path::new("some.pt")).unwrap_err().to_string();

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::archive::ArchiveFault;
+use crate::checkpoint::archive::ArchiveFault;
 use crate::checkpoint::{Dtype, MAX_RANK, MAX_VALUES};
 
 #[derive(Debug, Error)]

@@ -2,7 +2,7 @@
 
 use super::fault::PickleFault;
 use super::heap::{Heap, Object, ObjectId};
-use crate::checkpoint::shown;
+use crate::checkpoint::{Dtype, shown};
 
 /// What a pickle may name of NumPy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,9 +31,6 @@ pub(in crate::checkpoint) struct PickledArray<'a> {
     pub(in crate::checkpoint) data: ObjectId,
 }
 
-/// Numbers of up to 8 bytes and truth values. What is not here (objects, texts, records) cannot be data of a network.
-const DTYPE_CODES: [&str; 12] = ["b1", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8"];
-
 impl NumpyName {
     pub(super) fn find(module: &str, name: &str) -> Option<Self> {
         Some(match (module, name) {
@@ -60,7 +57,7 @@ impl NumpyName {
         let is_ndarray = |id| matches!(heap.get(id), Object::Global(global) if global.is_ndarray());
         Ok(match (self, arguments) {
             (Self::Dtype, [code, ..]) => match heap.text(*code) {
-                Some(code) if DTYPE_CODES.contains(&code) => Some(Object::ArrayDtype(ArrayDtype { code })),
+                Some(code) if Dtype::of_numpy(code).is_some() => Some(Object::ArrayDtype(ArrayDtype { code })),
                 Some(code) => return Err(PickleFault::ArrayDtype { code: shown(code) }),
                 None => None,
             },
