@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Checkpoint, CheckpointError, TensorOut, read, write_safetensors};
-use crate::net::{Network, ParamVec, RecogniseError, recognise};
+use crate::net::{Network, ParamId, ParamVec, RecogniseError, recognise};
 
 /// A trained solution read from a file, or made from others.
 #[derive(Clone, Debug)]
@@ -44,11 +44,10 @@ impl Mode {
         let shapes: Vec<(&str, &[usize])> = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect();
         let found = recognise(&shapes).map_err(|source| ModeError::Recognise { path: path.clone(), source })?;
         let layout = Arc::clone(found.network.layout());
-        let mut values = Vec::with_capacity(layout.len());
-        for &index in &found.tensors {
-            values.extend_from_slice(&tensors[index].values);
+        let mut params = ParamVec::zeros(layout);
+        for (id, &index) in found.tensors.iter().enumerate() {
+            params.tensor_mut(ParamId(id)).copy_from_slice(&tensors[index].values);
         }
-        let params = ParamVec::new(layout, values).expect("recognition placed every tensor by its shape");
         if !found.unused.is_empty() {
             remarks.push(format!("not used: {}", found.unused.join(", ")));
         }

@@ -45,6 +45,8 @@ pub struct Alignment {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seal {
     pub max_logit_difference: f64,
+    /// The largest absolute value of the original's logits, which differences are to be held against.
+    pub largest_logit: f64,
     /// Images compared, and those with the same predicted class.
     pub n_images: usize,
     pub n_same_class: usize,
@@ -111,7 +113,7 @@ impl Correlate {
         let mut activations: Vec<Option<Tensor<3>>> = vec![None; groups.len()];
         forward_from(&self.spec.network, NodeId(0), images, &self.points, |node, value| {
             for (group, slot) in groups.iter().zip(&mut activations) {
-                if group.read_at == node {
+                if group.readings.last().is_some_and(|reading| reading.node == node) {
                     *slot = Some(value.clone());
                 }
             }
@@ -166,10 +168,16 @@ pub fn seal(
 ) -> Result<Seal, ComputeError> {
     let before = logits(engine, network, original, data, SEAL_IMAGES)?;
     let after = logits(engine, network, permuted, data, SEAL_IMAGES)?;
-    let mut seal = Seal { max_logit_difference: 0.0, n_images: 0, n_same_class: 0 };
+    Ok(compare_logits(&before, &after, network.n_classes()))
+}
+
+/// Compares logits `[n_images, n_classes]` before and after.
+pub(super) fn compare_logits(before: &[f32], after: &[f32], n_classes: usize) -> Seal {
+    let mut seal = Seal { max_logit_difference: 0.0, largest_logit: 0.0, n_images: 0, n_same_class: 0 };
     let best = |row: &[f32]| (0..row.len()).reduce(|best, i| if row[best] < row[i] { i } else { best });
-    for (x, y) in before.chunks_exact(network.n_classes()).zip(after.chunks_exact(network.n_classes())) {
+    for (x, y) in before.chunks_exact(n_classes).zip(after.chunks_exact(n_classes)) {
         for (p, q) in x.iter().zip(y) {
+            seal.largest_logit = seal.largest_logit.max(f64::from(p.abs()));
             // Equal infinities differ by nothing; a NaN on one side only differs by everything.
             let difference = if p == q || (p.is_nan() && q.is_nan()) { 0.0 } else { f64::from((p - q).abs()) };
             if difference.is_nan() || seal.max_logit_difference < difference {
@@ -179,10 +187,10 @@ pub fn seal(
         seal.n_images += 1;
         seal.n_same_class += usize::from(best(x) == best(y));
     }
-    Ok(seal)
+    seal
 }
 
-fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
+pub(super) fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
     let data: TensorData = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
     data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
 }

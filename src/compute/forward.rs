@@ -8,7 +8,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData, activation};
 
 use super::Engine;
-use crate::net::{Network, NodeId, Op, ParamId, ParamVec};
+use crate::net::{Activation, Network, NodeId, Op, ParamId, ParamVec};
 
 /// One tensor of a network's parameters at `n_points` points: weights `[n_points, out, in]`, biases `[n_points, 1, out]`.
 pub(super) type PointTensors = Vec<Option<Tensor<3>>>;
@@ -79,7 +79,7 @@ pub(super) fn first_linear(network: &Network) -> Option<NodeId> {
         match node.op {
             Op::Input | Op::Flatten => {}
             Op::Linear { .. } => return Some(NodeId(index)),
-            Op::Relu => return None,
+            _ => return None,
         }
     }
     None
@@ -105,14 +105,14 @@ pub(super) fn dense_layers(network: &Network) -> Option<Vec<DenseLayer>> {
         }
         match node.op {
             Op::Flatten => {}
-            Op::Relu => layers.last_mut()?.relu = true,
+            Op::Activation(Activation::Relu) => layers.last_mut()?.relu = true,
             Op::Linear { weight, bias } => {
                 let &[n_out, n_in] = network.layout().spec(weight).shape.as_slice() else {
                     return None;
                 };
                 layers.push(DenseLayer { weight, bias, n_in, n_out, relu: false });
             }
-            Op::Input => return None,
+            _ => return None,
         }
     }
     (!layers.is_empty()).then_some(layers)
@@ -120,10 +120,7 @@ pub(super) fn dense_layers(network: &Network) -> Option<Vec<DenseLayer>> {
 
 /// The parameters of the node `id`.
 pub(super) fn params_of(network: &Network, id: NodeId) -> Vec<ParamId> {
-    match network.nodes()[id.0].op {
-        Op::Linear { weight, bias } => std::iter::once(weight).chain(bias).collect(),
-        Op::Input | Op::Flatten | Op::Relu => Vec::new(),
-    }
+    network.nodes()[id.0].op.params()
 }
 
 /// Runs the graph from the output of node `from` to the logits `[n_points, n_images, n_classes]`.
@@ -161,8 +158,9 @@ pub(super) fn forward_from(
 fn apply(op: &Op, x: Tensor<3>, params: &PointTensors) -> Tensor<3> {
     match op {
         Op::Input | Op::Flatten => x,
-        Op::Relu => activation::relu(x),
+        Op::Activation(Activation::Relu) => activation::relu(x),
         Op::Linear { weight, bias } => linear(x, tensor(params, *weight), bias.map(|id| tensor(params, id))),
+        other => unreachable!("{} is not recognised yet", other.name()),
     }
 }
 

@@ -11,15 +11,19 @@ mod fit;
 mod fit_dense;
 mod fit_tensors;
 mod forward;
+mod match_weights;
 mod score;
 mod scorer;
 mod simd;
+mod verify;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
 pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
+pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
 

@@ -14,7 +14,7 @@ pub fn arc_centre(network: &Network, a: &ParamVec, b: &ParamVec) -> ParamVec {
         .nodes()
         .iter()
         .filter_map(|node| match node.op {
-            Op::Linear { weight, bias } => Some((weight, bias)),
+            Op::Linear { weight, bias } | Op::Conv2d { weight, bias, .. } => Some((weight, bias)),
             _ => None,
         })
         .collect();

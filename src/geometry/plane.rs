@@ -58,7 +58,7 @@ impl Plane {
         let foot = c.dot_from(&a, &b) / length;
         // Squared height from the residual itself: |C-A|^2 - foot^2 would cancel for flat triangles.
         let mut squared = 0.0;
-        for ((&wa, &wb), &wc) in a.values().iter().zip(b.values()).zip(c.values()) {
+        for ((&wa, &wb), &wc) in a.trained().iter().zip(b.trained()).zip(c.trained()) {
             let (wa, wb, wc) = (f64::from(wa), f64::from(wb), f64::from(wc));
             squared += (wc - wa - foot / length * (wb - wa)).powi(2);
         }
@@ -79,7 +79,7 @@ impl Plane {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut offset = |from: &ParamVec, by: f64| {
             let mut point = from.clone();
-            let noise: Vec<f64> = (0..point.values().len()).map(|_| rng.random_range(-1.0..1.0)).collect();
+            let noise: Vec<f64> = (0..point.layout().n_trained()).map(|_| rng.random_range(-1.0..1.0)).collect();
             let norm = noise.iter().map(|v| v * v).sum::<f64>().sqrt();
             for (w, v) in point.values_mut().iter_mut().zip(noise) {
                 *w += (by * v / norm) as f32;

@@ -61,6 +61,11 @@ impl Permutation {
         Self(places)
     }
 
+    /// This permutation, and then `next`: place `i` gets what this one put in place `next.source(i)`.
+    pub fn then(&self, next: &Self) -> Self {
+        Self(next.0.iter().map(|&place| self.0[place]).collect())
+    }
+
     /// Units that stay where they are.
     pub fn n_fixed(&self) -> usize {
         self.0.iter().enumerate().filter(|(i, unit)| i == *unit).count()
@@ -91,17 +96,21 @@ pub fn permute(network: &Network, params: &ParamVec, permutations: &[Permutation
     for (group, permutation) in network.groups().iter().zip(permutations) {
         for axis_use in &group.axes {
             let spec = params.layout().spec(axis_use.param);
-            // The tensor as [outer, units, inner], `inner` holding the positions of a unit too.
+            // The tensor as [outer, axis, inner].
+            let n_places = spec.shape[axis_use.axis];
             let outer: usize = spec.shape[..axis_use.axis].iter().product();
-            let behind: usize = spec.shape[axis_use.axis + 1..].iter().product();
-            let inner = axis_use.block * behind;
+            let inner: usize = spec.shape[axis_use.axis + 1..].iter().product();
             let before = moved.tensor(axis_use.param).to_vec();
             let after = moved.tensor_mut(axis_use.param);
-            for o in 0..outer {
-                for place in 0..group.n_units {
-                    let to = (o * group.n_units + place) * inner;
-                    let from = (o * group.n_units + permutation.source(place)) * inner;
-                    after[to..to + inner].copy_from_slice(&before[from..from + inner]);
+            let block = axis_use.block;
+            for (unit, to) in axis_use.places.chunks_exact(block).enumerate() {
+                let from = &axis_use.places[permutation.source(unit) * block..][..block];
+                for (&to, &from) in to.iter().zip(from) {
+                    for o in 0..outer {
+                        let to = (o * n_places + to) * inner;
+                        let from = (o * n_places + from) * inner;
+                        after[to..to + inner].copy_from_slice(&before[from..from + inner]);
+                    }
                 }
             }
         }

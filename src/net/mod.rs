@@ -4,14 +4,18 @@
 
 mod builder;
 mod groups;
+pub mod op;
 mod params;
 mod recognise;
+mod shapes;
 pub mod zoo;
 
-pub use builder::{GraphBuilder, ShapeError};
-pub use groups::{AxisUse, PermutationGroup};
-pub use params::{ParamId, ParamLayout, ParamSpec, ParamVec};
+pub use builder::{Conv, GraphBuilder};
+pub use groups::{AxisUse, PermutationGroup, Reading};
+pub use op::{Activation, Op};
+pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
 pub use recognise::{RecogniseError, Recognised, recognise};
+pub use shapes::ShapeError;
 
 use std::sync::Arc;
 
@@ -19,21 +23,8 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub usize);
 
-/// What a node computes from its inputs. Shapes below are those of one example, without the batch axis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// The images: `[channels, height, width]`, or `[features]`.
-    Input,
-    /// Row-major flattening, channel-major as in PyTorch: `[c, h, w]` to `[c * h * w]`.
-    Flatten,
-    /// `y = W x + b`; W `[out, in]`, b `[out]`.
-    Linear { weight: ParamId, bias: Option<ParamId> },
-    /// `max(x, 0)`.
-    Relu,
-}
-
 /// One operation of the graph.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub op: Op,
     /// Nodes it reads, all earlier in the list.
@@ -48,6 +39,8 @@ pub struct Network {
     name: String,
     nodes: Vec<Node>,
     layout: Arc<ParamLayout>,
+    /// Auxiliary outputs and the weights of their losses in training.
+    aux_heads: Vec<(NodeId, f32)>,
     groups: Vec<PermutationGroup>,
 }
 
@@ -67,9 +60,61 @@ impl Network {
         &self.layout
     }
 
+    /// Auxiliary outputs, which only training uses, with the weights of their losses.
+    pub fn aux_heads(&self) -> &[(NodeId, f32)] {
+        &self.aux_heads
+    }
+
+    /// The nodes that the logits depend on: without auxiliary heads.
+    pub fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        if let Some(output) = needed.last_mut() {
+            *output = true;
+        }
+        for (index, node) in self.nodes.iter().enumerate().rev() {
+            if needed[index] {
+                node.inputs.iter().for_each(|input| needed[input.0] = true);
+            }
+        }
+        needed
+    }
+
+    /// The same network under another name and, one a tensor of the layout, other names of its tensors.
+    ///
+    /// `None` if their number is not the layout's.
+    pub fn renamed(self, name: impl Into<String>, tensors: Vec<String>) -> Option<Self> {
+        let layout = Arc::new(self.layout.renamed(tensors)?);
+        let groups = groups::derive(&self.nodes, &layout, &outputs(&self.nodes, &self.aux_heads));
+        Some(Self { name: name.into(), layout, groups, ..self })
+    }
+
+    /// The same network for examples of another shape: convolutions and pooling do not fix the size of the images.
+    pub fn with_input_shape(&self, shape: &[usize]) -> Result<Self, ShapeError> {
+        let mut reshaped = self.clone();
+        reshaped.nodes[0].shape = shape.to_vec();
+        for index in 1..reshaped.nodes.len() {
+            let node = &reshaped.nodes[index];
+            let inputs: Vec<&[usize]> = node.inputs.iter().map(|id| reshaped.nodes[id.0].shape.as_slice()).collect();
+            let layer = match node.op.params().first() {
+                Some(&id) => layer_name(&self.layout.spec(id).name).to_owned(),
+                None => format!("{} (operation {index})", node.op.name()),
+            };
+            let found = shapes::infer(&node.op, &inputs, &self.layout, &layer)?;
+            reshaped.nodes[index].shape = found;
+        }
+        reshaped.groups =
+            groups::derive(&reshaped.nodes, &reshaped.layout, &outputs(&reshaped.nodes, &reshaped.aux_heads));
+        Ok(reshaped)
+    }
+
     /// Sets of parameter axes that must be permuted together, in order of depth.
     pub fn groups(&self) -> &[PermutationGroup] {
         &self.groups
+    }
+
+    /// Shape of one input example.
+    pub fn input_shape(&self) -> &[usize] {
+        &self.nodes[0].shape
     }
 
     /// Number of values of one input example.
@@ -85,6 +130,7 @@ impl Network {
     /// Whether two networks differ at most in the names of their parameters.
     pub fn same_architecture(&self, other: &Self) -> bool {
         self.nodes == other.nodes
+            && self.aux_heads == other.aux_heads
             && self.layout.len() == other.layout.len()
             && self.layout.specs().iter().zip(other.layout.specs()).all(|(a, b)| a.shape == b.shape)
     }
@@ -110,4 +156,17 @@ impl Network {
             other.nodes.len()
         ))
     }
+}
+
+/// The name of the layer that a tensor belongs to: `conv1` for `conv1.weight`.
+pub(crate) fn layer_name(tensor: &str) -> &str {
+    [".weight", ".bias", ".running_mean", ".running_var"]
+        .iter()
+        .find_map(|end| tensor.strip_suffix(end))
+        .unwrap_or(tensor)
+}
+
+/// The output and the auxiliary outputs.
+fn outputs(nodes: &[Node], aux_heads: &[(NodeId, f32)]) -> Vec<NodeId> {
+    aux_heads.iter().map(|(head, _)| *head).chain([NodeId(nodes.len() - 1)]).collect()
 }

@@ -9,10 +9,32 @@ use rand::RngExt as _;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParamId(pub usize);
 
+/// What a tensor is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ParamKind {
+    /// Of a linear or convolutional layer.
+    Weight,
+    Bias,
+    /// Factor and summand of a normalisation.
+    Scale,
+    Shift,
+    /// Running statistics of batch norm: measured, not trained.
+    RunningMean,
+    RunningVar,
+}
+
+impl ParamKind {
+    /// Whether it is a coordinate of weight space, which gradients move and distances count.
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Self::RunningMean | Self::RunningVar)
+    }
+}
+
 /// One named tensor of the flat vector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamSpec {
     pub name: String,
+    pub kind: ParamKind,
     pub shape: Vec<usize>,
     /// Index of its first value in the flat vector.
     pub offset: usize,
@@ -27,20 +49,43 @@ impl ParamSpec {
     }
 }
 
-/// Names, shapes and places of all tensors of a network, in order of depth.
+/// Names, shapes and places of all tensors of a network, in order of depth. In the flat vector all trained tensors come
+/// first, the running statistics behind them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParamLayout {
     specs: Vec<ParamSpec>,
+    n_trained: usize,
     len: usize,
 }
 
 impl ParamLayout {
-    /// Appends a tensor behind the others.
-    pub fn push(&mut self, name: String, shape: Vec<usize>, fan_in: usize) -> ParamId {
+    /// Adds a tensor behind the others of its part.
+    pub fn push(&mut self, name: String, kind: ParamKind, shape: Vec<usize>, fan_in: usize) -> ParamId {
         let n_values: usize = shape.iter().product();
-        self.specs.push(ParamSpec { name, shape, offset: self.len, fan_in });
+        let offset = if kind.is_trained() {
+            for spec in self.specs.iter_mut().filter(|spec| !spec.kind.is_trained()) {
+                spec.offset += n_values;
+            }
+            self.n_trained += n_values;
+            self.n_trained - n_values
+        } else {
+            self.len
+        };
+        self.specs.push(ParamSpec { name, kind, shape, offset, fan_in });
         self.len += n_values;
         ParamId(self.specs.len() - 1)
+    }
+
+    /// The same places under other names, one a tensor; `None` if their number is not the layout's.
+    pub fn renamed(&self, names: Vec<String>) -> Option<Self> {
+        if names.len() != self.specs.len() {
+            return None;
+        }
+        let mut renamed = self.clone();
+        for (spec, name) in renamed.specs.iter_mut().zip(names) {
+            spec.name = name;
+        }
+        Some(renamed)
     }
 
     /// Tensors in order.
@@ -51,6 +96,16 @@ impl ParamLayout {
     /// One tensor.
     pub fn spec(&self, id: ParamId) -> &ParamSpec {
         &self.specs[id.0]
+    }
+
+    /// Number of trained values: the first so many of the flat vector.
+    pub fn n_trained(&self) -> usize {
+        self.n_trained
+    }
+
+    /// Whether there are running statistics.
+    pub fn has_statistics(&self) -> bool {
+        self.n_trained < self.len
     }
 
     /// Number of values of the flat vector.
@@ -83,14 +138,21 @@ impl ParamVec {
         Self { layout, values }
     }
 
-    /// PyTorch's default for linear layers: weights and biases uniform in ±1/sqrt(fan_in).
+    /// PyTorch's defaults: weights and biases of layers uniform in ±1/sqrt(fan_in), normalisations the identity.
     pub fn random(layout: Arc<ParamLayout>, rng: &mut impl rand::Rng) -> Self {
-        let mut values = Vec::with_capacity(layout.len());
-        for spec in layout.specs() {
-            let bound = 1.0 / (spec.fan_in.max(1) as f32).sqrt();
-            values.extend((0..spec.n_values()).map(|_| rng.random_range(-bound..=bound)));
+        let mut params = Self::zeros(Arc::clone(&layout));
+        for (index, spec) in layout.specs().iter().enumerate() {
+            let values = params.tensor_mut(ParamId(index));
+            match spec.kind {
+                ParamKind::Weight | ParamKind::Bias => {
+                    let bound = 1.0 / (spec.fan_in.max(1) as f32).sqrt();
+                    values.fill_with(|| rng.random_range(-bound..=bound));
+                }
+                ParamKind::Scale | ParamKind::RunningVar => values.fill(1.0),
+                ParamKind::Shift | ParamKind::RunningMean => {}
+            }
         }
-        Self { layout, values }
+        params
     }
 
     pub fn layout(&self) -> &Arc<ParamLayout> {
@@ -103,6 +165,11 @@ impl ParamVec {
 
     pub fn values_mut(&mut self) -> &mut [f32] {
         &mut self.values
+    }
+
+    /// The trained values: the coordinates of weight space, without running statistics.
+    pub fn trained(&self) -> &[f32] {
+        &self.values[..self.layout.n_trained]
     }
 
     /// The values of one tensor, row-major.
@@ -134,17 +201,17 @@ impl ParamVec {
         Self { layout: Arc::clone(&basis[0].layout), values: sum.into_iter().map(|v| v as f32).collect() }
     }
 
-    /// `<self - origin, other - origin>` in f64.
+    /// `<self - origin, other - origin>` over the trained values, in f64.
     pub fn dot_from(&self, origin: &Self, other: &Self) -> f64 {
         let mut sum = 0.0;
-        for ((&a, &b), &o) in self.values.iter().zip(&other.values).zip(&origin.values) {
+        for ((&a, &b), &o) in self.trained().iter().zip(other.trained()).zip(origin.trained()) {
             let o = f64::from(o);
             sum += (f64::from(a) - o) * (f64::from(b) - o);
         }
         sum
     }
 
-    /// Euclidean distance in f64.
+    /// Euclidean distance over the trained values, in f64.
     pub fn distance(&self, other: &Self) -> f64 {
         self.dot_from(other, self).sqrt()
     }

@@ -7,7 +7,6 @@ use std::cmp::Ordering;
 
 use thiserror::Error;
 
-use super::builder::LinearNames;
 use super::zoo::mlp_name;
 use super::{GraphBuilder, Network, ShapeError};
 
@@ -64,17 +63,13 @@ pub fn recognise(tensors: &[(&str, &[usize])]) -> Result<Recognised, RecogniseEr
 
     let layers: Vec<&Layer> = order.iter().map(|&i| &layers[i]).collect();
     let (mut graph, input) = GraphBuilder::new(&[layers[0].n_in]);
-    let mut x = graph.flatten(input);
+    let mut x = graph.flatten(input)?;
     let mut places = Vec::new();
     for (depth, layer) in layers.iter().enumerate() {
         if 0 < depth {
-            x = graph.relu(x);
+            x = graph.relu(x)?;
         }
-        let names = LinearNames {
-            weight: tensors[layer.weight].0.to_owned(),
-            bias: layer.bias.map(|index| tensors[index].0.to_owned()),
-        };
-        x = graph.linear_named(x, names, layer.n_out)?;
+        x = graph.linear(x, &layer.stem, layer.n_out, layer.bias.is_some())?;
         places.push(layer.weight);
         places.extend(layer.bias);
     }
@@ -85,7 +80,9 @@ pub fn recognise(tensors: &[(&str, &[usize])]) -> Result<Recognised, RecogniseEr
     if 0 < n_biases && n_biases < layers.len() {
         name += &format!(", {n_biases} of {} layers with biases", layers.len());
     }
-    Ok(Recognised { network: graph.finish(name)?, tensors: places, unused })
+    let names = places.iter().map(|&index| tensors[index].0.to_owned()).collect();
+    let network = graph.finish("")?.renamed(name, names).expect("one place a tensor of the layout");
+    Ok(Recognised { network, tensors: places, unused })
 }
 
 /// Pairs weights with their biases.

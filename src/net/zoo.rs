@@ -8,10 +8,10 @@ use super::{GraphBuilder, Network, ShapeError};
 /// `Sequential(Flatten, Linear, ReLU, Linear, ...)` names them: `1.weight`, `1.bias`, `3.weight`, ...
 pub fn mlp(sizes: &[usize], bias: bool) -> Result<Network, ShapeError> {
     let (mut graph, input) = GraphBuilder::new(&[sizes[0]]);
-    let mut x = graph.flatten(input);
+    let mut x = graph.flatten(input)?;
     for (layer, &n_units) in sizes[1..].iter().enumerate() {
         if 0 < layer {
-            x = graph.relu(x);
+            x = graph.relu(x)?;
         }
         x = graph.linear(x, &(2 * layer + 1).to_string(), n_units, bias)?;
     }
