@@ -13,7 +13,7 @@ pub(super) const MAGIC: &[u8] = &MAGIC_NUMBER.to_le_bytes();
 
 #[derive(Debug, Error)]
 pub enum BurnPackFault {
-    #[error("not a sound burn record ({0})")]
+    #[error("not a sound record of Burn ({0})")]
     Invalid(burn_pack::Error),
     #[error("the tensor name `{name}` is too long or has control characters")]
     Name { name: String },
@@ -34,7 +34,7 @@ pub enum BurnPackFault {
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
     let tensors = tensors(bytes).map_err(|fault| CheckpointError::BurnPack { path: path.to_owned(), fault })?;
     let has_matrix = tensors.iter().any(|tensor| tensor.shape.len() == 2);
-    let notes = has_matrix.then(|| "burn stores the weights of linear layers as [inputs, outputs]".to_owned());
+    let notes = has_matrix.then(|| "Burn stores the weights of linear layers as [inputs, outputs]".to_owned());
     Ok(Checkpoint { path: path.to_owned(), format: Format::BurnPack, tensors, notes: notes.into_iter().collect() })
 }
 

@@ -18,7 +18,7 @@ use crate::files::FileError;
 pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("expected a checkpoint (safetensors, PyTorch, NumPy or burn), found {found}: {}", path.display())]
+    #[error("expected a checkpoint (safetensors, PyTorch, NumPy or Burn), found {found}: {}", path.display())]
     Unrecognized { path: PathBuf, found: String },
     #[error("{fault}: {}", path.display())]
     LegacyTorch { path: PathBuf, fault: LegacyFault },

@@ -11,8 +11,10 @@ mod error;
 mod mode;
 pub mod npz;
 mod pickled_dict;
+mod report;
 mod safetensors;
 mod torch;
+mod trajectory;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,12 +26,14 @@ pub use self::burn_pack::BurnPackFault;
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
 pub use self::pickled_dict::{PickledDict, PickledDictFault, read_pickled_dict};
+pub use self::report::{Likely, LoadReport, Mends, Mismatch};
 pub use self::safetensors::error::{SafetensorsFault, WriteFault};
 pub use self::torch::legacy::LegacyFault;
 pub use self::torch::pickle::PickleFault;
 pub use self::torch::tensor::TensorFault;
+pub use self::trajectory::{Trajectory, TrajectoryError, trajectory};
 use crate::files;
-pub use mode::{Mode, ModeError, save_params};
+pub use mode::{Mode, ModeError, OpenOptions, save_params};
 
 /// The largest checkpoint that is read into memory, in bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -63,7 +67,7 @@ pub enum Format {
     TorchLegacy,
     /// What `numpy.savez` and `numpy.savez_compressed` write.
     Npz,
-    /// What burn writes since 0.19 (`.bpk`).
+    /// What Burn writes since 0.19 (`.bpk`).
     BurnPack,
 }
 
@@ -74,7 +78,7 @@ impl fmt::Display for Format {
             Self::TorchZip => "PyTorch zip",
             Self::TorchLegacy => "PyTorch legacy",
             Self::Npz => "NumPy npz",
-            Self::BurnPack => "burn pack",
+            Self::BurnPack => "Burnpack",
         })
     }
 }

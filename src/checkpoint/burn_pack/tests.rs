@@ -42,7 +42,7 @@ fn a_record_of_burn_is_read() {
     assert_eq!(tensor("scale").values, [1.0]);
     assert_eq!(tensor("count").values, [7.0]);
     assert_eq!(tensor("none").shape, [0, 4]);
-    assert_eq!(checkpoint.notes, ["burn stores the weights of linear layers as [inputs, outputs]"]);
+    assert_eq!(checkpoint.notes, ["Burn stores the weights of linear layers as [inputs, outputs]"]);
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn a_record_cut_in_its_header_or_its_data_is_an_error() {
 fn a_declared_header_beyond_the_file_is_refused_without_memory() {
     let mut bytes = sample();
     bytes[6..10].copy_from_slice(&(90_u32 << 20).to_le_bytes());
-    check(&bytes, "not a sound burn record");
+    check(&bytes, "not a sound record of Burn");
     bytes[6..10].copy_from_slice(&u32::MAX.to_le_bytes());
-    check(&bytes, "not a sound burn record");
+    check(&bytes, "not a sound record of Burn");
 }
 
 #[test]
