@@ -32,6 +32,24 @@ fn pickle(n: u8) -> Vec<u8> {
     pickle
 }
 
+/// The [`pickle`] with the tensor under other names, each a text with its length before it.
+fn pickle_with_names(names: &[&str]) -> Vec<u8> {
+    // Up to the tensor, without the name, the end of the dictionary's only entry and the stop.
+    let one = pickle(2);
+    let tensor = &one[9..one.len() - 2];
+    let mut pickle = b"\x80\x02}(".to_vec();
+    for (index, name) in names.iter().enumerate() {
+        pickle.extend([&b"X"[..], &(name.len() as u32).to_le_bytes(), name.as_bytes()].concat());
+        if index == 0 {
+            pickle.extend([tensor, b"q\0"].concat());
+        } else {
+            pickle.extend(b"h\0");
+        }
+    }
+    pickle.extend(b"u.");
+    pickle
+}
+
 const DATA: [u8; 8] = [0, 0, 128, 63, 0, 0, 0, 64];
 
 fn sound() -> Vec<u8> {
@@ -67,6 +85,37 @@ fn missing_and_short_storages_are_errors_and_never_zeros() {
     check(&short, "tensor `w`: storage of 2 elements of type F32 declared, found 4 bytes");
     let small = zip_of(&[("a/data.pkl", &pickle(1)), ("a/data/0", &DATA[..4])]);
     check(&small, "shape [2], strides [1] and offset 0 reach beyond the 1 elements stored");
+}
+
+#[test]
+fn names_of_tensors_that_are_long_or_repeated_are_refused() {
+    let check_names = |names: &[&str], part: &str| {
+        check(&zip_of(&[("a/data.pkl", &pickle_with_names(names)), ("a/data/0", &DATA)]), part);
+    };
+    check_names(&[&"w".repeat(513)], "a tensor under the key wwww");
+    check_names(&["a\nb"], "a tensor under the key a\\nb");
+    check_names(&["a", "b", "a"], "the tensor name `a` occurs twice");
+}
+
+#[test]
+fn too_many_tensors_are_refused() {
+    let names: Vec<String> = (0..=crate::checkpoint::MAX_TENSORS).map(|i| i.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let bytes = zip_of(&[("a/data.pkl", &pickle_with_names(&names)), ("a/data/0", &DATA)]);
+    check(&bytes, "expected at most 100000 tensors, found 100001");
+}
+
+#[test]
+fn folders_and_links_in_the_archive_are_refused() {
+    let with = |add: fn(&mut ZipWriter<Cursor<Vec<u8>>>)| {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        add(&mut zip);
+        zip.finish().unwrap().into_inner()
+    };
+    let link = with(|zip| zip.add_symlink("a/data.pkl", "/etc/passwd", SimpleFileOptions::default()).unwrap());
+    check(&link, "the zip entry `a/data.pkl` is a folder or a link");
+    let folder = with(|zip| zip.add_directory("a", SimpleFileOptions::default()).unwrap());
+    check(&folder, "leads out of the archive");
 }
 
 #[test]
