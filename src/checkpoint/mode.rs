@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::report::{LoadReport, Mends, Offered, helpful_mends, is_counter, transposed};
 use super::{Checkpoint, CheckpointError, RawTensor, TensorOut, read, write_safetensors};
-use crate::net::{Network, ParamId, ParamVec, RecogniseError, ShapeError, recognise};
+use crate::net::{Network, ParamId, ParamVec, RecogniseError, Recognised, ShapeError, fit, recognise};
 
 /// A trained solution read from a file, or made from others.
 #[derive(Clone, Debug)]
@@ -69,45 +69,47 @@ impl Mode {
         checkpoint: Checkpoint,
         options: &OpenOptions,
     ) -> Result<(Self, LoadReport), ModeError> {
-        let Checkpoint { path, tensors, notes: mut remarks, .. } = checkpoint;
-        let offered = Offered::new(&tensors, &options.mends);
-        let (network, places, report) = match &options.network {
-            Some(network) => {
-                let (report, places) = given(&tensors, &offered, network, options)
-                    .map_err(|report| ModeError::DoesNotFit { path: path.clone(), report })?;
-                (Arc::clone(network), places, report)
-            }
-            None => recognised(&offered).map_err(|source| ModeError::Recognise { path: path.clone(), source })?,
-        };
-        let network = match &options.input {
-            Some(shape) if shape != network.input_shape() => {
-                let reshaped = network.with_input_shape(shape);
-                Arc::new(reshaped.map_err(|source| ModeError::Input { path: path.clone(), source })?)
-            }
-            _ => network,
-        };
+        let found = placements(&checkpoint, options)?;
+        let others: Vec<&str> = found.iter().skip(1).map(|other| other.network.name()).collect();
+        let note = (!others.is_empty()).then(|| format!("the file also fits {}", others.join(", ")));
+        let best = found.into_iter().next().expect("a checkpoint fits a network or is refused");
+        let (mut mode, report) = Self::placed(&checkpoint, &options.mends, best);
+        mode.notes.extend(note);
+        Ok((mode, report))
+    }
+
+    /// Every network that the checkpoint fits, best first, at least one: they differ in what names and shapes cannot tell.
+    pub fn candidates(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Vec<(Self, LoadReport)>, ModeError> {
+        let found = placements(checkpoint, options)?;
+        Ok(found.into_iter().map(|placement| Self::placed(checkpoint, &options.mends, placement)).collect())
+    }
+
+    fn placed(checkpoint: &Checkpoint, mends: &Mends, placement: Placement) -> (Self, LoadReport) {
+        let Placement { network, places, report } = placement;
         let mut params = ParamVec::zeros(Arc::clone(network.layout()));
         for (id, &index) in places.iter().enumerate() {
-            let RawTensor { shape, values, .. } = &tensors[index];
+            let RawTensor { shape, values, .. } = &checkpoint.tensors[index];
             let place = params.tensor_mut(ParamId(id));
             match shape.as_slice() {
-                [rows, _] if options.mends.transpose => place.copy_from_slice(&transposed(values, *rows)),
+                [rows, _] if mends.transpose => place.copy_from_slice(&transposed(values, *rows)),
                 _ => place.copy_from_slice(values),
             }
         }
-        if options.mends != Mends::default() {
-            remarks.push(format!("mended as asked: {}", options.mends));
+        let mut notes = checkpoint.notes.clone();
+        if *mends != Mends::default() {
+            notes.push(format!("mended as asked: {mends}"));
         }
         if !report.unused.is_empty() {
             let names: Vec<&str> = report.unused.iter().map(|(name, _)| name.as_str()).collect();
-            remarks.push(format!("not used: {}", names.join(", ")));
+            notes.push(format!("not used: {}", names.join(", ")));
         }
         let (n_bad, where_bad) = params.non_finite();
         if 0 < n_bad {
-            remarks.push(format!("{n_bad} weights are NaN or infinite, in {}", where_bad.join(", ")));
+            notes.push(format!("{n_bad} weights are NaN or infinite, in {}", where_bad.join(", ")));
         }
+        let path = &checkpoint.path;
         let name = path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned());
-        Ok((Self { name, path: Some(path), network, params: Arc::new(params), notes: remarks }, report))
+        (Self { name, path: Some(path.clone()), network, params: Arc::new(params), notes }, report)
     }
 
     /// Parameters of this mode in the layout of `network`, which names the same tensors differently at most.
@@ -125,27 +127,62 @@ impl Mode {
     }
 }
 
-/// The places of a given network's tensors in the file; the report if some have none.
+/// A network that a file fits.
+struct Placement {
+    network: Arc<Network>,
+    /// For each tensor of the layout, the index of its tensor in the file.
+    places: Vec<usize>,
+    report: LoadReport,
+}
+
+/// All networks that a file fits, best first; only the given one, if `options` name one.
+fn placements(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Vec<Placement>, ModeError> {
+    let path = || checkpoint.path.clone();
+    let recognise_error = |source| ModeError::Recognise { path: path(), source };
+    let offered = Offered::new(&checkpoint.tensors, &options.mends);
+    let mut found = match &options.network {
+        Some(network) if options.mends.by_order => {
+            let fitted = fit(network, &offered.shapes()).map_err(recognise_error)?;
+            vec![recognised(&offered, fitted)]
+        }
+        Some(network) => vec![
+            given(&checkpoint.tensors, &offered, network, &options.mends)
+                .map_err(|report| ModeError::DoesNotFit { path: path(), report })?,
+        ],
+        None => {
+            let found = recognise(&offered.shapes(), options.input.as_deref()).map_err(recognise_error)?;
+            found.into_iter().map(|found| recognised(&offered, found)).collect()
+        }
+    };
+    if let Some(shape) = &options.input {
+        for placement in found.iter_mut().filter(|placement| shape != placement.network.input_shape()) {
+            let reshaped = placement.network.with_input_shape(shape);
+            placement.network = Arc::new(reshaped.map_err(|source| ModeError::Input { path: path(), source })?);
+        }
+    }
+    Ok(found)
+}
+
+/// A given network with the tensors of its names; the report if some are not in the file.
 fn given(
     tensors: &[RawTensor],
     offered: &Offered,
-    network: &Network,
-    options: &OpenOptions,
-) -> Result<(LoadReport, Vec<usize>), Box<LoadReport>> {
+    network: &Arc<Network>,
+    mends: &Mends,
+) -> Result<Placement, Box<LoadReport>> {
     let (mut report, places) = offered.fit(network.layout());
     match places.into_iter().collect() {
-        Some(places) => Ok((report, places)),
+        Some(places) => Ok(Placement { network: Arc::clone(network), places, report }),
         None => {
-            report.helpful = helpful_mends(tensors, network.layout()).filter(|mends| *mends != options.mends);
+            report.helpful = helpful_mends(tensors, network).filter(|helpful| helpful != mends);
             Err(Box::new(report))
         }
     }
 }
 
-/// The network behind the names and shapes, with the places of its tensors in the file.
-fn recognised(offered: &Offered) -> Result<(Arc<Network>, Vec<usize>, LoadReport), RecogniseError> {
+/// A network that was found behind the names and shapes.
+fn recognised(offered: &Offered, found: Recognised) -> Placement {
     let shapes = offered.shapes();
-    let found = recognise(&shapes)?;
     let shape_of = |name: &String| {
         let shape = shapes.iter().find(|(other, _)| other == name).map_or(&[][..], |(_, shape)| *shape);
         (name.clone(), shape.to_vec())
@@ -155,7 +192,7 @@ fn recognised(offered: &Offered) -> Result<(Arc<Network>, Vec<usize>, LoadReport
         unused: found.unused.iter().filter(|name| !is_counter(name)).map(shape_of).collect(),
         ..LoadReport::default()
     };
-    Ok((Arc::new(found.network), found.tensors, report))
+    Placement { network: Arc::new(found.network), places: found.tensors, report }
 }
 
 /// Saves parameters under the names of `network`, so that PyTorch loads them back into the model they came from.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{RawTensor, shown};
-use crate::net::ParamLayout;
+use crate::net::{Network, ParamLayout, fit};
 
 /// How many tensors of a kind are listed in a message.
 const MAX_LISTED: usize = 20;
@@ -20,6 +20,8 @@ pub struct Mends {
     pub add_prefix: Option<String>,
     /// Transposes every matrix: some write the weights of linear layers as `[inputs, outputs]`.
     pub transpose: bool,
+    /// Gives tensors their places by their order and shapes where the file names them otherwise than the given network.
+    pub by_order: bool,
 }
 
 /// What became of every tensor, by the names of the network for those that it has and of the (mended) file for the others.
@@ -88,7 +90,8 @@ impl fmt::Display for Mends {
         let strip = self.strip_prefix.iter().map(|prefix| format!("take the prefix `{}` off", shown(prefix)));
         let add = self.add_prefix.iter().map(|prefix| format!("add the prefix `{}`", shown(prefix)));
         let transpose = self.transpose.then(|| "transpose the matrices".to_owned());
-        f.write_str(&strip.chain(add).chain(transpose).collect::<Vec<_>>().join(", "))
+        let by_order = self.by_order.then(|| "go by the order of the tensors instead of their names".to_owned());
+        f.write_str(&strip.chain(add).chain(transpose).chain(by_order).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -197,11 +200,13 @@ pub(super) fn is_counter(name: &str) -> bool {
     name.rsplit('.').next() == Some(COUNTER)
 }
 
-/// The mends with which most of a network's tensors are found, if that is more than without any.
-pub(super) fn helpful_mends(tensors: &[RawTensor], layout: &ParamLayout) -> Option<Mends> {
+/// The mends with which most of a network's tensors are found, if that is more than without any; going by the order only
+/// where names do not lead to all of them.
+pub(super) fn helpful_mends(tensors: &[RawTensor], network: &Network) -> Option<Mends> {
+    let layout = network.layout();
     let file: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
-    let network: Vec<&str> = layout.specs().iter().map(|spec| spec.name.as_str()).collect();
-    let (strip, add) = (usual_prefix(&file, &network), usual_prefix(&network, &file));
+    let names: Vec<&str> = layout.specs().iter().map(|spec| spec.name.as_str()).collect();
+    let (strip, add) = (usual_prefix(&file, &names), usual_prefix(&names, &file));
     let mut tried = Vec::new();
     for transpose in [false, true] {
         tried.push(Mends { transpose, ..Mends::default() });
@@ -211,7 +216,12 @@ pub(super) fn helpful_mends(tensors: &[RawTensor], layout: &ParamLayout) -> Opti
     let n_faults = |mends: &Mends| Offered::new(tensors, mends).fit(layout).0.n_faults();
     let unmended = n_faults(&Mends::default());
     let best = tried.into_iter().min_by_key(|mends| n_faults(mends))?;
-    (n_faults(&best) < unmended).then_some(best)
+    let n_left = n_faults(&best);
+    let mut by_order =
+        [false, true].map(|transpose| Mends { transpose, by_order: true, ..Mends::default() }).into_iter();
+    let fits = |mends: &Mends| fit(network, &Offered::new(tensors, mends).shapes()).is_ok();
+    let ordered = if n_left == 0 { None } else { by_order.find(fits) };
+    ordered.or_else(|| (n_left < unmended).then_some(best))
 }
 
 /// What most often stands before names of `short` in `long`, up to a dot.

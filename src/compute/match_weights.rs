@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::correlate::read;
+use super::score::read;
 use super::{ComputeError, Engine};
 use crate::matching::{Permutation, UnitWeights, WeightMatching};
 use crate::net::{Network, ParamVec};

@@ -12,6 +12,7 @@ mod fit_dense;
 mod fit_tensors;
 mod forward;
 mod match_weights;
+mod measured_statistics;
 mod score;
 mod scorer;
 mod simd;
@@ -42,4 +43,15 @@ pub enum ComputeError {
     Architecture(String),
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
+}
+
+/// What burn or its device complains of, and what helps where it ran out of memory.
+fn device_error(error: impl std::fmt::Display) -> ComputeError {
+    let error = error.to_string();
+    let lowered = error.to_lowercase();
+    let is_memory =
+        ["out of memory", "outofmemory", "allocat", "buffer size"].iter().any(|sign| lowered.contains(sign));
+    let advice =
+        if is_memory { " (its memory is full: compute on the CPU, or train with smaller batches)" } else { "" };
+    ComputeError::Device(error + advice)
 }

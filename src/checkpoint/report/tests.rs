@@ -127,6 +127,18 @@ fn matrices_are_transposed_only_when_asked() {
 }
 
 #[test]
+fn other_names_are_placed_by_their_order_only_when_asked() {
+    let network = mlp();
+    let renamed = |name: &str, shape: &[usize]| (format!("layer_{name}"), shape.to_vec());
+    let report = refused(file_of(&network, renamed), &options(&network, Mends::default()));
+    let mends = Mends { by_order: true, ..Mends::default() };
+    assert_eq!(report.helpful.as_ref(), Some(&mends), "{report}");
+    let (mode, report) = Mode::from_checkpoint_with(file_of(&network, renamed), &options(&network, mends)).unwrap();
+    assert_eq!(report.applied.len(), 4);
+    assert!(mode.network.same_architecture(&network));
+}
+
+#[test]
 fn mends_also_help_recognition() {
     let network = mlp();
     let reversed = |name: &str, shape: &[usize]| (name.to_owned(), shape.iter().rev().copied().collect());
