@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lowroad::checkpoint::{Mode, save_params};
-use lowroad::compute::{DataRef, Engine, Fit, FitSpec, Optimizer, Schedule, TSampling};
+use lowroad::compute::{DataRef, Engine, Fit, FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use lowroad::data::{Dataset, Normalization, SplitName, open};
 use lowroad::net::{Network, ParamVec, zoo};
 use rand::SeedableRng as _;
@@ -57,14 +57,15 @@ pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: Dat
         basis: vec![start],
         data,
         epochs: 1,
-        first_epoch: 0,
+        start: FitStart::default(),
         batch_size: 128,
-        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        optimizer: Optimizer::NESTEROV,
         learning_rate: 0.01,
         schedule: Schedule::Constant,
         weight_decay: 5e-4,
         sampling: TSampling::One,
         seed,
+        checkpoints: false,
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{AppState, Effect, ModeId};
-use crate::compute::{EvaluateSpec, FitSpec};
+use crate::compute::{EvaluateSpec, FitSpec, FitStart};
 use crate::data::SplitName;
 use crate::geometry::{Path, PathFamily};
 use crate::net::ParamVec;
@@ -328,7 +328,7 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
         epochs: fit.epochs,
-        first_epoch: path.epochs_done,
+        start: FitStart::at_epoch(path.epochs_done),
         batch_size: fit.batch_size,
         optimizer: fit.optimizer,
         learning_rate: fit.learning_rate,
@@ -336,10 +336,11 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         weight_decay: fit.weight_decay,
         sampling: fit.sampling,
         seed: fit.seed,
+        checkpoints: false,
     };
     path.by_hand = false;
     path.dragging = false;
-    let (epochs, until) = (spec.epochs, spec.first_epoch + spec.epochs);
+    let (epochs, until) = (spec.epochs, spec.start.epoch + spec.epochs);
     let effect = start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec));
     let job = state.job_of(Purpose::Fit)?;
     if let Some(path) = &mut state.path {

@@ -115,7 +115,7 @@ impl Default for FitSettings {
         Self {
             epochs: 30,
             batch_size: 128,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
+            optimizer: Optimizer::NESTEROV,
             learning_rate: 0.05,
             schedule: Schedule::Garipov,
             weight_decay: 5e-4,

@@ -10,6 +10,8 @@
 //!
 //! Agrees with `fit_tensors.rs` but for rounding.
 
+mod steps;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,10 +20,11 @@ use rayon::prelude::*;
 
 use super::batches::byte_tables;
 use super::evaluate::DataRef;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::fit::{BETA_1, BETA_2, FitSpec, Minibatch, Optimizer, OptimizerState};
 use super::forward::{DenseLayer, dense_layers};
 use super::simd::{self, lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
+use steps::{AdamStep, SgdStep};
 
 /// Units of a panel.
 const PANEL: usize = 32;
@@ -31,10 +34,6 @@ const BLOCK: usize = 8;
 const DOTS: usize = 4;
 /// Rows of weights that one thread moves at a time: few enough to stay in its cache.
 const CHUNK_ROWS: usize = 128;
-/// Adam's, as in the paper.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 type Row = [f32; PANEL];
 
@@ -58,7 +57,7 @@ impl Layer {
 
 /// What an optimiser remembers of a vector's gradients.
 enum State {
-    Sgd { momentum: f64, velocity: Vec<Row> },
+    Sgd { momentum: f64, nesterov: bool, velocity: Vec<Row> },
     Adam { first: Vec<Row>, second: Vec<Row> },
 }
 
@@ -78,7 +77,7 @@ pub(super) struct DenseFit {
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
     states: Vec<State>,
-    n_steps: i32,
+    n_steps: u64,
     /// Memory that is used again each step.
     points: Vec<Point>,
     /// The inputs of each layer, and at the end the logits.
@@ -98,7 +97,7 @@ impl DenseFit {
         let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
         let zeros = || vec![[0.0; PANEL]; start];
         let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: zeros() },
+            Optimizer::Sgd { momentum, nesterov } => State::Sgd { momentum, nesterov, velocity: zeros() },
             Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
         };
         Some(Self {
@@ -115,9 +114,40 @@ impl DenseFit {
 
     /// One vector's values as they are now, in the network's layout.
     pub(super) fn values(&self, index: usize) -> Vec<f32> {
+        self.unpack(&self.vectors[index])
+    }
+
+    /// What the optimiser remembers, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> OptimizerState {
+        let moments = self.states.iter().flat_map(|state| match state {
+            State::Sgd { velocity, .. } => vec![self.unpack(velocity)],
+            State::Adam { first, second } => vec![self.unpack(first), self.unpack(second)],
+        });
+        OptimizerState { n_steps: self.n_steps, moments: moments.collect() }
+    }
+
+    /// Takes up what an earlier fit's optimiser remembered: as many moments as this one keeps, each as long as the layout.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let mut moments = state.moments.iter();
+        for state in &mut self.states {
+            let kept = match state {
+                State::Sgd { velocity, .. } => vec![velocity],
+                State::Adam { first, second } => vec![first, second],
+            };
+            for (packed, values) in kept.into_iter().zip(&mut moments) {
+                if let Some(vector) = ParamVec::new(Arc::clone(&self.layout), values.clone()) {
+                    *packed = pack(&self.layers, &vector);
+                }
+            }
+        }
+    }
+
+    /// Packed rows as values in the network's layout.
+    fn unpack(&self, packed: &[Row]) -> Vec<f32> {
         let mut found = ParamVec::zeros(Arc::clone(&self.layout));
         for layer in &self.layers {
-            let rows = &self.vectors[index][layer.rows.clone()];
+            let rows = &packed[layer.rows.clone()];
             let row = |output: usize, i: usize| rows[output / PANEL * layer.panel_rows() + i][output % PANEL];
             let weight = found.tensor_mut(layer.shape.weight);
             for (output, weights) in weight.chunks_exact_mut(layer.shape.n_in).enumerate() {
@@ -260,17 +290,17 @@ impl DenseFit {
                 chained(points, batch.rows, index, chunk * CHUNK_ROWS, sum);
             };
             match state {
-                State::Sgd { momentum, velocity } => {
-                    let (momentum, rate) = (*momentum as f32, rate as f32);
+                State::Sgd { momentum, nesterov, velocity } => {
+                    let (momentum, nesterov, rate) = (*momentum as f32, *nesterov, rate as f32);
                     let chunks = weights.zip(velocity.par_chunks_mut(CHUNK_ROWS));
                     chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
                         gradient(chunk, sum);
                         let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, rate });
+                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, nesterov, rate });
                     });
                 }
                 State::Adam { first, second } => {
-                    let unbias = |beta: f64| 1.0 - beta.powi(self.n_steps);
+                    let unbias = |beta: f64| 1.0 - beta.powf(self.n_steps as f64);
                     let rate = (rate / unbias(BETA_1)) as f32;
                     let scale = unbias(BETA_2).recip() as f32;
                     let moments = first.par_chunks_mut(CHUNK_ROWS);
@@ -283,52 +313,6 @@ impl DenseFit {
                     });
                 }
             }
-        }
-    }
-}
-
-/// Nesterov's momentum as PyTorch computes it: `v = mu v + g`, `w -= rate (g + mu v)`.
-struct SgdStep<'a> {
-    w: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    momentum: f32,
-    rate: f32,
-}
-
-impl WithSimd for SgdStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        for ((w, v), g) in self.w.iter_mut().zip(self.v).zip(self.g) {
-            *v = self.momentum * *v + g;
-            *w -= self.rate * (g + self.momentum * *v);
-        }
-    }
-}
-
-/// `m` and `v` are the moving means of the gradient and its square; `rate` and `scale` hold their corrections.
-struct AdamStep<'a> {
-    w: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    rate: f32,
-    scale: f32,
-}
-
-impl WithSimd for AdamStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
-        let moments = self.m.iter_mut().zip(self.v);
-        for ((w, (m, v)), g) in self.w.iter_mut().zip(moments).zip(self.g) {
-            *m = beta_1 * *m + (1.0 - beta_1) * g;
-            *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-            *w -= self.rate * *m / ((*v * self.scale).sqrt() + EPSILON);
         }
     }
 }

@@ -4,48 +4,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig, SgdState};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::batches::load;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{PointTensors, forward_from};
+use super::optimizer_tensors::TensorOptimizer;
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, ParamId, ParamVec};
-
-#[expect(clippy::large_enum_variant, reason = "a handful of them, one a parameter, never moved about")]
-enum OptimizerState {
-    Sgd(Sgd, Option<SgdState<3>>),
-    Adam(Box<Adam>, Option<AdamState<3>>),
-}
-
-impl OptimizerState {
-    fn new(optimizer: Optimizer) -> Self {
-        match optimizer {
-            Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(true);
-                Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
-            }
-            Optimizer::Adam => Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None),
-        }
-    }
-
-    fn step(&mut self, learning_rate: f64, tensor: Tensor<3>, gradient: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Sgd(sgd, state) => {
-                let (tensor, next) = sgd.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-            Self::Adam(adam, state) => {
-                let (tensor, next) = adam.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-        }
-    }
-}
 
 /// The basis on the device, and the state of its optimisation.
 pub(super) struct TensorFit {
@@ -56,19 +22,21 @@ pub(super) struct TensorFit {
     /// `[basis][parameter]`, each `[1, rows, columns]`.
     vectors: Vec<Vec<Tensor<3>>>,
     /// `[trained][parameter]`.
-    optimizers: Vec<Vec<OptimizerState>>,
+    optimizers: Vec<Vec<TensorOptimizer<3>>>,
+    n_steps: u64,
 }
 
 impl TensorFit {
     pub(super) fn new(engine: &Engine, spec: &FitSpec) -> Self {
         let n_params = spec.network.layout().specs().len();
-        let optimizers = |_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect();
+        let optimizers = |_| (0..n_params).map(|_| TensorOptimizer::new(spec.optimizer)).collect();
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| upload(engine, w)).collect(),
             optimizers: spec.trained().map(optimizers).collect(),
+            n_steps: 0,
         }
     }
 
@@ -79,6 +47,44 @@ impl TensorFit {
             values.extend(super::score::read(tensor.clone())?);
         }
         Ok(values)
+    }
+
+    /// What the optimisers remember, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> Result<OptimizerState, ComputeError> {
+        let layout = self.network.layout();
+        let mut moments = Vec::new();
+        for optimizers in &self.optimizers {
+            let first = moments.len();
+            for (spec, optimizer) in layout.specs().iter().zip(optimizers).filter(|(spec, _)| spec.kind.is_trained()) {
+                for (index, values) in optimizer.moments(spec.n_values())?.into_iter().enumerate() {
+                    if moments.len() == first + index {
+                        moments.push(vec![0.0; layout.n_trained()]);
+                    }
+                    moments[first + index][spec.offset..spec.offset + spec.n_values()].copy_from_slice(&values);
+                }
+            }
+        }
+        Ok(OptimizerState { n_steps: self.n_steps, moments })
+    }
+
+    /// Takes up what an earlier fit's optimisers remembered: as many moments as they keep, each as long as the layout's
+    /// trained part.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let layout = Arc::clone(self.network.layout());
+        let each = state.moments.len() / self.optimizers.len().max(1);
+        for (slot, (optimizers, moments)) in
+            self.optimizers.iter_mut().zip(state.moments.chunks_exact(each.max(1))).enumerate()
+        {
+            let tensors = &self.vectors[self.trained.start + slot];
+            for ((spec, optimizer), tensor) in layout.specs().iter().zip(optimizers).zip(tensors) {
+                if spec.kind.is_trained() {
+                    let part = spec.offset..spec.offset + spec.n_values();
+                    let moments: Vec<&[f32]> = moments.iter().map(|values| &values[part.clone()]).collect();
+                    optimizer.restore(&self.engine, tensor.dims(), &moments);
+                }
+            }
+        }
     }
 
     /// Gradient at the minibatch's points, then a step of every trained vector. Returns the mean cross-entropy if
@@ -100,6 +106,7 @@ impl TensorFit {
         let log_probabilities = activation::log_softmax(logits, 2);
         let loss = log_probabilities.gather(2, labels.autodiff()).mean().neg();
         let mut gradients = loss.backward();
+        self.n_steps += 1;
 
         for (p, (leaf, point)) in leaves.iter().zip(points).enumerate() {
             let Some(gradient) = leaf.grad_remove(&mut gradients) else {
@@ -149,7 +156,7 @@ impl TensorFit {
                 (gradient.clone() * weights).sum_dim(0).reshape([1, height, width])
             };
             let vector = self.vectors[index][p].clone();
-            self.vectors[index][p] = self.optimizers[slot][p].step(learning_rate, vector, gradient);
+            self.vectors[index][p] = self.optimizers[slot][p].step(self.n_steps, learning_rate, vector, gradient);
         }
     }
 }

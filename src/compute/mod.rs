@@ -12,6 +12,7 @@ mod fit_dense;
 mod fit_tensors;
 mod forward;
 mod score;
+mod optimizer_tensors;
 mod scorer;
 mod simd;
 
@@ -19,7 +20,9 @@ pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
-pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use fit::{
+    Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling,
+};
 
 use thiserror::Error;
 
@@ -36,6 +39,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit cannot start there: {0}")]
+    Start(String),
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
 }

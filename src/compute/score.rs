@@ -38,7 +38,7 @@ pub(super) fn score(
     if engine.is_gpu() { score_on_device(logits, label_tensor) } else { score_on_host(logits, labels) }
 }
 
-pub(super) fn read(tensor: Tensor<3>) -> Result<Vec<f32>, ComputeError> {
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ComputeError> {
     let data = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
     data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
 }

@@ -4,6 +4,7 @@
 
 mod builder;
 mod groups;
+mod init;
 pub mod op;
 mod params;
 mod recognise;
@@ -12,6 +13,7 @@ pub mod zoo;
 
 pub use builder::{Conv, GraphBuilder};
 pub use groups::{AxisUse, PermutationGroup, Reading};
+pub use init::Init;
 pub use op::{Activation, Op};
 pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
 pub use recognise::{RecogniseError, Recognised, recognise};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, PointValue, StepReport,
 };
 use crate::data::SplitName;
 use crate::net::ParamVec;
@@ -23,7 +23,10 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
+    /// A path's bends.
     Fit,
+    /// A new mode.
+    Training,
     /// Values along the path.
     Curve(SplitName),
     Plane,
@@ -36,7 +39,7 @@ pub enum Request {
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
     Align(CorrelateSpec),
-    /// Answered by `Event::FitStep` and `Event::Trained`.
+    /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
 }
 
@@ -90,6 +93,11 @@ pub enum Event {
         job: JobId,
         vectors: Vec<Arc<ParamVec>>,
         epochs_done: usize,
+    },
+    /// All that a fit needs to go on from here: after each epoch, and from time to time within a long one.
+    Checkpoint {
+        job: JobId,
+        checkpoint: Box<FitCheckpoint>,
     },
     Aligned {
         job: JobId,

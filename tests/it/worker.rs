@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, Optimizer, Schedule, TSampling};
+use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use lowroad::data::{Normalization, SplitName, optdigits};
 use lowroad::geometry::PathFamily;
 use lowroad::net::{Network, ParamVec, zoo};
@@ -52,14 +52,15 @@ fn fit(epochs: usize) -> Request {
         basis,
         data: data(SplitName::Train),
         epochs,
-        first_epoch: 0,
+        start: FitStart::default(),
         batch_size: 128,
-        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        optimizer: Optimizer::NESTEROV,
         learning_rate: 0.05,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
         sampling: TSampling::One,
         seed: 0,
+        checkpoints: false,
     })
 }
 
