@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
-use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs};
+use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs, training};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, PointValue};
+use crate::compute::{Alignment, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
 use crate::geometry::Path;
 use crate::net::ParamVec;
@@ -33,7 +33,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        Event::Started { .. } => {}
+        // Only the command line matches weights so far.
+        Event::Started { .. } | Event::Matched { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -41,6 +42,7 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::Values { job, values } => on_values(state, job, &values),
         Event::FitStep { job, report } => {
+            training::on_step(state, job, report);
             let (Some(info), Some(path)) = (state.jobs.get_mut(&job), &mut state.path) else {
                 return;
             };
@@ -55,15 +57,18 @@ fn take_in(state: &mut AppState, event: Event) {
             path.last_step = Some(report);
         }
         Event::Trained { job, vectors, epochs_done } => {
+            training::on_trained(state, job, &vectors);
             if state.jobs.contains_key(&job) {
                 move_bends(state, job, vectors, epochs_done);
             }
         }
+        Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
                 on_aligned(state, *alignment);
             }
         }
+        Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
@@ -103,14 +108,15 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     effects
 }
 
-/// The user's first own network takes the place of the demo's, which came from no file.
-fn leave_demo(state: &mut AppState) {
-    if state.modes.iter().all(|m| m.mode.path.is_none()) {
+/// The user's first own network takes the place of the demo's, which came from no file and were not trained here.
+pub(super) fn leave_demo(state: &mut AppState) {
+    if state.training.n_finished == 0 && state.modes.iter().all(|m| m.mode.path.is_none()) {
         state.modes.clear();
         state.endpoints = None;
         state.alignment = None;
         state.use_aligned = false;
         state.look = None;
+        state.runs.retain(|run| run.pinned);
     }
 }
 
@@ -125,7 +131,14 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
         state.notify(Notice::info(format!("{} and {twin} are the same network", mode.name)));
     }
     let id = ModeId(state.fresh());
-    state.modes.push(ModeState { id, mode: Arc::new(mode), scores: Scored::default(), scored_on: None });
+    state.modes.push(ModeState {
+        id,
+        mode: Arc::new(mode),
+        scores: Scored::default(),
+        check: None,
+        check_asked: false,
+        scored_on: None,
+    });
 }
 
 /// Takes a data set into use; its pixels are only scaled to [0, 1] until something else is chosen of the `usual`.
@@ -206,7 +219,12 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 plane.revision = revision;
             }
         }
-        Purpose::Align | Purpose::Fit => {}
+        Purpose::WatchTraining => {
+            if let Some((_, value)) = values.last() {
+                training::on_score(state, *value);
+            }
+        }
+        Purpose::Align | Purpose::Fit | Purpose::Train | Purpose::EstimateTraining | Purpose::Verify { .. } => {}
     }
 }
 
@@ -225,6 +243,7 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
                 plane.revision = revision;
             }
         }
+        Purpose::Train => training::on_end(state, false),
         _ => {}
     }
 }
@@ -248,6 +267,28 @@ fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epoch
     state_path.epochs_done = epochs_done;
 }
 
+fn on_verified(state: &mut AppState, job: JobId, check: GroupCheck) {
+    let Some(Purpose::Verify { mode }) = state.jobs.get(&job).map(|info| info.purpose) else {
+        return;
+    };
+    let Some(entry) = state.modes.iter_mut().find(|entry| entry.id == mode) else {
+        return;
+    };
+    let name = entry.mode.name.clone();
+    if !check.holds() {
+        let detail = if check.failed.is_empty() {
+            "moved all at once, units change the logits; moved one group at a time, they do not".to_owned()
+        } else {
+            format!("moving the units of {} changes the logits", check.failed.join(", "))
+        };
+        let headline = format!("{name}: units cannot change places as its graph says; do not trust alignments of it");
+        entry.check = Some(check);
+        state.notify(Notice::warning(headline).with_details(vec![detail]));
+    } else {
+        entry.check = Some(check);
+    }
+}
+
 fn on_aligned(state: &mut AppState, alignment: Alignment) {
     let Some(endpoints) = state.endpoints else {
         return;
@@ -269,6 +310,8 @@ fn on_finished(state: &mut AppState, job: JobId) {
     };
     match info.purpose {
         Purpose::TryNormalization { .. } => suggest(state),
+        Purpose::Train => training::on_end(state, true),
+        Purpose::EstimateTraining => training::on_measured(state, info.started),
         Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
         _ => {}
     }

@@ -10,12 +10,14 @@ mod refresh;
 mod runs;
 mod settings;
 mod state;
+mod training;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
 pub use settings::{AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint};
+pub use training::{RunningTraining, TrainingForm, TrainingState};
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
     PlaneState, Purpose, Scored, Suggestion,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, Effect, ModeId};
+use super::{AppState, Effect, ModeId, training};
 use crate::compute::{EvaluateSpec, FitSpec, FitStart};
 use crate::data::SplitName;
 use crate::geometry::{Path, PathFamily};
@@ -32,8 +32,10 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
         drop_job(state, Purpose::Fit, &mut effects);
     }
     refresh_scores(state, &mut effects);
+    verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
+    training::refresh(state, &mut effects);
     effects
 }
 
@@ -73,6 +75,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
         });
         if missing {
             state.modes[index].scored_on = None;
+        }
+        if state.modes[index].check.is_none() && !state.runs_job(Purpose::Verify { mode }) {
+            state.modes[index].check_asked = false;
         }
     }
 }
@@ -169,6 +174,20 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
         if state.trial.as_ref().is_none_or(|trial| trial.data_revision != data.revision) {
             try_normalizations(state, id, effects);
         }
+    }
+}
+
+/// Every mode's permutation groups are tried once.
+fn verify_groups(state: &mut AppState, effects: &mut Vec<Effect>) {
+    for index in 0..state.modes.len() {
+        let entry = &mut state.modes[index];
+        if std::mem::replace(&mut entry.check_asked, true) {
+            continue;
+        }
+        let (id, mode) = (entry.id, Arc::clone(&entry.mode));
+        let request = Request::Verify { network: Arc::clone(&mode.network), params: Arc::clone(&mode.params) };
+        let label = format!("Checking the permutation groups of {}", mode.name);
+        effects.push(start(state, Purpose::Verify { mode: id }, Lane::Verify { mode: id.0 }, label, request));
     }
 }
 
@@ -327,13 +346,13 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         family: Some(path.path.family()),
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
-        epochs: fit.epochs,
+        epochs: fit.descent.epochs,
         start: FitStart::at_epoch(path.epochs_done),
-        batch_size: fit.batch_size,
-        optimizer: fit.optimizer,
-        learning_rate: fit.learning_rate,
-        schedule: fit.schedule,
-        weight_decay: fit.weight_decay,
+        batch_size: fit.descent.batch_size,
+        optimizer: fit.descent.optimizer,
+        learning_rate: fit.descent.learning_rate,
+        schedule: fit.descent.schedule,
+        weight_decay: fit.descent.weight_decay,
         sampling: fit.sampling,
         seed: fit.seed,
         checkpoints: false,

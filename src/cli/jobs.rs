@@ -7,12 +7,14 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
-use crate::compute::{Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue};
+use crate::compute::{
+    Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, MatchWeightsSpec, PointValue, WeightMatch,
+};
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
 
 /// Steps of a progress bar.
-const BAR_STEPS: u64 = 1000;
+pub(super) const BAR_STEPS: u64 = 1000;
 
 /// The compute thread as the commands use it.
 pub(super) struct Jobs {
@@ -74,6 +76,17 @@ impl Jobs {
         found.context("internal error: the alignment came back empty")
     }
 
+    /// Permutations of B's units that bring its weights close to A's.
+    pub(super) fn match_weights(&self, spec: MatchWeightsSpec) -> Result<WeightMatch> {
+        let mut best = None;
+        self.run("matching weights", Lane::Alignment, Request::MatchWeights(spec), |event| {
+            if let Event::Matched { found, .. } = event {
+                best = Some(found);
+            }
+        })?;
+        best.context("internal error: the matching came back empty")
+    }
+
     /// The trained vectors.
     pub(super) fn fit(&self, what: &str, spec: FitSpec) -> Result<Vec<Arc<ParamVec>>> {
         let mut found = None;
@@ -83,6 +96,11 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the fit came back empty")
+    }
+
+    /// The compute thread itself, for jobs that run side by side.
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
     }
 
     /// Starts a job and waits for its end.
@@ -115,7 +133,7 @@ impl Jobs {
 }
 
 /// Draws itself on a terminal and nowhere else.
-fn bar(what: &str) -> ProgressBar {
+pub(super) fn bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::new(BAR_STEPS).with_prefix(what.to_owned());
     let template = "{prefix} [{wide_bar}] {percent:>3} % · {eta} left {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {

@@ -9,15 +9,16 @@ use clap::{Args, ValueEnum};
 
 use super::align::{SampleOptions, by_activations, warn_if_broken};
 use super::along::evaluate_path;
-use super::fitting::{DEFAULT_EPOCHS, FitOptions, FitTarget, t_sampling};
+use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
+use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
 use crate::compute::TSampling;
 use crate::data::SplitName;
 use crate::geometry::{self, PathFamily};
 use crate::net::ParamVec;
+use crate::recipe::Descent;
 
 /// The most points along t.
 const MAX_POINTS: usize = 100_000;
@@ -55,15 +56,7 @@ pub(super) struct Path {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    data: DataOptions,
-    #[command(flatten)]
-    score: ScoreOptions,
-    #[command(flatten)]
-    network: NetworkOptions,
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    json: JsonOptions,
+    common: CommonOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -153,7 +146,7 @@ impl Path {
     /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
     fn epochs(&self, family: PathFamily) -> usize {
         let from_files = matches!(self.bends, Some(Bends::Files(_)));
-        let default = if family.n_bends() == 0 || from_files { 0 } else { DEFAULT_EPOCHS };
+        let default = if family.n_bends() == 0 || from_files { 0 } else { Descent::default().epochs };
         self.fit.epochs.unwrap_or(default)
     }
 
@@ -162,26 +155,26 @@ impl Path {
             "lowroad path {} {} --data {} --family {} --align {} --seed {} {}",
             self.a.display(),
             self.b.display(),
-            self.data.data,
+            self.common.data.data,
             family.name(),
             self.align.name(),
             self.seed,
-            self.fit.as_arguments(self.epochs(family))
+            as_arguments(&self.fit.over(Descent { epochs: self.epochs(family), ..Descent::default() }).options())
         )
     }
 }
 
 pub(super) fn run(args: &Path) -> Result<()> {
     let family = args.family()?;
-    check_targets([args.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
+    check_targets([args.common.json.json.as_ref()])?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
     let bends = open_bends(args, &ends)?;
-    let images = Images::open(&args.data)?;
+    let images = Images::open(&args.common.data)?;
     images.check(&ends.a)?;
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
-    let jobs = Jobs::open(args.device.device)?;
+    let jobs = Jobs::open(args.common.device.device)?;
     let b = match args.align {
         AlignMethod::None => Arc::clone(&ends.b_params),
         AlignMethod::Activation => {
@@ -198,7 +191,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     };
     let path = fit(args, &jobs, &ends, &images, start)?;
 
-    let scored = images.scored(args.score);
+    let scored = images.scored(args.common.score);
     let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
@@ -212,14 +205,14 @@ pub(super) fn run(args: &Path) -> Result<()> {
         }
         write_json(&folder.join("path.json"), &found)?;
     }
-    report(&args.json, &found, &found.describe())
+    report(&args.common.json, &found, &found.describe())
 }
 
 fn open_bends(args: &Path, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
     let Some(Bends::Files(files)) = &args.bends else {
         return Ok(None);
     };
-    let open = |file: &PathBuf| fitting(&open_mode(file, &args.network)?, &ends.a);
+    let open = |file: &PathBuf| fitting(&open_mode(file, &args.common.network)?, &ends.a);
     files.iter().map(open).collect::<Result<_>>().map(Some)
 }
 
@@ -236,7 +229,7 @@ fn fit(args: &Path, jobs: &Jobs, ends: &Endpoints, images: &Images, start: geome
     }
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family: Some(family),
+        family,
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: args.t_sampling,

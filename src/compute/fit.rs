@@ -109,6 +109,9 @@ pub struct FitCheckpoint {
     pub vectors: Vec<Arc<ParamVec>>,
     /// Where the rest of the fit starts.
     pub start: FitStart,
+    /// Mean loss of the minibatches of the epoch that ended, or of the part of one that is behind; of those that this fit
+    /// made itself, and NaN where there are none.
+    pub loss: f64,
 }
 
 /// What one optimisation step saw.
@@ -192,6 +195,8 @@ pub struct Fit {
     next_image: usize,
     /// Steps that this fit made.
     step: usize,
+    /// Losses of the current epoch's minibatches, summed, and their number.
+    losses: (f64, usize),
 }
 
 impl Fit {
@@ -210,7 +215,7 @@ impl Fit {
         let rng = ChaCha8Rng::seed_from_u64(spec.seed);
         let order = ImageOrder::sequential(0);
         let (epoch, n_behind) = (spec.start.epoch, spec.start.step);
-        let mut fit = Self { spec, trainer, rng, order, epoch, next_image: 0, step: 0 };
+        let mut fit = Self { spec, trainer, rng, order, epoch, next_image: 0, step: 0, losses: (0.0, 0) };
         fit.begin_epoch();
         for _ in 0..n_behind {
             fit.draw_ts(fit.next_images().len());
@@ -256,6 +261,10 @@ impl Fit {
         let n_steps = self.spec.epochs * self.spec.steps_per_epoch() - self.spec.start.step;
         let report = StepReport { epoch: self.epoch, step: self.step, n_steps, loss };
         self.step += 1;
+        if images.start == 0 {
+            self.losses = (0.0, 0);
+        }
+        self.losses = (self.losses.0 + loss, self.losses.1 + 1);
         self.next_image = images.end;
         if self.next_image == self.order.len() {
             self.epoch += 1;
@@ -296,7 +305,7 @@ impl Fit {
             step: self.next_image.div_ceil(self.spec.batch_size),
             optimizer: Some(Arc::new(self.trainer.optimizer_state()?)),
         };
-        Ok(FitCheckpoint { vectors: self.trained()?, start })
+        Ok(FitCheckpoint { vectors: self.trained()?, start, loss: self.losses.0 / self.losses.1 as f64 })
     }
 
     /// Whether the spec asks for checkpoints.

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
-use crate::compute::{ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport};
+use crate::compute::{
+    ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights, StepReport, VerifyGroups,
+};
 use crate::data::SplitName;
 
 /// How long one job works before commands are looked at and the next job has its turn.
@@ -50,6 +52,8 @@ impl Outbox {
 enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
+    MatchWeights(Box<MatchWeights>),
+    Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
 }
 
@@ -127,9 +131,10 @@ fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Training | Lane::Alignment => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
+        Lane::Watch | Lane::Estimate => 0,
         Lane::Trial(_) => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
-        Lane::Curve(SplitName::Train) => 3,
+        Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
 }
 
@@ -177,6 +182,8 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
             Work::Fit(Box::new(FitWork { fit, last_snapshot: now, last_checkpoint: now }))
@@ -253,6 +260,17 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             CorrelateStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
+        },
+        Work::MatchWeights(matching) => match matching.step()? {
+            None => {
+                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
+                Ok(Ok(Turn::Again))
+            }
+            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
+        },
+        Work::Verify(verify) => match verify.step()? {
+            None => Ok(Ok(Turn::Again)),
+            Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
     }

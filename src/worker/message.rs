@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec,
+    PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
-use crate::net::ParamVec;
+use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,6 +21,10 @@ pub enum Lane {
         mode: u64,
         split: SplitName,
     },
+    /// The permutation groups of one mode.
+    Verify {
+        mode: u64,
+    },
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
@@ -27,6 +32,10 @@ pub enum Lane {
     Fit,
     /// A new mode.
     Training,
+    /// A new mode's values after an epoch.
+    Watch,
+    /// Some steps of a new mode, to see how long they take.
+    Estimate,
     /// Values along the path.
     Curve(SplitName),
     Plane,
@@ -39,8 +48,12 @@ pub enum Request {
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
     Align(CorrelateSpec),
+    /// Answered by `Event::Matched`.
+    MatchWeights(MatchWeightsSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
+    /// Answered by `Event::Verified`.
+    Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
 
 /// From the app to the compute thread.
@@ -102,6 +115,14 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    Matched {
+        job: JobId,
+        found: WeightMatch,
+    },
+    Verified {
+        job: JobId,
+        check: GroupCheck,
     },
     Finished {
         job: JobId,

@@ -67,3 +67,79 @@ fn the_gradient_by_hand_and_automatic_differentiation_agree() {
         }
     }
 }
+
+/// A mode's training on few images, in steps that do not divide them.
+fn small_mode(optimizer: Optimizer) -> FitSpec {
+    let network = Arc::new(zoo::mlp(&[64, 12, 10], true).unwrap());
+    let start = Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut ChaCha8Rng::seed_from_u64(5)));
+    FitSpec {
+        network,
+        family: None,
+        basis: vec![start],
+        data: DataRef {
+            dataset: Arc::new(optdigits()),
+            split: SplitName::Train,
+            normalization: Normalization::identity(1),
+            limit: Some(100),
+        },
+        epochs: 4,
+        start: FitStart::default(),
+        batch_size: 30,
+        optimizer,
+        learning_rate: 0.02,
+        schedule: Schedule::Garipov,
+        weight_decay: 1e-3,
+        sampling: TSampling::One,
+        seed: 9,
+        checkpoints: true,
+    }
+}
+
+#[test]
+fn a_fit_that_was_interrupted_ends_where_one_that_was_not_does() {
+    let (epochs, steps_per_epoch) = (4, 4);
+    for optimizer in [Optimizer::NESTEROV, Optimizer::Sgd { momentum: 0.5, nesterov: false }, Optimizer::Adam] {
+        let spec = small_mode(optimizer);
+        let trainers: [fn(&FitSpec) -> Trainer; 2] = [
+            |spec| Trainer::Dense(Box::new(DenseFit::new(spec).unwrap())),
+            |spec| Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), spec))),
+        ];
+        for trainer in trainers {
+            let (losses, vectors) = run(&spec, trainer(&spec));
+            assert_eq!(losses.len(), epochs * steps_per_epoch);
+            // In the middle of the second epoch, and between two.
+            for n_steps in [6, 8] {
+                let mut fit = Fit::with_trainer(spec.clone(), trainer(&spec));
+                (0..n_steps).for_each(|_| assert!(fit.step(true).unwrap().is_some()));
+                let FitCheckpoint { vectors: so_far, start, .. } = fit.checkpoint().unwrap();
+                assert_eq!((start.epoch, start.step), (n_steps / steps_per_epoch, n_steps % steps_per_epoch));
+                let rest = FitSpec { basis: so_far, epochs: epochs - start.epoch, start, ..spec.clone() };
+                check_start(&rest).unwrap();
+                let (rest_losses, rest_vectors) = run(&rest, trainer(&rest));
+                assert_eq!(rest_losses, losses[n_steps..]);
+                assert_eq!(rest_vectors[0].values(), vectors[0].values(), "{optimizer:?} after {n_steps} steps");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_loss_of_a_checkpoint_is_the_mean_over_its_epoch() {
+    let spec = small_mode(Optimizer::NESTEROV);
+    let mut fit = Fit::new(&Engine::cpu(), spec).unwrap();
+    let losses: Vec<f64> = (0..8).map(|_| fit.step(true).unwrap().unwrap().loss).collect();
+    assert!(fit.is_between_epochs());
+    let mean = losses[4..].iter().sum::<f64>() / 4.0;
+    assert!((fit.checkpoint().unwrap().loss - mean).abs() < 1e-12);
+}
+
+#[test]
+fn a_fit_does_not_start_from_another_optimizers_state() {
+    let spec = small_mode(Optimizer::NESTEROV);
+    let adam = small_mode(Optimizer::Adam);
+    let state = Fit::new(&Engine::cpu(), adam).unwrap().checkpoint().unwrap().start;
+    let error = Fit::new(&Engine::cpu(), FitSpec { start: state, ..spec.clone() }).err().unwrap().to_string();
+    assert!(error.contains("moments"), "{error}");
+    let beyond = FitStart { step: 4, ..FitStart::default() };
+    assert!(Fit::new(&Engine::cpu(), FitSpec { start: beyond, ..spec }).is_err());
+}
