@@ -42,7 +42,9 @@ impl Mode {
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModeError> {
         let Checkpoint { path, tensors, notes: mut remarks, .. } = checkpoint;
         let shapes: Vec<(&str, &[usize])> = tensors.iter().map(|t| (t.name.as_str(), t.shape.as_slice())).collect();
-        let found = recognise(&shapes).map_err(|source| ModeError::Recognise { path: path.clone(), source })?;
+        let candidates =
+            recognise(&shapes, None).map_err(|source| ModeError::Recognise { path: path.clone(), source })?;
+        let found = candidates.into_iter().next().expect("recognition finds a network or says why not");
         let layout = Arc::clone(found.network.layout());
         let mut params = ParamVec::zeros(layout);
         for (id, &index) in found.tensors.iter().enumerate() {

@@ -16,7 +16,7 @@ pub use groups::{AxisUse, PermutationGroup, Reading};
 pub use init::Init;
 pub use op::{Activation, Op};
 pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
-pub use recognise::{RecogniseError, Recognised, recognise};
+pub use recognise::{RecogniseError, Recognised, fit, recognise};
 pub use shapes::ShapeError;
 
 use std::sync::Arc;
