@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use lowroad::checkpoint::{Mode, save_params};
 use lowroad::compute::{DataRef, Engine, Fit, FitSpec, FitStart, Optimizer, Schedule, TSampling};
-use lowroad::data::{Dataset, Normalization, SplitName, open};
+use lowroad::data::{Augmentation, Dataset, Normalization, SplitName, open};
 use lowroad::net::{Network, ParamVec, zoo};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -56,6 +56,7 @@ pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: Dat
         family: None,
         basis: vec![start],
         data,
+        augmentation: Augmentation::none(),
         epochs: 1,
         start: FitStart::default(),
         batch_size: 128,

@@ -8,7 +8,7 @@ use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{AppState, Effect, ModeId, training};
 use crate::compute::{EvaluateSpec, FitSpec, FitStart};
-use crate::data::SplitName;
+use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Path, PathFamily};
 use crate::net::ParamVec;
 use crate::worker::{Command, JobId, Lane, Request};
@@ -346,6 +346,7 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         family: Some(path.path.family()),
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
+        augmentation: Augmentation::none(),
         epochs: fit.descent.epochs,
         start: FitStart::at_epoch(path.epochs_done),
         batch_size: fit.descent.batch_size,

@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::{non_negative_real, positive, positive_real, share};
 use crate::compute::{DataRef, FitSpec, FitStart, Optimizer, Schedule, TSampling};
+use crate::data::Augmentation;
 use crate::geometry::PathFamily;
 use crate::net::{Network, ParamVec};
 use crate::recipe::Descent;
@@ -70,6 +71,7 @@ impl FitOptions {
             family: Some(family),
             basis,
             data,
+            augmentation: Augmentation::none(),
             epochs,
             start: FitStart::default(),
             batch_size: descent.batch_size,

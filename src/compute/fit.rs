@@ -18,11 +18,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::batches::{ImageOrder, check_fit};
+use super::batches::{Examples, ImageOrder, check_fit};
 use super::evaluate::DataRef;
 use super::fit_dense::DenseFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
+use crate::data::Augmentation;
 use crate::geometry::PathFamily;
 use crate::net::{Network, ParamVec};
 
@@ -45,6 +46,8 @@ pub struct FitSpec {
     /// A, bends, B; or the mode's initial weights.
     pub basis: Vec<Arc<ParamVec>>,
     pub data: DataRef,
+    /// Random changes of the images, drawn anew for each image and epoch.
+    pub augmentation: Augmentation,
     /// Epochs to train, those that are behind [`Self::start`] not counted.
     pub epochs: usize,
     pub start: FitStart,
@@ -134,6 +137,16 @@ pub(super) struct Minibatch<'a> {
     pub(super) rows: &'a [Vec<f64>],
     pub(super) learning_rate: f64,
     pub(super) weight_decay: f64,
+    pub(super) augmentation: &'a Augmentation,
+    pub(super) seed: u64,
+    pub(super) epoch: usize,
+}
+
+impl Minibatch<'_> {
+    /// The images as this epoch sees them.
+    pub(super) fn examples(&self) -> Examples<'_> {
+        Examples::of_epoch(self.data, self.augmentation, self.seed, self.epoch)
+    }
 }
 
 /// What computes gradients and moves weights.
@@ -256,6 +269,9 @@ impl Fit {
             rows: &rows,
             learning_rate: self.spec.learning_rate * factor,
             weight_decay: self.spec.weight_decay,
+            augmentation: &self.spec.augmentation,
+            seed: self.spec.seed,
+            epoch: self.epoch,
         };
         let loss = self.trainer.step(&batch, with_loss)?;
         let n_steps = self.spec.epochs * self.spec.steps_per_epoch() - self.spec.start.step;

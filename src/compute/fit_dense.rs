@@ -18,8 +18,7 @@ use std::sync::Arc;
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
-use super::batches::byte_tables;
-use super::evaluate::DataRef;
+use super::batches::Examples;
 use super::fit::{BETA_1, BETA_2, FitSpec, Minibatch, Optimizer, OptimizerState};
 use super::forward::{DenseLayer, dense_layers};
 use super::simd::{self, lanes, load, relu, store};
@@ -170,12 +169,12 @@ impl DenseFit {
         self.points.resize_with(n_points, Point::default);
         let mut points = std::mem::take(&mut self.points);
         let mut loss = 0.0;
+        let examples = batch.examples();
         let shares = batch.indices.chunks_exact(batch.indices.len() / n_points);
         for ((point, row), indices) in points.iter_mut().zip(batch.rows).zip(shares) {
             self.combine(row, &mut point.weights);
-            self.forward(batch.data, indices, &point.weights);
-            let labels = &batch.data.dataset.split(batch.data.split).labels;
-            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(labels[i as usize])).collect();
+            self.forward(&examples, indices, &point.weights);
+            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(examples.label(i))).collect();
             loss += self.logits_to_gradient(&labels, batch.indices.len());
             let decay = (batch.weight_decay / n_points as f64) as f32;
             self.backward(indices.len().next_multiple_of(BLOCK), decay, point);
@@ -201,9 +200,9 @@ impl DenseFit {
     }
 
     /// Fills `activations` from the images to the logits.
-    fn forward(&mut self, data: &DataRef, indices: &[u32], weights: &[Row]) {
+    fn forward(&mut self, examples: &Examples<'_>, indices: &[u32], weights: &[Row]) {
         let n_images = indices.len().next_multiple_of(BLOCK);
-        image_panels(data, indices, n_images, &mut self.activations[0]);
+        image_panels(examples, indices, n_images, &mut self.activations[0]);
         for (index, layer) in self.layers.iter().enumerate() {
             let (inputs, outputs) = self.activations.split_at_mut(index + 1);
             let (inputs, outputs) = (&inputs[index], &mut outputs[0]);
@@ -351,24 +350,24 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
 }
 
 /// Normalised images in panels of pixels; `n_images` with those that fill up the last block, which stay zero.
-fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
-    let tables = byte_tables(data);
-    let pixels = &data.dataset.split(data.split).pixels;
-    let n_pixels = data.dataset.shape.pixels();
-    let per_channel = n_pixels / tables.len();
-    let last = tables.len() - 1;
-    panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+fn image_panels(examples: &Examples<'_>, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
+    let n_values = examples.n_values();
+    panels.resize(n_values.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+    // Changes are made to whole images, which are then dealt out to the panels.
+    let changed = examples.unchanged().is_none().then(|| {
+        let mut values = vec![0.0_f32; indices.len() * n_values];
+        examples.read_all(indices, &mut values);
+        values
+    });
     panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
         let first = panel * PANEL;
-        let n = PANEL.min(n_pixels - first);
-        // Which channel a pixel is of is the same for all images.
-        let tables: [&Vec<f32>; PANEL] =
-            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
+        let n = PANEL.min(n_values - first);
         rows[indices.len()..].fill([0.0; PANEL]);
-        for (row, &index) in rows.iter_mut().zip(indices) {
-            let bytes = &pixels[index as usize * n_pixels + first..][..n];
-            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                *value = tables[place][usize::from(byte)];
+        for (place, (row, &index)) in rows.iter_mut().zip(indices).enumerate() {
+            match (examples.unchanged(), &changed) {
+                (Some(inputs), _) => inputs.read_from(index as usize, first, &mut row[..n]),
+                (None, Some(values)) => row[..n].copy_from_slice(&values[place * n_values + first..][..n]),
+                (None, None) => {}
             }
         }
     });

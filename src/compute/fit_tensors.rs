@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::batches::load;
+use super::batches::load_examples;
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
 use super::optimizer_tensors::TensorOptimizer;
@@ -138,7 +138,7 @@ impl TensorFit {
         gradients: &mut Gradients,
     ) -> Tensor<1> {
         let share = indices.len() / rows.len();
-        let block = load(&self.engine, batch.data, indices);
+        let block = load_examples(&self.engine, &batch.examples(), indices);
         let labels: Tensor<3, Int> = block.label_tensor(&self.engine).reshape([rows.len(), share, 1]).autodiff();
         let n_pixels = block.images.dims()[1];
         let images = block.images.reshape([rows.len(), share, n_pixels]).autodiff();

@@ -44,4 +44,8 @@ pub enum DataError {
         "expected a normalization like `0.1307/0.3081` with one mean and one positive standard deviation, or {channels} of each, found `{text}`: {problem}"
     )]
     Normalization { text: String, channels: usize, problem: &'static str },
+    #[error(
+        "expected random changes like `flip,crop:4,affine:15,jitter:0.25` that fit the data set, or `none`, found `{text}`: {problem}"
+    )]
+    Augmentation { text: String, problem: &'static str },
 }

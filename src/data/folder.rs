@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, IdxImages, Split, parse_idx_images, parse_idx_labels};
+use super::{DataError, Dataset, IdxImages, Split, Values, parse_idx_images, parse_idx_labels};
 use crate::files;
 
 /// The most entries of a folder that are looked at.
@@ -48,7 +48,7 @@ pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     let name = name(folder);
     let class_names = class_names(&name, &[&train, &test]);
     let source = folder.display().to_string();
-    Ok(Dataset { name, source, shape: train_images, max_value: u8::MAX, class_names, train, test })
+    Ok(Dataset { name, source, shape: train_images, max_value: u8::MAX, class_names, train, test, notes: Vec::new() })
 }
 
 struct SplitFiles {
@@ -128,7 +128,7 @@ fn read_split(files: &SplitFiles) -> Result<(super::ImageShape, Split), DataErro
     if labels.len() != n {
         return Err(DataError::Counts { path: files.labels.clone(), images: n, labels: labels.len() });
     }
-    Ok((shape, Split { pixels, labels }))
+    Ok((shape, Split { values: Values::Bytes(pixels), labels }))
 }
 
 /// The folder's own name, put right for the two sets that everyone has.

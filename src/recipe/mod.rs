@@ -15,7 +15,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::compute::{DataRef, FitSpec, FitStart, TSampling};
-use crate::data::{Dataset, ImageShape};
+use crate::data::{Augmentation, Dataset, ImageShape};
 use crate::net::zoo::{self, NameError};
 use crate::net::{Init, Network, ParamVec};
 
@@ -26,6 +26,8 @@ const INITIAL_WEIGHTS: u64 = u64::MAX;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recipe {
     pub descent: Descent,
+    /// Random changes of the training images.
+    pub augmentation: Augmentation,
     /// How initial weights are drawn; `None`: as is usual for the network.
     pub init: Option<Init>,
 }
@@ -50,6 +52,7 @@ impl Recipe {
             network: Arc::clone(network),
             family: None,
             data,
+            augmentation: self.augmentation.clone(),
             epochs: self.descent.epochs,
             start: FitStart::default(),
             batch_size: self.descent.batch_size,
@@ -66,6 +69,7 @@ impl Recipe {
     /// What the weights depend on beside network, data and seed: options of `lowroad train` and their values.
     pub fn options(&self, network: &Network) -> Vec<(&'static str, String)> {
         let mut options = self.descent.options();
+        options.push(("--augment", self.augmentation.to_string()));
         options.push(("--init", self.init_of(network).to_string()));
         options
     }

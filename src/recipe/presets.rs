@@ -2,6 +2,7 @@
 
 use super::{Descent, Recipe};
 use crate::compute::{Optimizer, Schedule};
+use crate::data::Augmentation;
 
 /// One paper's way to train one network.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,7 @@ pub struct Preset {
     weight_decay: f64,
     nesterov: bool,
     schedule: fn() -> Schedule,
+    augmentation: fn() -> Augmentation,
 }
 
 impl Preset {
@@ -36,6 +38,7 @@ impl Preset {
                 schedule: (self.schedule)(),
                 weight_decay: self.weight_decay,
             },
+            augmentation: (self.augmentation)(),
             init: None,
         }
     }
@@ -50,11 +53,12 @@ const ANOKHIN: Preset = Preset {
     weight_decay: 1e-4,
     nesterov: false,
     schedule: || Schedule::Garipov,
+    augmentation: Augmentation::cifar,
 };
 
 const GARIPOV: Preset = Preset { epochs: 200, learning_rate: 0.1, weight_decay: 5e-4, ..ANOKHIN };
 
-const TATRO: Preset = Preset { epochs: 250, nesterov: true, schedule: || Schedule::Halving, ..GARIPOV };
+const TATRO: Preset = Preset { epochs: 250, nesterov: true, schedule: || Schedule::Halving, augmentation: Augmentation::neuron_alignment_cifar, ..GARIPOV };
 
 /// All of them, by paper.
 pub const PRESETS: [Preset; 13] = [
@@ -63,6 +67,7 @@ pub const PRESETS: [Preset; 13] = [
         network: "784-2000-10",
         summary: "Anokhin & Yarotsky 2020, MNIST",
         epochs: 30,
+        augmentation: Augmentation::none,
         ..ANOKHIN
     },
     Preset {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, Schedule, TSampling};
-use lowroad::data::{Normalization, SplitName, optdigits};
+use lowroad::data::{Augmentation, Normalization, SplitName, optdigits};
 use lowroad::geometry::PathFamily;
 use lowroad::net::{Network, ParamVec, zoo};
 use lowroad::worker::{Command, Event, JobError, JobId, Lane, Request, Worker};
@@ -51,6 +51,7 @@ fn fit(epochs: usize) -> Request {
         family: Some(PathFamily::Bezier { n_bends: 1 }),
         basis,
         data: data(SplitName::Train),
+        augmentation: Augmentation::none(),
         epochs,
         start: FitStart::default(),
         batch_size: 128,

@@ -18,7 +18,7 @@ use super::open::{Images, network_for};
 use super::options::{DataOptions, DeviceOptions, JsonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, table};
 use super::score::{ScoreReport, score_networks};
-use crate::data::SplitName;
+use crate::data::{Augmentation, SplitName};
 use crate::net::{Init, Network};
 use crate::recipe::{PRESETS, Preset, Recipe, Resume};
 use places::{out_of_seed, trajectory_of_seed};
@@ -45,6 +45,10 @@ pub(super) struct Train {
     /// A paper's recipe (see below), for all that is not said otherwise
     #[arg(long, value_name = "NAME", value_parser = Preset::by_name)]
     preset: Option<&'static Preset>,
+    /// Random changes of the training images, such as `flip,crop:4`: `flip`, `crop:PADDING`, `affine:DEGREES` (and
+    /// `:SMALLEST:LARGEST` scale), `jitter:STRENGTH` of contrast and saturation; or `none`
+    #[arg(long, value_name = "CHANGES", value_parser = Augmentation::parse)]
+    augment: Option<Augmentation>,
     /// Initial weights: torch, xavier-normal, he-normal or truncated-normal; as is usual for the network unless given
     #[arg(long, value_name = "INIT", value_parser = Init::from_str)]
     init: Option<Init>,
@@ -101,8 +105,9 @@ struct EpochReport {
 fn presets_help() -> String {
     let width = PRESETS.iter().map(|preset| preset.name.len()).max().unwrap_or(0);
     let rows = PRESETS.iter().map(|preset| {
-        let options = as_arguments(&preset.recipe().descent.options());
-        format!("  {:width$}  {}, {}\n  {:width$}  {options}", preset.name, preset.network, preset.summary, "")
+        let recipe = preset.recipe();
+        let options = as_arguments(&recipe.descent.options());
+        format!("  {:width$}  {}, {}\n  {:width$}  {options} --augment {}", preset.name, preset.network, preset.summary, "", recipe.augmentation)
     });
     format!("Presets:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
@@ -115,6 +120,7 @@ pub(super) fn run(args: &Train) -> Result<()> {
     let name = args.network.as_deref().or(args.preset.map(|preset| preset.network));
     let name = name.ok_or_else(|| UsageError("--network or --preset is needed".to_owned()))?;
     let task = Task { args, name, network: network_for(name, &images)?, images, recipe: args.recipe() };
+    task.recipe.augmentation.check(&task.images.dataset)?;
     let jobs = Jobs::open(args.device.device)?;
 
     let mut found = Vec::new();
@@ -131,7 +137,11 @@ pub(super) fn run(args: &Train) -> Result<()> {
 impl Train {
     fn recipe(&self) -> Recipe {
         let base = self.preset.map(Preset::recipe).unwrap_or_default();
-        Recipe { descent: self.fit.over(base.descent), init: self.init.or(base.init) }
+        Recipe {
+            descent: self.fit.over(base.descent),
+            augmentation: self.augment.clone().unwrap_or(base.augmentation),
+            init: self.init.or(base.init),
+        }
     }
 }
 

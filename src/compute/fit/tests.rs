@@ -1,5 +1,5 @@
 use super::*;
-use crate::data::{Normalization, SplitName, optdigits};
+use crate::data::{Augmentation, Normalization, SplitName, optdigits};
 use crate::net::zoo;
 
 /// Vectors and losses after some steps with one trainer.
@@ -40,6 +40,7 @@ fn the_gradient_by_hand_and_automatic_differentiation_agree() {
             network,
             family,
             data: data.clone(),
+            augmentation: Augmentation::none(),
             epochs: 3,
             start: FitStart::default(),
             // The last batch is smaller, and no multiple of a block.
@@ -82,6 +83,7 @@ fn small_mode(optimizer: Optimizer) -> FitSpec {
             normalization: Normalization::identity(1),
             limit: Some(100),
         },
+        augmentation: Augmentation::none(),
         epochs: 4,
         start: FitStart::default(),
         batch_size: 30,
@@ -142,4 +144,25 @@ fn a_fit_does_not_start_from_another_optimizers_state() {
     assert!(error.contains("moments"), "{error}");
     let beyond = FitStart { step: 4, ..FitStart::default() };
     assert!(Fit::new(&Engine::cpu(), FitSpec { start: beyond, ..spec }).is_err());
+}
+
+#[test]
+fn random_changes_of_the_images_are_the_same_for_a_seed_and_others_in_every_epoch() {
+    let plain = small_mode(Optimizer::NESTEROV);
+    let changed = FitSpec { augmentation: Augmentation::parse("flip,crop:1").unwrap(), ..plain.clone() };
+    let dense = |spec: &FitSpec| run(spec, Trainer::Dense(Box::new(DenseFit::new(spec).unwrap())));
+    let tensors = |spec: &FitSpec| run(spec, Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), spec))));
+    let (losses, vectors) = dense(&changed);
+    assert_eq!((&losses, &vectors), (&dense(&changed).0, &dense(&changed).1));
+    assert_ne!(losses[0], dense(&plain).0[0]);
+    for (found, expected) in tensors(&changed).0.iter().zip(&losses) {
+        assert!((found - expected).abs() < 1e-5 * expected, "{found} {expected}");
+    }
+    let read = |epoch| {
+        let examples = Examples::of_epoch(&changed.data, &changed.augmentation, 9, epoch);
+        let mut values = vec![0.0; 20 * examples.n_values()];
+        examples.read_all(&(0..20).collect::<Vec<_>>(), &mut values);
+        values
+    };
+    assert!(read(0) == read(0) && read(0) != read(1));
 }

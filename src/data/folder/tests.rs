@@ -44,7 +44,7 @@ fn files_are_found_under_all_their_usual_names() {
         assert_eq!((found.name.as_str(), found.n_classes(), found.max_value), ("MNIST", 10, 255));
         assert_eq!(found.shape, ImageShape { channels: 1, height: 4, width: 4 });
         assert_eq!((found.train.labels.as_slice(), found.test.labels.as_slice()), (&[0, 9, 1][..], &[2, 3][..]));
-        assert_eq!(found.train.pixels, [7; 48]);
+        assert_eq!(found.train.values, Values::Bytes(vec![7; 48]));
     }
 }
 
