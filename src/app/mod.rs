@@ -17,8 +17,8 @@ pub use action::{Action, Effect, Export};
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
 pub use settings::{AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint};
-pub use training::{RunningTraining, TrainingForm, TrainingState};
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
     PlaneState, Purpose, Scored, Suggestion,
 };
+pub use training::{RunningTraining, TrainingForm, TrainingState};

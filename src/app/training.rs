@@ -219,9 +219,10 @@ fn score_epoch(state: &mut AppState, effects: &mut Vec<Effect>) {
 /// Measures some steps whenever the form asks for other ones.
 fn refresh_estimate(state: &mut AppState, effects: &mut Vec<Effect>) {
     let training = &state.training;
-    let key = state.data.as_ref().map(|data| {
-        (training.form.network.clone(), training.form.recipe.descent.batch_size, data.revision)
-    });
+    let key = state
+        .data
+        .as_ref()
+        .map(|data| (training.form.network.clone(), training.form.recipe.descent.batch_size, data.revision));
     let Some(key) = key.filter(|_| training.open && training.ready().is_some() && !training.is_active()) else {
         return;
     };

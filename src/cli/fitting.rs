@@ -91,10 +91,8 @@ impl FitOptions {
             Optimizer::Sgd { momentum, nesterov } => (momentum, nesterov),
             Optimizer::Adam => (0.9, true),
         };
-        let sgd = Optimizer::Sgd {
-            momentum: self.momentum.unwrap_or(momentum),
-            nesterov: self.nesterov.unwrap_or(nesterov),
-        };
+        let sgd =
+            Optimizer::Sgd { momentum: self.momentum.unwrap_or(momentum), nesterov: self.nesterov.unwrap_or(nesterov) };
         let (optimizer, rate) = match (self.optimizer, base.optimizer) {
             (Some(OptimizerName::Adam), Optimizer::Sgd { .. }) => {
                 (Optimizer::Adam, Descent::usual_rate(Optimizer::Adam))

@@ -150,9 +150,14 @@ impl<'a> Examples<'a> {
         self.inputs.label(index as usize)
     }
 
-    /// The examples themselves, where nothing changes them.
-    pub(super) fn unchanged(&self) -> Option<&Inputs<'a>> {
-        self.changes.is_none().then_some(&self.inputs)
+    /// Whether a network sees them otherwise than they are.
+    pub(super) fn are_changed(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Writes as many of one example's values as `out` takes, from its value `first` on, without any changes.
+    pub(super) fn read_unchanged(&self, index: u32, first: usize, out: &mut [f32]) {
+        self.inputs.read_from(index as usize, first, out);
     }
 
     /// Writes one example, `[channels, height, width]`.

@@ -354,7 +354,7 @@ fn image_panels(examples: &Examples<'_>, indices: &[u32], n_images: usize, panel
     let n_values = examples.n_values();
     panels.resize(n_values.div_ceil(PANEL) * n_images, [0.0; PANEL]);
     // Changes are made to whole images, which are then dealt out to the panels.
-    let changed = examples.unchanged().is_none().then(|| {
+    let changed = examples.are_changed().then(|| {
         let mut values = vec![0.0_f32; indices.len() * n_values];
         examples.read_all(indices, &mut values);
         values
@@ -364,10 +364,9 @@ fn image_panels(examples: &Examples<'_>, indices: &[u32], n_images: usize, panel
         let n = PANEL.min(n_values - first);
         rows[indices.len()..].fill([0.0; PANEL]);
         for (place, (row, &index)) in rows.iter_mut().zip(indices).enumerate() {
-            match (examples.unchanged(), &changed) {
-                (Some(inputs), _) => inputs.read_from(index as usize, first, &mut row[..n]),
-                (None, Some(values)) => row[..n].copy_from_slice(&values[place * n_values + first..][..n]),
-                (None, None) => {}
+            match &changed {
+                None => examples.read_unchanged(index, first, &mut row[..n]),
+                Some(values) => row[..n].copy_from_slice(&values[place * n_values + first..][..n]),
             }
         }
     });

@@ -23,9 +23,7 @@ pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
-pub use fit::{
-    Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling,
-};
+pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 

@@ -58,7 +58,13 @@ const ANOKHIN: Preset = Preset {
 
 const GARIPOV: Preset = Preset { epochs: 200, learning_rate: 0.1, weight_decay: 5e-4, ..ANOKHIN };
 
-const TATRO: Preset = Preset { epochs: 250, nesterov: true, schedule: || Schedule::Halving, augmentation: Augmentation::neuron_alignment_cifar, ..GARIPOV };
+const TATRO: Preset = Preset {
+    epochs: 250,
+    nesterov: true,
+    schedule: || Schedule::Halving,
+    augmentation: Augmentation::neuron_alignment_cifar,
+    ..GARIPOV
+};
 
 /// All of them, by paper.
 pub const PRESETS: [Preset; 13] = [

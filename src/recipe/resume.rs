@@ -91,7 +91,8 @@ impl Resume {
         let mut vector = ParamVec::zeros(Arc::clone(self.network.layout()));
         for (id, spec) in self.network.layout().specs().iter().enumerate() {
             let found = file.tensors.iter().find(|tensor| tensor.name == spec.name && tensor.shape == spec.shape);
-            let found = found.ok_or_else(|| missing(format!("the tensor `{}` of shape {:?}", spec.name, spec.shape)))?;
+            let found =
+                found.ok_or_else(|| missing(format!("the tensor `{}` of shape {:?}", spec.name, spec.shape)))?;
             vector.tensor_mut(ParamId(id)).copy_from_slice(&found.values);
         }
         // The moments are numbered from 0; the first that is missing ends them.
@@ -112,7 +113,8 @@ impl Resume {
         let mut names: Vec<&str> = then.keys().chain(now.keys()).copied().collect();
         names.sort_unstable();
         names.dedup();
-        let shown = |settings: &BTreeMap<&str, &str>, name: &str| settings.get(name).map_or("none", |value| value).to_owned();
+        let shown =
+            |settings: &BTreeMap<&str, &str>, name: &str| settings.get(name).map_or("none", |value| value).to_owned();
         let differences: Vec<String> = names
             .into_iter()
             .filter(|name| then.get(name) != now.get(name))

@@ -55,10 +55,8 @@ fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
 /// A label in a column of its own, and the control that it names.
 fn row(ui: &mut Ui, name: &str, tip: &str, control: impl FnOnce(&mut Ui) -> egui::Response) {
     ui.horizontal(|ui| {
-        let label = ui.add_sized(
-            [LABEL_WIDTH, ui.spacing().interact_size.y],
-            egui::Label::new(name).halign(egui::Align::LEFT),
-        );
+        let label =
+            ui.add_sized([LABEL_WIDTH, ui.spacing().interact_size.y], egui::Label::new(name).halign(egui::Align::LEFT));
         control(ui).labelled_by(label.id).on_hover_text(tip);
     });
 }
@@ -180,7 +178,8 @@ fn progress(ui: &mut Ui, state: &AppState, running: &RunningTraining, actions: &
         if keep.clicked() {
             actions.push(Action::StopTraining { keep: true });
         }
-        let cancel = ui.button("Cancel training").on_hover_text("Ends here; modes that are finished stay, this one goes");
+        let cancel =
+            ui.button("Cancel training").on_hover_text("Ends here; modes that are finished stay, this one goes");
         if cancel.clicked() {
             actions.push(Action::StopTraining { keep: false });
         }
@@ -203,6 +202,9 @@ mod tests {
 
     #[test]
     fn durations_have_the_unit_that_fits() {
-        assert_eq!([duration(0.2), duration(59.0), duration(185.0), duration(7800.0)], ["1 s", "59 s", "3:05 min", "2:10 h"]);
+        assert_eq!(
+            [duration(0.2), duration(59.0), duration(185.0), duration(7800.0)],
+            ["1 s", "59 s", "3:05 min", "2:10 h"]
+        );
     }
 }

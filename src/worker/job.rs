@@ -276,11 +276,7 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
     }
 }
 
-fn fit_slice(
-    id: JobId,
-    work: &mut FitWork,
-    outbox: &Outbox,
-) -> Result<Result<Turn, Closed>, ComputeError> {
+fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     let FitWork { fit, last_snapshot, last_checkpoint } = work;
     let started = Instant::now();
     let mut last: Option<StepReport> = None;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec,
-    PointValue, StepReport, WeightMatch,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck,
+    MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::net::{Network, ParamVec};

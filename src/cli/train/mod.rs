@@ -107,7 +107,10 @@ fn presets_help() -> String {
     let rows = PRESETS.iter().map(|preset| {
         let recipe = preset.recipe();
         let options = as_arguments(&recipe.descent.options());
-        format!("  {:width$}  {}, {}\n  {:width$}  {options} --augment {}", preset.name, preset.network, preset.summary, "", recipe.augmentation)
+        format!(
+            "  {:width$}  {}, {}\n  {:width$}  {options} --augment {}",
+            preset.name, preset.network, preset.summary, "", recipe.augmentation
+        )
     });
     format!("Presets:\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
@@ -164,7 +167,8 @@ impl Task<'_> {
             None => None,
             Some(folder) => {
                 let folder = trajectory_of_seed(folder, seed, one_of_several);
-                fs::create_dir_all(&folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+                fs::create_dir_all(&folder)
+                    .with_context(|| format!("could not make the folder {}", folder.display()))?;
                 Some(Trajectory { folder, every: args.save_every })
             }
         };

@@ -125,7 +125,9 @@ impl Session<'_> {
                 Some(Event::FitStep { job, report }) if job == fit => {
                     running.bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
                 }
-                Some(Event::Checkpoint { job, checkpoint }) if job == fit => self.on_checkpoint(*checkpoint, running)?,
+                Some(Event::Checkpoint { job, checkpoint }) if job == fit => {
+                    self.on_checkpoint(*checkpoint, running)?
+                }
                 Some(Event::Trained { job, vectors, .. }) if job == fit => trained = vectors.into_iter().next(),
                 Some(Event::Values { job, values }) => {
                     if let Some(&(_, value)) = values.last() {

@@ -138,9 +138,8 @@ fn loss(network: &Network, images: &Tensor<3>, params: &PointTensors) -> Tensor<
     let n_images = images.dims()[1];
     let labels: Vec<i64> = (0..n_images as i64).map(|i| i % N_CLASSES as i64).collect();
     let labels = Tensor::<3, Int>::from_data(TensorData::new(labels, [1, n_images, 1]), &images.device());
-    let entropy = |logits: Tensor<3>| {
-        burn::tensor::activation::log_softmax(logits, 2).gather(2, labels.clone()).mean().neg()
-    };
+    let entropy =
+        |logits: Tensor<3>| burn::tensor::activation::log_softmax(logits, 2).gather(2, labels.clone()).mean().neg();
     let mut loss = entropy(found.logits);
     for (logits, weight) in found.heads {
         loss = loss + entropy(logits) * weight;
@@ -163,8 +162,7 @@ fn assert_gradient_is_true(network: &Network) {
         .into_iter()
         .map(|tensor| tensor.map(|tensor| tensor.cast(DType::F64)))
         .collect();
-    let leaves: PointTensors =
-        point.iter().map(|w| w.as_ref().map(|w| w.clone().autodiff().require_grad())).collect();
+    let leaves: PointTensors = point.iter().map(|w| w.as_ref().map(|w| w.clone().autodiff().require_grad())).collect();
     let mut gradients = loss(network, &images.clone().autodiff(), &leaves).backward();
     for (index, spec) in network.layout().specs().iter().enumerate().filter(|(_, spec)| spec.kind.is_trained()) {
         let gradient = tensor(&leaves, ParamId(index)).grad_remove(&mut gradients).unwrap();
