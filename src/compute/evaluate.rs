@@ -46,6 +46,31 @@ impl DataRef {
     }
 }
 
+/// Training images that statistics of batch norm are measured on unless said otherwise.
+pub const BATCH_NORM_IMAGES: usize = 2048;
+
+/// Which running statistics the batch norms of a network have at a point of weight space.
+#[derive(Clone, Debug, Default)]
+pub enum BatchNorm {
+    /// Combined as they are stored, like weights: right for the networks of files, wrong between them.
+    #[default]
+    Stored,
+    /// Measured anew at every point on these images (METHODS-ALIGNMENT, section 2.3).
+    Recompute(DataRef),
+}
+
+impl BatchNorm {
+    /// For a picture's caption.
+    pub fn caption(&self) -> String {
+        match self {
+            Self::Stored => "batch norm with stored statistics".to_owned(),
+            Self::Recompute(data) => {
+                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+            }
+        }
+    }
+}
+
 /// What to evaluate.
 #[derive(Clone, Debug)]
 pub struct EvaluateSpec {
@@ -58,15 +83,25 @@ pub struct EvaluateSpec {
     pub data: DataRef,
     /// Few images first, then more. Otherwise each point gets all its images at once.
     pub progressive: bool,
+    pub batch_norm: BatchNorm,
     /// Whether the first layer's products are shared by all points; off only to measure what that saves.
     pub share_first_layer: bool,
 }
 
 impl EvaluateSpec {
-    /// All points in one level, progressively.
+    /// All points in one level, progressively, with stored statistics.
     pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
+        Self {
+            network,
+            basis,
+            coefficients,
+            levels,
+            data,
+            progressive: true,
+            batch_norm: BatchNorm::Stored,
+            share_first_layer: true,
+        }
     }
 }
 
