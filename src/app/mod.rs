@@ -15,7 +15,9 @@ pub mod update;
 pub use action::{Action, Effect, Export};
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
-pub use settings::{AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint};
+pub use settings::{
+    AlignSettings, BatchNormSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint,
+};
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
     PlaneState, Purpose, Scored, Suggestion,

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, Effect, ModeId};
+use super::{AppState, BatchNormSettings, Effect, ModeId};
 use crate::compute::{EvaluateSpec, FitSpec};
 use crate::data::SplitName;
 use crate::geometry::{Path, PathFamily};
@@ -226,6 +226,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         path_revision: path.revision,
         data_revision: data.revision,
         n_points: state.settings.path.n_points,
+        batch_norm: batch_norm_of(state, &pair),
         quick,
     };
     if state.curve.as_ref().is_some_and(|curve| curve.key == key) {
@@ -239,8 +240,10 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     }
     for &split in splits {
         let images = data.split(split, quick.then_some(QUICK_IMAGES));
-        let spec =
-            EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images);
+        let spec = EvaluateSpec {
+            batch_norm: data.batch_norm(key.batch_norm),
+            ..EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images)
+        };
         let label = format!("Evaluating the path on the {split} images");
         effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
     }
@@ -285,9 +288,13 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         return;
     };
     let grid = grid_around(&plane, state, &path);
+    let batch_norm = batch_norm_of(state, &pair);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
-        let same_values = shown.grid == grid && shown.split == settings.split && shown.data_revision == data.revision;
+        let same_values = shown.grid == grid
+            && shown.split == settings.split
+            && shown.data_revision == data.revision
+            && shown.batch_norm == batch_norm;
         let fine_enough = quick || !shown.quick;
         if same_plane && same_values && fine_enough {
             return;
@@ -297,6 +304,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
     let spec = EvaluateSpec {
         levels: grid.levels(COARSE),
+        batch_norm: data.batch_norm(batch_norm),
         ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
     let label = format!("Evaluating the plane, {} x {}", grid.x.n, grid.y.n);
@@ -319,9 +327,16 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         values,
         revision: state.next_id,
         data_revision: data.revision,
+        batch_norm,
+        statistics: batch_norm.map(|settings| data.batch_norm(Some(settings)).caption()),
         quick,
         stale,
     });
+}
+
+/// What is set for batch norm; `None` where the networks have none.
+fn batch_norm_of(state: &AppState, pair: &Pair) -> Option<BatchNormSettings> {
+    pair.network.layout().has_statistics().then_some(state.settings.batch_norm)
 }
 
 /// The pair, if its networks take the images.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{Optimizer, Schedule, TSampling};
+use crate::compute::{BATCH_NORM_IMAGES, Optimizer, Schedule, TSampling};
 use crate::data::SplitName;
 use crate::geometry::PathFamily;
 
@@ -12,6 +12,22 @@ pub struct Settings {
     pub align: AlignSettings,
     pub path: PathSettings,
     pub plane: PlaneSettings,
+    pub batch_norm: BatchNormSettings,
+}
+
+/// The running statistics of batch norm at points of paths and planes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchNormSettings {
+    /// Measured anew at every point; otherwise combined as they are stored.
+    pub recompute: bool,
+    /// Training images that they are measured on, the first ones.
+    pub n_images: usize,
+}
+
+impl Default for BatchNormSettings {
+    fn default() -> Self {
+        Self { recompute: true, n_images: BATCH_NORM_IMAGES }
+    }
 }
 
 /// How B is lined up with A.

@@ -190,8 +190,8 @@ pub(super) fn run(args: &Path) -> Result<()> {
     };
     let path = fit(args, &jobs, &ends, &images, start)?;
 
-    let scored = images.scored(args.common.score);
-    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
+    let measure = images.measure(args.common.score, &args.common.network);
+    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
         for (index, bend) in path.bends().iter().enumerate() {

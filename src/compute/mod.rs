@@ -16,12 +16,16 @@ mod measured_statistics;
 mod score;
 mod scorer;
 mod simd;
+#[cfg(test)]
+mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
-pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
+pub use evaluate::{
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+};
 pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};

@@ -8,6 +8,8 @@ mod groups;
 pub mod op;
 mod params;
 mod recognise;
+#[cfg(test)]
+pub(crate) mod reference;
 mod shapes;
 mod summary;
 pub mod zoo;

@@ -5,7 +5,7 @@ use egui_plot::{Line, Plot};
 
 use super::landscape::{plot_points, push_settings};
 use super::{View, theme};
-use crate::app::{Action, AppState, Family, FitSettings, PathState, PlaneSettings, ThirdPoint};
+use crate::app::{Action, AppState, BatchNormSettings, Family, FitSettings, PathState, PlaneSettings, ThirdPoint};
 use crate::compute::{Optimizer, Schedule, TSampling};
 use crate::ui::dialogs::Wish;
 
@@ -254,7 +254,25 @@ pub(super) fn plane(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             ui.add(DragValue::new(seed)).labelled_by(label.id);
         });
     }
+    let has_statistics = state.joined().is_some_and(|pair| pair.network.layout().has_statistics());
+    if has_statistics {
+        batch_norm(ui, &mut settings.batch_norm);
+    }
     push_settings(state, settings, actions);
+}
+
+/// Where the running statistics of batch norm come from at points between networks.
+fn batch_norm(ui: &mut Ui, settings: &mut BatchNormSettings) {
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut settings.recompute, "Measure batch norm anew on").on_hover_text(
+            "Stored statistics fit the networks of the files and no point in between: without new ones paths and planes look \
+             far worse than they are. Along the path too.",
+        );
+        ui.add_enabled_ui(settings.recompute, |ui| {
+            let label = ui.label("training images");
+            ui.add(DragValue::new(&mut settings.n_images).range(16..=1_000_000)).labelled_by(label.id);
+        });
+    });
 }
 
 fn third_points(state: &AppState, plane: &PlaneSettings) -> Vec<ThirdPoint> {
