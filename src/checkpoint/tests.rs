@@ -175,6 +175,7 @@ fn what_is_written_reads_back_in_the_same_order() {
 }
 
 /// What others trained and published. Runs where `LOWROAD_DATA` names the folder that holds `data/`.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #[test]
 fn public_checkpoints_are_read_and_a_pickled_module_is_refused_by_name() {
     let Some(root) = std::env::var_os("LOWROAD_DATA") else {
