@@ -231,9 +231,10 @@ fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Schedule, TSampling};
+    use super::super::fit::{FitStart, Optimizer, Schedule, TSampling};
     use super::super::test_data::{noise, params};
     use super::*;
+    use crate::data::Augmentation;
     use crate::geometry::PathFamily;
     use crate::net::{Conv, GraphBuilder};
 
@@ -245,9 +246,11 @@ mod tests {
             data: noise(&network, 24),
             network: Arc::new(network),
             epochs: 1,
-            first_epoch: 0,
+            augmentation: Augmentation::default(),
+            start: FitStart::default(),
+            checkpoints: false,
             batch_size: 12,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
+            optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
             learning_rate: 0.1,
             schedule: Schedule::Constant,
             weight_decay: 1e-2,
@@ -267,6 +270,9 @@ mod tests {
                 rows,
                 learning_rate: spec.learning_rate,
                 weight_decay: spec.weight_decay,
+                augmentation: &spec.augmentation,
+                seed: spec.seed,
+                epoch: 0,
             };
             fit.step(&batch, true).unwrap()
         };
@@ -316,7 +322,9 @@ mod tests {
         let mut expected = spec.basis[0].values()[layout.n_trained()..].to_vec();
         let images = |batch: usize| (0..12).map(move |i| 12 * batch + i);
         let pixel = |image: usize, unit: usize| {
-            f64::from(spec.data.dataset.train.pixels[4 * image + unit]) / 255.0 / 0.29 - 0.5 / 0.29
+            let mut values = [0.0; 4];
+            spec.data.inputs().read(image, &mut values);
+            f64::from(values[unit])
         };
         for batch in 0..2 {
             for unit in 0..4 {

@@ -2,12 +2,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::super::fit::{FitSpec, Optimizer, Schedule, TSampling};
+use super::super::fit::{FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use super::super::test_data::{noise, params};
 use super::super::{DeviceChoice, Fit};
 use super::*;
 use crate::checkpoint;
-use crate::data::{self, Normalization, SplitName};
+use crate::data::{self, Augmentation, Normalization, SplitName};
 use crate::net::ParamId;
 use crate::net::zoo::{self, ResNet, Shortcut, Stage};
 
@@ -147,9 +147,11 @@ fn the_gpu_and_the_cpu_agree() {
             basis: basis[..1].to_vec(),
             data,
             epochs: 1,
-            first_epoch: 0,
+            augmentation: Augmentation::default(),
+            start: FitStart::default(),
+            checkpoints: false,
             batch_size: 50,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
+            optimizer: Optimizer::Sgd { momentum: 0.9, nesterov: true },
             learning_rate: 0.02,
             schedule: Schedule::Constant,
             weight_decay: 1e-4,
