@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::onnx::OnnxFault;
 use super::safetensors::error::{SafetensorsFault, WriteFault};
 use super::torch::archive::ArchiveFault;
 use super::torch::legacy::LegacyFault;
@@ -27,6 +28,8 @@ pub enum CheckpointError {
     Archive { path: PathBuf, fault: ArchiveFault },
     #[error("{fault} (byte {at} of the pickle): {}", path.display())]
     Pickle { path: PathBuf, at: usize, fault: PickleFault },
+    #[error("{fault}: {}", path.display())]
+    Onnx { path: PathBuf, fault: Box<OnnxFault> },
     #[error("tensor `{name}`: {fault}: {}", path.display())]
     Tensor { path: PathBuf, name: String, fault: TensorFault },
     #[error("expected a dictionary of tensors, found {found}: {}", path.display())]

@@ -7,6 +7,7 @@
 mod dtype;
 mod error;
 mod mode;
+pub mod onnx;
 mod safetensors;
 mod torch;
 

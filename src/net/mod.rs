@@ -7,6 +7,8 @@ mod groups;
 pub mod op;
 mod params;
 mod recognise;
+#[cfg(test)]
+pub(crate) mod reference;
 mod shapes;
 pub mod zoo;
 
