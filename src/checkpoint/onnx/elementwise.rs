@@ -20,7 +20,7 @@ impl Lowering {
             "Gelu" => Activation::Gelu,
             _ => {
                 let bound = |name: &str, index, open: f64| match at.attribute(name) {
-                    Some(attribute) => Ok(f64::from(attribute.f)),
+                    Some(attribute) => Ok::<f64, OnnxFault>(f64::from(attribute.f)),
                     None => Ok(self.optional_constant(at, index)?.and_then(|bound| bound.single()).unwrap_or(open)),
                 };
                 let (low, high) = (bound("min", 1, f64::NEG_INFINITY)?, bound("max", 2, f64::INFINITY)?);

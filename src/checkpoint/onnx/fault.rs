@@ -57,7 +57,7 @@ pub enum OnnxFault {
     #[error("{place}: {what}")]
     Unsupported { place: Place, what: String },
     #[error("{place}: {source}")]
-    Shape { place: Place, source: ShapeError },
+    Shape { place: Place, source: Box<ShapeError> },
     #[error("{place} makes {found} values of an example, more than {limit}")]
     TooLarge { place: Place, found: String, limit: usize },
     #[error("the graph: {0}")]

@@ -39,6 +39,9 @@ impl Lowering {
         };
         let stride = at.pair("strides", Some(1))?;
         let dilation = at.pair("dilations", Some(1))?;
+        if dilation.contains(&0) {
+            return Err(at.unsupported("expected dilations of at least 1, found 0"));
+        }
         let groups = at.extent("group", at.int("group", 1))?;
         let extent = [(kh.max(1) - 1) * dilation[0] + 1, (kw.max(1) - 1) * dilation[1] + 1];
         let padding = add_padding(at.padding(add_map(map, around), extent, stride)?, around);

@@ -24,7 +24,6 @@ pub(super) struct Lowering {
     values: HashMap<String, Value>,
     /// The batch size, where the file fixes it.
     pub batch: Option<usize>,
-    pub opset: i64,
     tensors: Vec<(ParamId, Vec<f32>)>,
     n_values: usize,
     names: HashSet<String>,
@@ -34,7 +33,7 @@ pub(super) struct Lowering {
 }
 
 /// Builds the network that computes the first output of `graph`.
-pub(super) fn lower(graph: &proto::Graph, opset: i64, name: String) -> Result<OnnxModel, OnnxFault> {
+pub(super) fn lower(graph: &proto::Graph, name: String) -> Result<OnnxModel, OnnxFault> {
     let mut values = HashMap::new();
     for tensor in &graph.initializer {
         values.insert(tensor.name.clone(), Value::Constant(Rc::new(Constant::read(tensor)?)));
@@ -54,7 +53,7 @@ pub(super) fn lower(graph: &proto::Graph, opset: i64, name: String) -> Result<On
     }
     let (is_needed, used) = needed(graph, &output.name);
     let (tensors, names) = (Vec::new(), HashSet::new());
-    let mut lowering = Lowering { builder, last: node, values, batch, opset, tensors, n_values: 0, names, used, notes };
+    let mut lowering = Lowering { builder, last: node, values, batch, tensors, n_values: 0, names, used, notes };
     for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| is_needed[*index]) {
         lowering.node(&NodeView { index, node })?;
     }
@@ -223,7 +222,10 @@ impl Lowering {
 
     /// Adds an operation, whose result must have a bounded size.
     pub(super) fn apply(&mut self, at: &NodeView<'_>, op: Op, inputs: &[NodeId]) -> Result<NodeId, OnnxFault> {
-        let node = self.builder.apply(op, inputs).map_err(|source| OnnxFault::Shape { place: at.place(), source })?;
+        let node = self
+            .builder
+            .apply(op, inputs)
+            .map_err(|source| OnnxFault::Shape { place: at.place(), source: Box::new(source) })?;
         self.last = node;
         let shape = self.builder.shape(node);
         match product(shape) {

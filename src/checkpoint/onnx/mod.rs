@@ -67,7 +67,7 @@ fn read(bytes: &[u8], name: String) -> Result<OnnxModel, OnnxFault> {
     if let Some(&(what, found, limit)) = counts.iter().find(|(_, found, limit)| limit < found) {
         return Err(OnnxFault::TooMany { what, found, limit });
     }
-    lowering::lower(&graph, opset, name)
+    lowering::lower(&graph, name)
 }
 
 #[cfg(test)]

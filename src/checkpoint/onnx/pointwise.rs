@@ -62,7 +62,7 @@ impl Pointwise {
         if let Some(&found) = activations.iter().find(|&&activation| is_near(&|x| value(activation, x))) {
             return Some(Known::Activation(found));
         }
-        let (x, &y) = samples().zip(&self.curve).next_back()?;
+        let (x, &y) = samples().zip(&self.curve).last()?;
         let factor = y / x;
         is_near(&|x| factor * x).then_some(Known::Scale(factor as f32))
     }

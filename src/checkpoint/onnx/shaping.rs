@@ -234,7 +234,7 @@ impl Lowering {
         let n_parts = at.node.output.len();
         let size = n_units.div_ceil(n_parts.max(1)) as i64;
         let sizes = self.ints(at, "split", 1)?.unwrap_or_else(|| vec![size; n_parts]);
-        let mut start = 0;
+        let mut start = 0_usize;
         for (output, &size) in at.node.output.iter().zip(&sizes) {
             let size = usize::try_from(size).map_err(|_negative| at.unsupported(format!("a part of size {size}")))?;
             let end = start.saturating_add(size).min(n_units);
