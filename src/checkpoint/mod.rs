@@ -12,6 +12,7 @@ mod mode;
 pub mod npz;
 mod pickled_dict;
 mod report;
+pub mod onnx;
 mod safetensors;
 mod torch;
 mod trajectory;
