@@ -123,17 +123,21 @@ fn a_residual_network_scores_what_pytorch_says() {
     }
 }
 
-/// Run it with `cargo test --lib -- --ignored the_gpu` where there is one.
+/// `cargo test --lib -- --ignored the_gpu` on a machine with a GPU.
 #[test]
 #[ignore = "needs a GPU"]
 fn the_gpu_and_the_cpu_agree() {
-    let gpu = Engine::open(DeviceChoice::Gpu).unwrap();
+    assert_agrees_with_the_cpu(&Engine::open(DeviceChoice::Gpu).unwrap());
+}
+
+/// Evaluates and trains every sample of the zoo on the GPU and on the CPU.
+fn assert_agrees_with_the_cpu(gpu: &Engine) {
     for network in zoo::samples() {
         let data = noise(&network, 150);
         let network = Arc::new(network);
         let basis: Vec<_> = (0..3).map(|seed| params(&network, seed)).collect();
         let points: [&[f64]; 3] = [&[1.0, 0.0, 0.0], &[0.3, 0.3, 0.4], &[-0.2, 0.7, 0.5]];
-        let [expected, found] = [&Engine::cpu(), &gpu].map(|engine| {
+        let [expected, found] = [&Engine::cpu(), gpu].map(|engine| {
             let recompute = network.layout().has_statistics().then_some(&data);
             scores(&Tiles::new(engine, &network, &basis, true, recompute), &data, &points)
         });
@@ -156,7 +160,7 @@ fn the_gpu_and_the_cpu_agree() {
             sampling: TSampling::One,
             seed: 3,
         };
-        let [expected, found] = [&Engine::cpu(), &gpu].map(|engine| {
+        let [expected, found] = [&Engine::cpu(), gpu].map(|engine| {
             let mut fit = Fit::new(engine, spec.clone()).unwrap();
             let losses: Vec<f64> = std::iter::from_fn(|| fit.step(true).unwrap()).map(|report| report.loss).collect();
             losses
