@@ -87,17 +87,6 @@ pub(super) fn check_fit(network: &Network, data: &DataRef) -> Result<(), Compute
     Ok(())
 }
 
-/// `(byte / max_value - mean) / std` for each byte, a table a channel.
-pub(super) fn byte_tables(data: &DataRef) -> Vec<Vec<f32>> {
-    let max = f32::from(data.dataset.max_value);
-    let channels = data.normalization.mean.iter().zip(&data.normalization.std);
-    let table = |(mean, std): (&f32, &f32)| {
-        let normalised = |byte: u8| (f32::from(byte) / max - mean) / std;
-        (0..=255).map(normalised).collect()
-    };
-    channels.take(data.dataset.shape.channels).map(table).collect()
-}
-
 /// How many of `n_images` go through `network` at once: all of them if its values are flat, a batch that fits into memory if
 /// they are maps.
 pub(super) fn images_at_once(engine: &Engine, network: &Network, n_images: usize) -> usize {
@@ -128,24 +117,12 @@ pub(super) fn live_values(network: &Network) -> usize {
 
 /// Images as inputs of a network.
 pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
-    let dataset = &data.dataset;
-    let split = dataset.split(data.split);
-    let n_pixels = dataset.shape.pixels();
-    let per_channel = dataset.shape.height * dataset.shape.width;
-    let tables = byte_tables(data);
+    let inputs = data.inputs();
+    let n_pixels = inputs.n_values();
     let mut values = vec![0.0_f32; indices.len() * n_pixels];
-    let fill = |(out, &index): (&mut [f32], &u32)| {
-        let start = index as usize * n_pixels;
-        let bytes = &split.pixels[start..start + n_pixels];
-        for ((out, bytes), table) in out.chunks_exact_mut(per_channel).zip(bytes.chunks_exact(per_channel)).zip(&tables)
-        {
-            for (value, &byte) in out.iter_mut().zip(bytes) {
-                *value = table[usize::from(byte)];
-            }
-        }
-    };
+    let fill = |(out, &index): (&mut [f32], &u32)| inputs.read(index as usize, out);
     values.par_chunks_exact_mut(n_pixels).zip(indices).with_min_len(32).for_each(fill);
     let images = Tensor::from_data(TensorData::new(values, [indices.len(), n_pixels]), &engine.device);
-    let labels = indices.iter().map(|&index| split.labels[index as usize]).collect();
+    let labels = indices.iter().map(|&index| inputs.label(index as usize)).collect();
     Block { images, labels }
 }

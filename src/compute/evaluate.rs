@@ -14,7 +14,7 @@ use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
 use super::{ComputeError, Engine};
-use crate::data::{Dataset, Normalization, SplitName};
+use crate::data::{Dataset, Inputs, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Images that one set of first-layer products covers.
@@ -38,6 +38,11 @@ impl DataRef {
     pub fn n_images(&self) -> usize {
         let n = self.dataset.split(self.split).len();
         self.limit.map_or(n, |limit| limit.min(n))
+    }
+
+    /// The images as inputs, those behind the limit included.
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        self.dataset.inputs(self.split, &self.normalization)
     }
 }
 
@@ -298,7 +303,7 @@ mod tests {
     use super::super::evaluate_tensors::Tiles;
     use super::super::scorer::Scorer;
     use super::*;
-    use crate::data::{ImageShape, Split};
+    use crate::data::{ImageShape, Split, Values};
     use crate::net::zoo;
     use rand::{RngExt as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
@@ -306,7 +311,7 @@ mod tests {
     /// A small data set, `n` test images of 12 pixels and 3 classes.
     fn digits(n: usize, rng: &mut ChaCha8Rng) -> DataRef {
         let split = |n: usize, rng: &mut ChaCha8Rng| Split {
-            pixels: (0..12 * n).map(|_| rng.random()).collect(),
+            values: Values::Bytes((0..12 * n).map(|_| rng.random()).collect()),
             labels: (0..n).map(|_| rng.random_range(0..3)).collect(),
         };
         let dataset = Dataset {
@@ -317,6 +322,7 @@ mod tests {
             class_names: vec![String::new(); 3],
             train: split(1, rng),
             test: split(n, rng),
+            notes: Vec::new(),
         };
         DataRef {
             dataset: Arc::new(dataset),

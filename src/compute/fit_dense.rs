@@ -16,7 +16,6 @@ use std::sync::Arc;
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
-use super::batches::byte_tables;
 use super::evaluate::DataRef;
 use super::fit::{FitSpec, Minibatch, Optimizer};
 use super::forward::{DenseLayer, dense_layers};
@@ -368,24 +367,14 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
 
 /// Normalised images in panels of pixels; `n_images` with those that fill up the last block, which stay zero.
 fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
-    let tables = byte_tables(data);
-    let pixels = &data.dataset.split(data.split).pixels;
-    let n_pixels = data.dataset.shape.pixels();
-    let per_channel = n_pixels / tables.len();
-    let last = tables.len() - 1;
-    panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+    let inputs = data.inputs();
+    panels.resize(inputs.n_values().div_ceil(PANEL) * n_images, [0.0; PANEL]);
     panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
         let first = panel * PANEL;
-        let n = PANEL.min(n_pixels - first);
-        // Which channel a pixel is of is the same for all images.
-        let tables: [&Vec<f32>; PANEL] =
-            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
+        let n = PANEL.min(inputs.n_values() - first);
         rows[indices.len()..].fill([0.0; PANEL]);
         for (row, &index) in rows.iter_mut().zip(indices) {
-            let bytes = &pixels[index as usize * n_pixels + first..][..n];
-            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                *value = tables[place][usize::from(byte)];
-            }
+            inputs.read_from(index as usize, first, &mut row[..n]);
         }
     });
 }

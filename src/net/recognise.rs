@@ -93,6 +93,10 @@ pub fn recognise(tensors: &[(&str, &[usize])], input: Option<&[usize]>) -> Resul
                     }
                 }
             }
+            // Names that confirm every block leave nothing for another order to find.
+            if fits.iter().any(|fit| fit.n_regrouped == 0) {
+                break;
+            }
         }
         if !fits.is_empty() {
             return Ok(best(fits).into_iter().map(|c| c.recognised(tensors, &unused)).collect());

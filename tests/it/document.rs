@@ -10,7 +10,7 @@ use lowroad::app::{
 };
 use lowroad::checkpoint::Mode;
 use lowroad::compute::{DeviceChoice, FitSpec, PointValue};
-use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, optdigits};
+use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values, optdigits};
 use lowroad::demo;
 use lowroad::net::{ParamVec, zoo};
 use lowroad::worker::{Command, Disk, DiskEvent, DiskRequest, Event, JobId, Lane, Request, Worker};
@@ -648,7 +648,7 @@ fn an_alignment_belongs_to_the_pair_it_was_made_for() {
 fn data_that_the_networks_cannot_take_is_said_and_starts_no_job() {
     let mut desk = Desk::demo();
     let n_started = desk.started.len();
-    let split = Split { pixels: vec![9; 16 * 6], labels: vec![0, 1, 2, 0, 1, 2] };
+    let split = Split { values: Values::Bytes(vec![9; 16 * 6]), labels: vec![0, 1, 2, 0, 1, 2] };
     desk.data(Dataset {
         name: "small".to_owned(),
         source: "a test".to_owned(),
@@ -657,6 +657,7 @@ fn data_that_the_networks_cannot_take_is_said_and_starts_no_job() {
         class_names: ["x", "y", "z"].map(str::to_owned).to_vec(),
         train: split.clone(),
         test: split,
+        notes: Vec::new(),
     });
     assert!(desk.state.jobs.is_empty());
     desk.act(Action::Align);

@@ -32,6 +32,8 @@ struct Shapes<'a> {
     n_norms: usize,
     input: &'a [usize],
     n_classes: usize,
+    /// Whether names call the shortcuts as torchvision does.
+    has_downsample: bool,
 }
 
 /// The networks that `layers`, in this order, may be, on images of shape `input`; the likelier ones of a family first.
@@ -43,7 +45,8 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
         return Vec::new();
     }
     let n_norms = layers.len() - convs.len() - dense.len();
-    let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input };
+    let has_downsample = layers.iter().any(|layer| layer.name.contains("downsample"));
+    let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input, has_downsample };
     let built = [
         vgg(&shapes).map(|vgg| vgg.build()).into_iter().collect(),
         convnets(&shapes).iter().map(ConvNet::build).collect(),
@@ -57,7 +60,7 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
 
 /// VGG of the nearest depth; stages of one width each.
 fn vgg(shapes: &Shapes<'_>) -> Option<Vgg> {
-    let Shapes { convs, dense, n_norms, input, n_classes } = shapes;
+    let Shapes { convs, dense, n_norms, input, n_classes, .. } = shapes;
     if convs.len() < 6 {
         return None;
     }
@@ -110,8 +113,8 @@ fn convnets(shapes: &Shapes<'_>) -> Vec<ConvNet> {
     let halving = Window::square(2);
     let overlapping = Window::square(3).stride(2);
     let mut nets: Vec<ConvNet> = Vec::new();
-    for paddings in 0..1 << convs.len() {
-        for (window, last_only) in [(halving, false), (halving, true), (overlapping, false)] {
+    for (window, last_only) in [(halving, false), (halving, true), (overlapping, false)] {
+        for paddings in 0..1 << convs.len() {
             let stages: Vec<ConvStage> = convs
                 .iter()
                 .enumerate()
@@ -160,6 +163,12 @@ fn n_flat(stages: &[ConvStage], window: Window, input: &[usize]) -> Option<usize
 
 /// The activations and poolings of LeNets, today's first.
 fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<ConvNet> {
+    let dense: Vec<usize> = shapes.dense.iter().map(|layer| layer.n_out()).collect();
+    let family = match (stages.iter().all(|stage| stage.kernel == 5), stages.len(), dense.len()) {
+        (true, 2, 1) => "conv2fc1",
+        (true, 2, _) => "lenet",
+        _ => "convnet",
+    };
     let paddings: Vec<String> = stages.iter().map(|stage| stage.padding.to_string()).collect();
     let pooled = match (stages.iter().all(|stage| stage.is_pooled), window.kernel[0]) {
         (false, _) => "2x2 pooling at the end",
@@ -177,9 +186,8 @@ fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<C
         .into_iter()
         .map(|(activation, pooling)| ConvNet {
             name: format!(
-                "convolutions {}, dense {}: {}, {} {pooled}, padding {}",
-                join(stages.iter().map(|stage| stage.n_units)),
-                join(shapes.dense.iter().map(|layer| layer.n_out())),
+                "{family} {}: {}, {} {pooled}, padding {}",
+                join(stages.iter().map(|stage| stage.n_units).chain(dense.iter().copied())),
                 activation.name(),
                 if matches!(pooling, Pooling::Max(_)) { "max" } else { "mean" },
                 paddings.join(" "),
@@ -188,7 +196,7 @@ fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<C
             convs: stages.to_vec(),
             activation,
             pooling,
-            dense: shapes.dense.iter().map(|layer| layer.n_out()).collect(),
+            dense: dense.clone(),
             bias: shapes.convs[0].has_bias(),
         })
         .collect()
@@ -225,9 +233,11 @@ fn residual(shapes: &Shapes<'_>) -> Vec<ResNet> {
     let final_norm = n_inner < shapes.n_norms;
     let pre = if n_projections == 0 { padding() } else { projections(n_inner + 1 < shapes.n_norms) };
     for shortcut in pre {
-        // Networks with biases are those of Garipov et al. (2018): the second convolution halves the map.
+        // Networks with biases are those of Garipov et al. (2018): the second convolution halves the map. Projections read
+        // what norm and ReLU made of the input in wide networks, not in those that grew out of torchvision's.
+        let activates = !bias && !shapes.has_downsample;
         for late_stride in [bias, !bias] {
-            for activated_shortcut in [!bias, bias] {
+            for activated_shortcut in [activates, !activates] {
                 kinds.push((Order::Pre(PreActivation { late_stride, activated_shortcut, final_norm }), shortcut));
             }
         }
