@@ -154,9 +154,12 @@ impl Evaluate {
     /// Prepares an evaluation.
     ///
     /// # Errors
-    /// When the network does not fit the data.
+    /// When the network does not fit the data, or the images that its statistics are measured on.
     pub fn new(engine: &Engine, spec: EvaluateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
+        if let BatchNorm::Recompute(images) = &spec.batch_norm {
+            check_fit(&spec.network, images)?;
+        }
         let scorer = Scorers::new(engine, &spec);
         Ok(Self::with_scorer(spec, scorer))
     }

@@ -309,7 +309,9 @@ mod tests {
         let mut expected = spec.basis[0].values()[layout.n_trained()..].to_vec();
         let images = |batch: usize| (0..12).map(move |i| 12 * batch + i);
         let pixel = |image: usize, unit: usize| {
-            f64::from(spec.data.dataset.train.pixels[4 * image + unit]) / 255.0 / 0.29 - 0.5 / 0.29
+            let mut pixels = [0.0; 4];
+            spec.data.inputs().read(image, &mut pixels);
+            f64::from(pixels[unit])
         };
         for batch in 0..2 {
             for unit in 0..4 {

@@ -6,7 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::evaluate::DataRef;
-use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName};
+use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values};
 use crate::net::{Network, ParamId, ParamKind, ParamVec};
 
 /// `n_images` training images (and as many others for testing) that `network` takes, scaled to about -1.7..1.7.
@@ -18,7 +18,7 @@ pub(super) fn noise(network: &Network, n_images: usize) -> DataRef {
     let shape = ImageShape { channels, height, width };
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut split = || Split {
-        pixels: (0..n_images * shape.pixels()).map(|_| rng.random()).collect(),
+        values: Values::Bytes((0..n_images * shape.pixels()).map(|_| rng.random()).collect()),
         labels: (0..n_images).map(|_| rng.random_range(0..network.n_classes() as u16)).collect(),
     };
     let dataset = Dataset {
@@ -29,6 +29,7 @@ pub(super) fn noise(network: &Network, n_images: usize) -> DataRef {
         class_names: vec![String::new(); network.n_classes()],
         train: split(),
         test: split(),
+        notes: Vec::new(),
     };
     DataRef {
         dataset: Arc::new(dataset),
