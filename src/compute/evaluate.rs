@@ -345,7 +345,7 @@ mod tests {
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
         let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share, None);
-        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
+        [Scorer::Dense(dense), Scorer::Tiles(Box::new(tiles))].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
             (0..spec.coefficients.len()).map(|point| job.value(point)).collect()

@@ -53,6 +53,7 @@ struct ResNetCase {
 
 impl ResNetCase {
     /// `None` where `LOWROAD_DATA` does not say where the case is.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn open() -> Option<Self> {
         let Some(root) = std::env::var_os("LOWROAD_DATA") else {
             eprintln!("skipped: LOWROAD_DATA is not set, so there is no MNIST case to compare with");
