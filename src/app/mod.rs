@@ -10,6 +10,7 @@ mod refresh;
 mod runs;
 mod settings;
 mod state;
+mod training;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
@@ -22,3 +23,4 @@ pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
     PlaneState, Purpose, Scored, Suggestion,
 };
+pub use training::{RunningTraining, TrainingForm, TrainingState};

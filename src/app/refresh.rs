@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId};
-use crate::compute::{EvaluateSpec, FitSpec};
-use crate::data::SplitName;
+use super::{AppState, BatchNormSettings, Effect, ModeId, training};
+use crate::compute::{EvaluateSpec, FitSpec, FitStart};
+use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Path, PathFamily};
 use crate::net::ParamVec;
 use crate::worker::{Command, JobId, Lane, Request};
@@ -35,6 +35,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
+    training::refresh(state, &mut effects);
     effects
 }
 
@@ -360,19 +361,21 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         family: Some(path.path.family()),
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
-        epochs: fit.epochs,
-        first_epoch: path.epochs_done,
-        batch_size: fit.batch_size,
-        optimizer: fit.optimizer,
-        learning_rate: fit.learning_rate,
-        schedule: fit.schedule,
-        weight_decay: fit.weight_decay,
+        augmentation: Augmentation::none(),
+        epochs: fit.descent.epochs,
+        start: FitStart::at_epoch(path.epochs_done),
+        batch_size: fit.descent.batch_size,
+        optimizer: fit.descent.optimizer,
+        learning_rate: fit.descent.learning_rate,
+        schedule: fit.descent.schedule,
+        weight_decay: fit.descent.weight_decay,
         sampling: fit.sampling,
         seed: fit.seed,
+        checkpoints: false,
     };
     path.by_hand = false;
     path.dragging = false;
-    let (epochs, until) = (spec.epochs, spec.first_epoch + spec.epochs);
+    let (epochs, until) = (spec.epochs, spec.start.epoch + spec.epochs);
     let effect = start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec));
     let job = state.job_of(Purpose::Fit)?;
     if let Some(path) = &mut state.path {

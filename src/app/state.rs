@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::runs::Run;
-use super::{BatchNormSettings, Notice, Settings, ThirdPoint};
+use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport};
 use crate::data::{Dataset, Normalization, SplitName};
@@ -43,6 +43,7 @@ pub struct AppState {
     pub jobs: BTreeMap<JobId, JobInfo>,
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
+    pub training: TrainingState,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
@@ -345,6 +346,12 @@ pub enum Purpose {
     },
     Align,
     Fit,
+    /// A new mode.
+    Train,
+    /// A new mode on few test images.
+    WatchTraining,
+    /// Steps that tell how long a training takes.
+    EstimateTraining,
     Curve(SplitName),
     Plane,
 }

@@ -108,6 +108,12 @@ pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     parse(&files::read_limited(path, MAX_FILE_BYTES)?, path)
 }
 
+/// Reads a safetensors file with the texts of its header.
+pub fn read_with_metadata(path: &Path) -> Result<(Checkpoint, BTreeMap<String, String>), CheckpointError> {
+    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+    Ok((safetensors::parse(&bytes, path)?, safetensors::metadata(&bytes, path)?))
+}
+
 /// Reads a checkpoint from the bytes of a file. `path` is only named in errors and in the result.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
     match sniff(bytes) {

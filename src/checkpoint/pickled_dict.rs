@@ -6,7 +6,7 @@ use std::path::Path;
 
 use thiserror::Error;
 
-use super::torch::pickle::{Heap, Object, ObjectId, PickledArray};
+use super::torch::pickle::{Heap, Object, PickledArray};
 use super::{CheckpointError, MAX_RANK, shown};
 
 /// The longest pickle of data, in bytes: three times CIFAR-100's training set.
@@ -20,6 +20,8 @@ pub enum PickledDictFault {
     DuplicateKey { key: String },
     #[error("the array `{key}` has shape {shape:?}, but {found} bytes of elements")]
     ArraySize { key: String, shape: Vec<i64>, found: usize },
+    #[error("the values up to `{key}` repeat what is in the file too often")]
+    Repeated { key: String },
     #[error("the array `{key}` is stored column by column, expected row by row")]
     Fortran { key: String },
 }
@@ -77,10 +79,12 @@ pub fn read_pickled_dict<'a>(bytes: &'a [u8], path: &Path) -> Result<PickledDict
         at,
         fault,
     })?;
-    dict(&heap).map_err(|fault| CheckpointError::PickledDict { path: path.to_owned(), fault })
+    dict(&heap, bytes.len()).map_err(|fault| CheckpointError::PickledDict { path: path.to_owned(), fault })
 }
 
-fn dict<'a>(heap: &Heap<'a>) -> Result<PickledDict<'a>, PickledDictFault> {
+/// `budget`: how many bytes and numbers may be copied out of the heap. In an honest file each takes a byte at least; but one
+/// list can be put under any number of keys.
+fn dict<'a>(heap: &Heap<'a>, mut budget: usize) -> Result<PickledDict<'a>, PickledDictFault> {
     let Object::Dict(items) = heap.get(heap.root()) else {
         return Err(PickledDictFault::NoDict { found: heap.get(heap.root()).describe() });
     };
@@ -90,7 +94,11 @@ fn dict<'a>(heap: &Heap<'a>) -> Result<PickledDict<'a>, PickledDictFault> {
             continue;
         };
         let key = String::from_utf8_lossy(&key).into_owned();
-        let value = self::value(heap, &key, *value)?;
+        let object = heap.get(*value);
+        budget = budget
+            .checked_sub(n_copied(heap, object))
+            .ok_or_else(|| PickledDictFault::Repeated { key: shown(&key) })?;
+        let value = self::value(heap, &key, object)?;
         if values.insert(key.clone(), value).is_some() {
             return Err(PickledDictFault::DuplicateKey { key: shown(&key) });
         }
@@ -98,8 +106,19 @@ fn dict<'a>(heap: &Heap<'a>) -> Result<PickledDict<'a>, PickledDictFault> {
     Ok(PickledDict { values })
 }
 
-fn value<'a>(heap: &Heap<'a>, key: &str, id: ObjectId) -> Result<Value<'a>, PickledDictFault> {
-    let object = heap.get(id);
+/// How much [`value`] copies at most.
+fn n_copied(heap: &Heap<'_>, object: &Object<'_>) -> usize {
+    match object {
+        Object::List(items) => items.len(),
+        Object::Array(array) => match heap.get(array.data) {
+            Object::Latin1(text) => text.len(),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+fn value<'a>(heap: &Heap<'a>, key: &str, object: &Object<'a>) -> Result<Value<'a>, PickledDictFault> {
     Ok(match object {
         Object::Array(array) if array.dtype.code == "u1" => array_u8(heap, key, array)?,
         Object::List(items) => match items.iter().map(|item| heap.int(*item)).collect() {

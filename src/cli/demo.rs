@@ -76,7 +76,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let start = straight(PathFamily::Bezier { n_bends: 1 }, b);
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family: Some(start.family()),
+        family: start.family(),
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: TSampling::One,

@@ -11,6 +11,7 @@ use crate::checkpoint::Mode;
 use crate::compute::{BATCH_NORM_IMAGES, BatchNorm, DataRef};
 use crate::data::{self, DataError, Dataset, Normalization, SplitName};
 use crate::net::{Network, ParamVec, zoo};
+use crate::recipe;
 
 /// The images that points of weight space are measured on, and those for the statistics of batch norm.
 pub(super) struct Measure {
@@ -109,6 +110,17 @@ pub(super) fn named_network(wanted: &str) -> Result<Arc<Network>> {
         return Ok(Mode::open(path)?.network);
     }
     match zoo::by_name(wanted) {
+        Ok(network) => Ok(Arc::new(network)),
+        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
+    }
+}
+
+/// A network for these images: by its name, or that of a checkpoint.
+pub(super) fn network_for(wanted: &str, images: &Images) -> Result<Arc<Network>> {
+    if Path::new(wanted).exists() {
+        return named_network(wanted);
+    }
+    match recipe::network_for(wanted, &images.dataset) {
         Ok(network) => Ok(Arc::new(network)),
         Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
     }

@@ -4,52 +4,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig, SgdState};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::batches::load;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::batches::load_examples;
+use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
+use super::optimizer_tensors::TensorOptimizer;
 use super::score::read;
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, Op, ParamVec};
 
 /// Share of a minibatch's statistics in the running ones (PyTorch's default).
 const STATISTICS_MOMENTUM: f64 = 0.1;
-
-#[expect(clippy::large_enum_variant, reason = "a handful of them, one a parameter, never moved about")]
-enum OptimizerState {
-    Sgd(Sgd, Option<SgdState<3>>),
-    Adam(Box<Adam>, Option<AdamState<3>>),
-}
-
-impl OptimizerState {
-    fn new(optimizer: Optimizer) -> Self {
-        match optimizer {
-            Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(true);
-                Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
-            }
-            Optimizer::Adam => Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None),
-        }
-    }
-
-    fn step(&mut self, learning_rate: f64, tensor: Tensor<3>, gradient: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Sgd(sgd, state) => {
-                let (tensor, next) = sgd.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-            Self::Adam(adam, state) => {
-                let (tensor, next) = adam.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-        }
-    }
-}
 
 /// The basis on the device, and the state of its optimisation.
 pub(super) struct TensorFit {
@@ -60,7 +26,8 @@ pub(super) struct TensorFit {
     /// `[basis][parameter]`, each `[1, rows, columns]`.
     vectors: Vec<Vec<Tensor<3>>>,
     /// `[trained][parameter]`.
-    optimizers: Vec<Vec<OptimizerState>>,
+    optimizers: Vec<Vec<TensorOptimizer<3>>>,
+    n_steps: u64,
     /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
     /// measured where a point is evaluated.
     updates_statistics: bool,
@@ -74,18 +41,19 @@ impl TensorFit {
         let n_params = spec.network.layout().specs().len();
         let vector =
             |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points().into_iter().flatten().collect();
-        let optimizers = |_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect();
+        let optimizers = |_| (0..n_params).map(|_| TensorOptimizer::new(spec.optimizer)).collect();
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
             trained: spec.trained(),
             vectors: spec.basis.iter().map(vector).collect(),
             optimizers: spec.trained().map(optimizers).collect(),
+            n_steps: 0,
             updates_statistics: spec.family.is_none(),
         }
     }
 
-    /// One vector's values as they are now.
+    /// One vector's values as they are now, in the network's layout.
     pub(super) fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
         let layout = self.network.layout();
         let mut values = vec![0.0; layout.len()];
@@ -93,6 +61,44 @@ impl TensorFit {
             values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&read(tensor.clone())?);
         }
         Ok(values)
+    }
+
+    /// What the optimisers remember, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> Result<OptimizerState, ComputeError> {
+        let layout = self.network.layout();
+        let mut moments = Vec::new();
+        for optimizers in &self.optimizers {
+            let first = moments.len();
+            for (spec, optimizer) in layout.specs().iter().zip(optimizers).filter(|(spec, _)| spec.kind.is_trained()) {
+                for (index, values) in optimizer.moments(spec.n_values())?.into_iter().enumerate() {
+                    if moments.len() == first + index {
+                        moments.push(vec![0.0; layout.n_trained()]);
+                    }
+                    moments[first + index][spec.offset..spec.offset + spec.n_values()].copy_from_slice(&values);
+                }
+            }
+        }
+        Ok(OptimizerState { n_steps: self.n_steps, moments })
+    }
+
+    /// Takes up what an earlier fit's optimisers remembered: as many moments as they keep, each as long as the layout's
+    /// trained part.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let layout = Arc::clone(self.network.layout());
+        let each = state.moments.len() / self.optimizers.len().max(1);
+        for (slot, (optimizers, moments)) in
+            self.optimizers.iter_mut().zip(state.moments.chunks_exact(each.max(1))).enumerate()
+        {
+            let tensors = &self.vectors[self.trained.start + slot];
+            for ((spec, optimizer), tensor) in layout.specs().iter().zip(optimizers).zip(tensors) {
+                if spec.kind.is_trained() {
+                    let part = spec.offset..spec.offset + spec.n_values();
+                    let moments: Vec<&[f32]> = moments.iter().map(|values| &values[part.clone()]).collect();
+                    optimizer.restore(&self.engine, tensor.dims(), &moments);
+                }
+            }
+        }
     }
 
     /// Gradient at the minibatch's points, then a step of every trained vector. Returns the mean cross-entropy if
@@ -112,10 +118,11 @@ impl TensorFit {
                 loss += part.iter().map(|&l| f64::from(l)).sum::<f64>() * rows.len() as f64 / n_points as f64;
             }
         }
+        self.n_steps += 1;
         for ((vector, states), gradients) in self.trained.clone().zip(&mut self.optimizers).zip(gradients) {
             for ((values, state), gradient) in self.vectors[vector].iter_mut().zip(states).zip(gradients) {
                 if let Some(gradient) = gradient {
-                    *values = state.step(batch.learning_rate, values.clone(), gradient);
+                    *values = state.step(self.n_steps, batch.learning_rate, values.clone(), gradient);
                 }
             }
         }
@@ -132,7 +139,7 @@ impl TensorFit {
         gradients: &mut Gradients,
     ) -> Tensor<1> {
         let share = indices.len() / rows.len();
-        let block = load(&self.engine, batch.data, indices);
+        let block = load_examples(&self.engine, &batch.examples(), indices);
         let labels: Tensor<3, Int> = block.label_tensor(&self.engine).reshape([rows.len(), share, 1]).autodiff();
         let n_pixels = block.images.dims()[1];
         let images = block.images.reshape([rows.len(), share, n_pixels]).autodiff();

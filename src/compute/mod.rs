@@ -13,6 +13,7 @@ mod fit_tensors;
 mod forward;
 mod match_weights;
 mod measured_statistics;
+mod optimizer_tensors;
 mod score;
 mod scorer;
 mod simd;
@@ -26,7 +27,7 @@ pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
 };
-pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
@@ -45,6 +46,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit cannot start there: {0}")]
+    Start(String),
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
 }

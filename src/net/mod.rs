@@ -5,6 +5,7 @@
 mod builder;
 mod describe;
 mod groups;
+mod init;
 pub mod op;
 mod params;
 mod recognise;
@@ -17,6 +18,7 @@ pub mod zoo;
 pub use builder::{Conv, GraphBuilder};
 pub use describe::{DescribeError, describe, description};
 pub use groups::{AxisUse, PermutationGroup, Reading};
+pub use init::Init;
 pub use op::{Activation, Op};
 pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
 pub use recognise::{RecogniseError, Recognised, fit, recognise};

@@ -57,3 +57,14 @@ fn a_batch_cut_anywhere_is_an_error() {
         assert!(read_pickled_dict(&bytes[..length], Path::new("cut")).is_err(), "{length}");
     }
 }
+
+#[test]
+fn one_list_under_many_keys_is_refused_before_it_is_copied_for_each() {
+    let numbers = [b"K\x07".repeat(200), b"eq\0".to_vec()].concat();
+    let mut pickle = [b"\x80\x02}(U\x01a](".to_vec(), numbers].concat();
+    for key in b'b'..=b'z' {
+        pickle.extend([b'U', 1, key, b'h', 0]);
+    }
+    pickle.extend(b"u.");
+    assert_eq!(message(&pickle), "the values up to `c` repeat what is in the file too often: batch");
+}

@@ -6,7 +6,7 @@
 use super::super::op::Window;
 use super::super::zoo::{
     ConvNet, ConvStage, GoogLeNet, Names, Order, Pooling, PreActivation, ResNet, Shortcut, Stage, TINYTEN_LAYERS,
-    TinyTen, Vgg, VggHead, vgg_stage_lengths,
+    TinyTen, Vgg, VggHead, mlp, vgg_stage_lengths,
 };
 use super::super::{Activation, Network};
 use super::layers::{Kind, Layer};
@@ -20,7 +20,12 @@ pub(super) fn input_shapes(layers: &[Layer], wanted: Option<&[usize]>) -> Vec<Ve
     channels.dedup();
     let wanted = wanted.filter(|shape| shape.len() == 3 && channels.contains(&shape[0]));
     let n_channels = channels.iter().find(|&&c| c == 1 || c == 3).or(channels.first()).copied().unwrap_or(1);
-    let sides: &[usize] = if n_channels == 1 { &[28, 32] } else { &[32, 224, 64] };
+    let is_imagenet = layers.iter().any(|layer| layer.kind == Kind::Linear && layer.n_out() == 1000);
+    let sides: &[usize] = match (n_channels, is_imagenet) {
+        (1, _) => &[28, 32],
+        (_, true) => &[224, 32, 64],
+        (_, false) => &[32, 224, 64],
+    };
     let usual = sides.iter().map(|&side| vec![vec![n_channels, side, side]]);
     wanted.map(|shape| vec![shape.to_vec()]).into_iter().chain(usual).collect()
 }
@@ -40,9 +45,11 @@ struct Shapes<'a> {
 pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
     let of = |kind: Kind| layers.iter().copied().filter(|layer| layer.kind == kind).collect::<Vec<_>>();
     let (convs, dense) = (of(Kind::Conv), of(Kind::Linear));
-    let (Some(first), Some(last)) = (convs.first(), dense.last()) else { return Vec::new() };
-    if first.n_in() != input[0] {
-        return Vec::new();
+    let Some(last) = dense.last() else { return Vec::new() };
+    if convs.is_empty() {
+        // Perceptrons with norms are in no family: this one says so in the error.
+        let sizes: Vec<usize> = dense[..1].iter().map(|l| l.n_in()).chain(dense.iter().map(|l| l.n_out())).collect();
+        return mlp(&sizes, last.has_bias()).into_iter().collect();
     }
     let n_norms = layers.len() - convs.len() - dense.len();
     let has_downsample = layers.iter().any(|layer| layer.name.contains("downsample"));
@@ -224,15 +231,15 @@ fn residual(shapes: &Shapes<'_>) -> Vec<ResNet> {
     let bias = stem.has_bias();
     let n_inner: usize = stages.iter().map(|s| s.n_blocks * if s.bottleneck.is_some() { 3 } else { 2 }).sum();
     let n_projections = rest.len().saturating_sub(n_inner);
-    let projections = |norm: bool| vec![Shortcut::Project { norm }];
-    let padding = || vec![Shortcut::PadBoth, Shortcut::PadBehind];
+    // One norm belongs to the stem or to the end.
+    let projection = [Shortcut::Project { norm: n_inner + 1 < shapes.n_norms }];
+    let shortcuts: &[Shortcut] =
+        if n_projections == 0 { &[Shortcut::PadBoth, Shortcut::PadBehind] } else { &projection };
     let mut kinds: Vec<(Order, Shortcut)> = Vec::new();
 
-    let post = if n_projections == 0 { padding() } else { projections(n_inner + 1 < shapes.n_norms) };
-    kinds.extend(post.into_iter().map(|shortcut| (Order::Post, shortcut)));
+    kinds.extend(shortcuts.iter().map(|&shortcut| (Order::Post, shortcut)));
     let final_norm = n_inner < shapes.n_norms;
-    let pre = if n_projections == 0 { padding() } else { projections(n_inner + 1 < shapes.n_norms) };
-    for shortcut in pre {
+    for &shortcut in shortcuts {
         // Networks with biases are those of Garipov et al. (2018): the second convolution halves the map. Projections read
         // what norm and ReLU made of the input in wide networks, not in those that grew out of torchvision's.
         let activates = !bias && !shapes.has_downsample;
