@@ -2,8 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::super::fit::{FitSpec, Optimizer, Schedule, TSampling};
-use super::super::test_data::{noise, params};
+use super::super::test_data::{fit_spec, noise, params};
 use super::super::{DeviceChoice, Fit};
 use super::*;
 use crate::checkpoint;
@@ -146,21 +145,7 @@ fn assert_agrees_with_the_cpu(gpu: &Engine) {
             assert!((loss - expected).abs() < 1e-4 * expected, "{}: {loss} {expected}", network.name());
         }
 
-        let spec = FitSpec {
-            network: Arc::clone(&network),
-            family: None,
-            basis: basis[..1].to_vec(),
-            data,
-            epochs: 1,
-            first_epoch: 0,
-            batch_size: 50,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
-            learning_rate: 0.02,
-            schedule: Schedule::Constant,
-            weight_decay: 1e-4,
-            sampling: TSampling::One,
-            seed: 3,
-        };
+        let spec = fit_spec(Network::clone(&network), None, 150);
         let [expected, found] = [&Engine::cpu(), gpu].map(|engine| {
             let mut fit = Fit::new(engine, spec.clone()).unwrap();
             let losses: Vec<f64> = std::iter::from_fn(|| fit.step(true).unwrap()).map(|report| report.loss).collect();
