@@ -83,7 +83,7 @@ impl Scorers {
 
 pub(super) enum Scorer {
     Dense(Dense),
-    Tiles(Tiles),
+    Tiles(Box<Tiles>),
 }
 
 pub(super) enum Block {
@@ -104,7 +104,7 @@ impl Scorer {
             BatchNorm::Stored => None,
             BatchNorm::Recompute(images) => Some(images),
         };
-        Self::Tiles(Tiles::new(engine, &spec.network, basis, share, recompute))
+        Self::Tiles(Box::new(Tiles::new(engine, &spec.network, basis, share, recompute)))
     }
 
     fn group(&self) -> usize {
