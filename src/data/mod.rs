@@ -1,12 +1,19 @@
 //! Data sets: examples and labels in memory, images as bytes, with what is needed to turn them into the inputs of a network.
 
 mod augment;
+mod cifar;
+mod detect;
 mod error;
-mod folder;
+mod holdout;
 mod idx;
+mod idx_folder;
+mod image_folder;
 mod inputs;
+mod label_noise;
 mod normalization;
 mod optdigits;
+mod table;
+mod toys;
 
 use std::fmt;
 use std::path::Path;
@@ -19,6 +26,7 @@ pub use self::idx::{IdxImages, parse_idx_images, parse_idx_labels};
 pub use self::inputs::Inputs;
 pub use self::normalization::Normalization;
 pub use self::optdigits::optdigits;
+pub use self::toys::Toy;
 
 /// What [`open`] calls the set that is part of the program.
 pub const EMBEDDED: &str = "optdigits";
@@ -151,9 +159,31 @@ impl Dataset {
     }
 }
 
-/// Opens a data set: `optdigits` is the one in the program; anything else is a folder of IDX files, or one of those files.
+/// Opens a data set: `optdigits` and the [`Toy`]s are in the program; anything else is a file or folder, of the kind that its
+/// content shows: IDX files, CIFAR's batches, folders of images, or CSV.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
-    if spec == EMBEDDED { Ok(optdigits()) } else { folder::open(Path::new(spec)) }
+    if spec == EMBEDDED {
+        return Ok(optdigits());
+    }
+    if let Some(toy) = Toy::by_name(spec) {
+        return Ok(toy.dataset());
+    }
+    let path = Path::new(spec);
+    check(detect::open(path)?, path)
+}
+
+/// Checks what every kind of data set must have.
+fn check(dataset: Dataset, path: &Path) -> Result<Dataset, DataError> {
+    for (name, split) in [(SplitName::Train, &dataset.train), (SplitName::Test, &dataset.test)] {
+        if split.is_empty() {
+            return Err(DataError::EmptySplit { path: path.to_owned(), split: name });
+        }
+    }
+    let first = dataset.train.labels.first();
+    if dataset.train.labels.iter().all(|label| Some(label) == first) {
+        return Err(DataError::OneClass { path: path.to_owned() });
+    }
+    Ok(dataset)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use egui::{ComboBox, Context, DragValue, ProgressBar, RichText, ScrollArea, Text
 use super::descent_controls;
 use super::theme;
 use crate::app::{Action, AppState, RunningTraining, TrainingForm};
+use crate::data::Augmentation;
 use crate::net::{Init, zoo};
 use crate::recipe::{PRESETS, Recipe};
 
@@ -48,6 +49,7 @@ fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
     });
     egui::CollapsingHeader::new("More settings").id_salt("more training settings").show(ui, |ui| {
         descent_controls::rates(ui, &mut form.recipe.descent);
+        changes(ui, &mut form.recipe.augmentation);
         initial_weights(ui, state, &mut form.recipe);
     });
 }
@@ -109,6 +111,26 @@ fn network(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
     ui.add(egui::Label::new(text.small()).wrap());
 }
 
+/// The random changes of images that the papers train with.
+fn changes(ui: &mut Ui, augmentation: &mut Augmentation) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Image changes");
+        let combo = ComboBox::from_id_salt("image changes").selected_text(augmentation.to_string());
+        let shown = combo.show_ui(ui, |ui| {
+            for (choice, tip) in [
+                (Augmentation::none(), "Images as they are"),
+                (Augmentation::cifar(), "CIFAR in Garipov et al. 2018"),
+                (Augmentation::neuron_alignment_cifar(), "CIFAR in Tatro et al. 2020"),
+                (Augmentation::tiny_imagenet(), "Tiny ImageNet in Tatro et al. 2020"),
+            ] {
+                let text = choice.to_string();
+                ui.selectable_value(augmentation, choice, text).on_hover_text(tip);
+            }
+        });
+        shown.response.labelled_by(label.id).on_hover_text("At random, anew in every epoch");
+    });
+}
+
 fn initial_weights(ui: &mut Ui, state: &AppState, recipe: &mut Recipe) {
     let usual = state.training.network.as_ref().and_then(|network| network.as_ref().ok()).map(|n| Init::usual(n));
     let usual = usual.map_or_else(|| "usual".to_owned(), |init| format!("usual ({init})"));
@@ -128,7 +150,10 @@ fn initial_weights(ui: &mut Ui, state: &AppState, recipe: &mut Recipe) {
 
 fn start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let training = &state.training;
-    let ready = matches!(training.network, Some(Ok(_)));
+    let ready = matches!(training.network, Some(Ok(_))) && training.misfit.is_none();
+    if let Some(reason) = &training.misfit {
+        ui.label(RichText::new(reason).small().color(ui.visuals().error_fg_color));
+    }
     ui.horizontal(|ui| {
         let train = ui.add_enabled(ready, egui::Button::new("Train"));
         if train.on_hover_text("The modes appear in the list as they are finished").clicked() {

@@ -10,5 +10,6 @@ mod program;
 mod reference;
 mod screenshots;
 mod tidy;
+mod training;
 mod ui;
 mod worker;
