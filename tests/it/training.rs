@@ -71,7 +71,8 @@ fn a_training_of_other_settings_is_not_resumed() {
     train(&out, &["--epochs", "1", "--trajectory", &text_of(&kept)]);
     // A network is no resume file, and says what it lacks.
     fs::copy(&out, resume_file(&out)).unwrap();
-    let args = [&arguments(&text_of(&out), &["--epochs", "1"])[..], &["--resume"]].concat();
+    let name = text_of(&out);
+    let args = arguments(&name, &["--epochs", "1", "--resume"]);
     lowroad(&args).must_fail(1, &["lowroad.epoch", "mode.resume"]);
 }
 
@@ -120,9 +121,8 @@ fn presets_are_explained_and_wrong_settings_named() {
         lowroad(&arguments("x.safetensors", more)).must_fail(2, parts);
     }
     lowroad(&["train", "--out", "x.safetensors"]).must_fail(2, &["--network"]);
-    // A preset's network is for other data than these.
-    let cifar = ["train", "--preset", "fc3-cifar", "--device", "cpu", "--out", "x.safetensors"];
-    lowroad(&cifar).must_fail(1, &["flip,crop:4", "padding"]);
+    let preset = ["train", "--preset", "fc3-cifar", "--data", "moons", "--device", "cpu", "--out", "x.safetensors"];
+    lowroad(&preset).must_fail(1, &["flip,crop:4", "no images"]);
 }
 
 #[test]
