@@ -10,6 +10,7 @@ use super::batches::load_examples;
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
 use super::optimizer_tensors::TensorOptimizer;
+use super::score::read;
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, Op, ParamVec};
 
@@ -57,7 +58,7 @@ impl TensorFit {
         let layout = self.network.layout();
         let mut values = vec![0.0; layout.len()];
         for (spec, tensor) in layout.specs().iter().zip(&self.vectors[index]) {
-            values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&super::score::read(tensor.clone())?);
+            values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&read(tensor.clone())?);
         }
         Ok(values)
     }
@@ -113,7 +114,7 @@ impl TensorFit {
         for (rows, indices) in batch.rows.chunks(n_together).zip(batch.indices.chunks(n_together * n_images)) {
             let part = self.add_gradients(batch, rows, indices, &mut gradients);
             if with_loss {
-                let part = super::score::read(part)?;
+                let part = read(part)?;
                 loss += part.iter().map(|&l| f64::from(l)).sum::<f64>() * rows.len() as f64 / n_points as f64;
             }
         }
@@ -226,4 +227,115 @@ impl TensorFit {
 /// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.
 fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
     activation::log_softmax(logits, 2).gather(2, labels).mean().neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fit::{Schedule, TSampling};
+    use super::super::test_data::{noise, params};
+    use super::*;
+    use crate::geometry::PathFamily;
+    use crate::net::{Conv, GraphBuilder};
+
+    fn fit(network: Network, family: Option<PathFamily>) -> FitSpec {
+        let n_basis = family.map_or(1, |family| family.n_bends() + 2);
+        FitSpec {
+            basis: (0..n_basis as u64).map(|seed| params(&network, seed)).collect(),
+            family,
+            data: noise(&network, 24),
+            network: Arc::new(network),
+            epochs: 1,
+            first_epoch: 0,
+            batch_size: 12,
+            optimizer: Optimizer::Sgd { momentum: 0.9 },
+            learning_rate: 0.1,
+            schedule: Schedule::Constant,
+            weight_decay: 1e-2,
+            sampling: TSampling::One,
+            seed: 5,
+        }
+    }
+
+    /// Loss of each of two steps on given points, and the vectors afterwards.
+    fn run(spec: &FitSpec, rows: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f32>>) {
+        let mut fit = TensorFit::new(&Engine::cpu(), spec);
+        let indices: Vec<u32> = (0..24).collect();
+        let step = |indices: &[u32]| {
+            let batch = Minibatch {
+                data: &spec.data,
+                indices,
+                rows,
+                learning_rate: spec.learning_rate,
+                weight_decay: spec.weight_decay,
+            };
+            fit.step(&batch, true).unwrap()
+        };
+        let losses = indices.chunks(12).map(step).collect();
+        (losses, (0..spec.basis.len()).map(|index| fit.values(index).unwrap()).collect())
+    }
+
+    /// Two layers with batch norm: convolutions of single pixels, or the same as linear layers.
+    fn twin(convolutions: bool) -> Network {
+        let shape: &[usize] = if convolutions { &[6, 1, 1] } else { &[6] };
+        let (mut graph, x) = GraphBuilder::new(shape);
+        let layer = |graph: &mut GraphBuilder, x, name| {
+            if convolutions { graph.conv(x, name, Conv::new(5, 1)) } else { graph.linear(x, name, 5, true) }
+        };
+        let x = layer(&mut graph, x, "a").unwrap();
+        let x = graph.batch_norm(x, "norm").unwrap();
+        let x = graph.relu(x).unwrap();
+        let x = layer(&mut graph, x, "b").unwrap();
+        let x = graph.flatten(x).unwrap();
+        graph.linear(x, "head", 3, true).unwrap();
+        graph.finish("twin").unwrap()
+    }
+
+    #[test]
+    fn points_one_by_one_and_together_move_the_bends_alike() {
+        let bezier = Some(PathFamily::Bezier { n_bends: 2 });
+        let rows: Vec<Vec<f64>> = [0.1, 0.45, 0.8].iter().map(|&t| bezier.unwrap().coefficients(t)).collect();
+        let (losses, vectors) = run(&fit(twin(true), bezier), &rows);
+        let (expected_losses, expected) = run(&fit(twin(false), bezier), &rows);
+        for (loss, expected) in losses.iter().zip(&expected_losses) {
+            assert!((loss - expected).abs() < 1e-5, "{losses:?} {expected_losses:?}");
+        }
+        assert_eq!((&vectors[0], &vectors[3]), (&expected[0], &expected[3]));
+        for (vector, expected) in vectors.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((vector - expected).abs() < 1e-5, "{vector} {expected}");
+        }
+    }
+
+    #[test]
+    fn running_statistics_follow_the_minibatches_of_a_mode_but_not_of_a_path() {
+        let (mut graph, x) = GraphBuilder::new(&[4]);
+        let x = graph.batch_norm(x, "norm").unwrap();
+        graph.linear(x, "head", 3, true).unwrap();
+        let spec = fit(graph.finish("norm first").unwrap(), None);
+        let layout = Arc::clone(spec.network.layout());
+        let (_, vectors) = run(&spec, &[vec![1.0]]);
+        let mut expected = spec.basis[0].values()[layout.n_trained()..].to_vec();
+        let images = |batch: usize| (0..12).map(move |i| 12 * batch + i);
+        let pixel = |image: usize, unit: usize| {
+            f64::from(spec.data.dataset.train.pixels[4 * image + unit]) / 255.0 / 0.29 - 0.5 / 0.29
+        };
+        for batch in 0..2 {
+            for unit in 0..4 {
+                let mean = images(batch).map(|i| pixel(i, unit)).sum::<f64>() / 12.0;
+                let var = images(batch).map(|i| (pixel(i, unit) - mean).powi(2)).sum::<f64>() / 11.0;
+                for (value, new) in [(unit, mean), (4 + unit, var)] {
+                    expected[value] = 0.9 * expected[value] + 0.1 * new as f32;
+                }
+            }
+        }
+        for (found, expected) in vectors[0][layout.n_trained()..].iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
+
+        let chain = Some(PathFamily::Chain { n_bends: 1 });
+        let spec = fit(twin(false), chain);
+        let n_trained = spec.network.layout().n_trained();
+        let (_, vectors) = run(&spec, &[vec![0.0, 1.0, 0.0]]);
+        assert_eq!(vectors[1][n_trained..], spec.basis[1].values()[n_trained..]);
+        assert_ne!(vectors[1][..n_trained], spec.basis[1].values()[..n_trained]);
+    }
 }

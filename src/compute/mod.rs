@@ -17,6 +17,8 @@ mod optimizer_tensors;
 mod score;
 mod scorer;
 mod simd;
+#[cfg(test)]
+mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;

@@ -105,7 +105,7 @@ fn images(entries: Vec<PathBuf>) -> Vec<PathBuf> {
     entries.into_iter().filter(|path| has_extension(path, &EXTENSIONS)).collect()
 }
 
-/// The images of a list with lines like `val_0.JPEG	n03444034	0	32	44	62`, which lie in `images` beside it.
+/// The images of a list with lines like `val_0.JPEG n03444034 0 32 44 62`, tabs between, which lie in `images` beside it.
 fn annotated(list: &Path, places: &BTreeMap<String, u16>) -> Result<Labelled, DataError> {
     let bytes = files::read_limited(list, MAX_LIST_BYTES)?;
     let folder = list.with_file_name(INNER_FOLDER);
@@ -224,7 +224,7 @@ fn decode_one(path: &Path, shape: ImageShape, out: &mut [u8]) -> Result<(), Data
     Ok(())
 }
 
-/// The classes by the words of a list with lines like `n00001740	entity`; classes that are not in it keep their name.
+/// The classes by the words of a list with lines like `n00001740 entity`, a tab between; classes that are not in it keep their name.
 fn class_names(mut names: Vec<String>, words: Option<&Path>) -> Result<Vec<String>, DataError> {
     if let Some(path) = words {
         let bytes = files::read_limited(path, MAX_LIST_BYTES)?;

@@ -44,6 +44,8 @@ pub enum RecogniseError {
     Unsupported { name: String, shape: Vec<usize> },
     #[error("tensor `{name}` of shape {shape:?} is the bias of no layer: expected a weight beside it with {} outputs", shape.first().copied().unwrap_or(0))]
     LoneBias { name: String, shape: Vec<usize> },
+    #[error("tensor `{name}` of shape {shape:?} is empty")]
+    Empty { name: String, shape: Vec<usize> },
     #[error("tensor `{name}` of shape {shape:?} has no running {missing} of the same shape beside it")]
     LoneStatistic { name: String, shape: Vec<usize>, missing: &'static str },
     #[error("tensors `{first}` and `{second}` seem to be the same part of one layer")]
@@ -52,6 +54,11 @@ pub enum RecogniseError {
         "the layers do not join: no order of {layers} makes every layer's inputs the outputs of the one before (is a weight transposed?)"
     )]
     NoChain { layers: String },
+    #[error(
+        "none of {n_layers} layers is a dense layer, which every known network has for its classes (a network can be \
+         described in a file: --network FILE.toml)"
+    )]
+    NoClasses { n_layers: usize },
     #[error("{n_layers} layers: expected at most {MAX_LAYERS}")]
     TooMany { n_layers: usize },
     #[error(
@@ -93,6 +100,10 @@ pub fn recognise(tensors: &[(&str, &[usize])], input: Option<&[usize]>) -> Resul
                     }
                 }
             }
+            // Names that confirm every block leave nothing for another order to find.
+            if fits.iter().any(|fit| fit.n_regrouped == 0) {
+                break;
+            }
         }
         if !fits.is_empty() {
             return Ok(best(fits).into_iter().map(|c| c.recognised(tensors, &unused)).collect());
@@ -100,11 +111,7 @@ pub fn recognise(tensors: &[(&str, &[usize])], input: Option<&[usize]>) -> Resul
     }
     Err(match nearest {
         Some((nearest, Mismatch { expected, found, .. })) => RecogniseError::Nearest { nearest, expected, found },
-        None => RecogniseError::Nearest {
-            nearest: "a chain of convolutions and dense layers".to_owned(),
-            expected: "a dense layer for the classes behind the last convolution".to_owned(),
-            found: layers.last().map_or_else(String::new, Layer::describe),
-        },
+        None => RecogniseError::NoClasses { n_layers: layers.len() },
     })
 }
 

@@ -6,7 +6,7 @@
 use super::super::op::Window;
 use super::super::zoo::{
     ConvNet, ConvStage, GoogLeNet, Names, Order, Pooling, PreActivation, ResNet, Shortcut, Stage, TINYTEN_LAYERS,
-    TinyTen, Vgg, VggHead, vgg_stage_lengths,
+    TinyTen, Vgg, VggHead, mlp, vgg_stage_lengths,
 };
 use super::super::{Activation, Network};
 use super::layers::{Kind, Layer};
@@ -20,7 +20,12 @@ pub(super) fn input_shapes(layers: &[Layer], wanted: Option<&[usize]>) -> Vec<Ve
     channels.dedup();
     let wanted = wanted.filter(|shape| shape.len() == 3 && channels.contains(&shape[0]));
     let n_channels = channels.iter().find(|&&c| c == 1 || c == 3).or(channels.first()).copied().unwrap_or(1);
-    let sides: &[usize] = if n_channels == 1 { &[28, 32] } else { &[32, 224, 64] };
+    let is_imagenet = layers.iter().any(|layer| layer.kind == Kind::Linear && layer.n_out() == 1000);
+    let sides: &[usize] = match (n_channels, is_imagenet) {
+        (1, _) => &[28, 32],
+        (_, true) => &[224, 32, 64],
+        (_, false) => &[32, 224, 64],
+    };
     let usual = sides.iter().map(|&side| vec![vec![n_channels, side, side]]);
     wanted.map(|shape| vec![shape.to_vec()]).into_iter().chain(usual).collect()
 }
@@ -32,18 +37,23 @@ struct Shapes<'a> {
     n_norms: usize,
     input: &'a [usize],
     n_classes: usize,
+    /// Whether names call the shortcuts as torchvision does.
+    has_downsample: bool,
 }
 
 /// The networks that `layers`, in this order, may be, on images of shape `input`; the likelier ones of a family first.
 pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
     let of = |kind: Kind| layers.iter().copied().filter(|layer| layer.kind == kind).collect::<Vec<_>>();
     let (convs, dense) = (of(Kind::Conv), of(Kind::Linear));
-    let (Some(first), Some(last)) = (convs.first(), dense.last()) else { return Vec::new() };
-    if first.n_in() != input[0] {
-        return Vec::new();
+    let Some(last) = dense.last() else { return Vec::new() };
+    if convs.is_empty() {
+        // Perceptrons with norms are in no family: this one says so in the error.
+        let sizes: Vec<usize> = dense[..1].iter().map(|l| l.n_in()).chain(dense.iter().map(|l| l.n_out())).collect();
+        return mlp(&sizes, last.has_bias()).into_iter().collect();
     }
     let n_norms = layers.len() - convs.len() - dense.len();
-    let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input };
+    let has_downsample = layers.iter().any(|layer| layer.name.contains("downsample"));
+    let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input, has_downsample };
     let built = [
         vgg(&shapes).map(|vgg| vgg.build()).into_iter().collect(),
         convnets(&shapes).iter().map(ConvNet::build).collect(),
@@ -57,7 +67,7 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
 
 /// VGG of the nearest depth; stages of one width each.
 fn vgg(shapes: &Shapes<'_>) -> Option<Vgg> {
-    let Shapes { convs, dense, n_norms, input, n_classes } = shapes;
+    let Shapes { convs, dense, n_norms, input, n_classes, .. } = shapes;
     if convs.len() < 6 {
         return None;
     }
@@ -110,8 +120,8 @@ fn convnets(shapes: &Shapes<'_>) -> Vec<ConvNet> {
     let halving = Window::square(2);
     let overlapping = Window::square(3).stride(2);
     let mut nets: Vec<ConvNet> = Vec::new();
-    for paddings in 0..1 << convs.len() {
-        for (window, last_only) in [(halving, false), (halving, true), (overlapping, false)] {
+    for (window, last_only) in [(halving, false), (halving, true), (overlapping, false)] {
+        for paddings in 0..1 << convs.len() {
             let stages: Vec<ConvStage> = convs
                 .iter()
                 .enumerate()
@@ -160,6 +170,12 @@ fn n_flat(stages: &[ConvStage], window: Window, input: &[usize]) -> Option<usize
 
 /// The activations and poolings of LeNets, today's first.
 fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<ConvNet> {
+    let dense: Vec<usize> = shapes.dense.iter().map(|layer| layer.n_out()).collect();
+    let family = match (stages.iter().all(|stage| stage.kernel == 5), stages.len(), dense.len()) {
+        (true, 2, 1) => "conv2fc1",
+        (true, 2, _) => "lenet",
+        _ => "convnet",
+    };
     let paddings: Vec<String> = stages.iter().map(|stage| stage.padding.to_string()).collect();
     let pooled = match (stages.iter().all(|stage| stage.is_pooled), window.kernel[0]) {
         (false, _) => "2x2 pooling at the end",
@@ -177,9 +193,8 @@ fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<C
         .into_iter()
         .map(|(activation, pooling)| ConvNet {
             name: format!(
-                "convolutions {}, dense {}: {}, {} {pooled}, padding {}",
-                join(stages.iter().map(|stage| stage.n_units)),
-                join(shapes.dense.iter().map(|layer| layer.n_out())),
+                "{family} {}: {}, {} {pooled}, padding {}",
+                join(stages.iter().map(|stage| stage.n_units).chain(dense.iter().copied())),
                 activation.name(),
                 if matches!(pooling, Pooling::Max(_)) { "max" } else { "mean" },
                 paddings.join(" "),
@@ -188,7 +203,7 @@ fn activated(shapes: &Shapes<'_>, stages: &[ConvStage], window: Window) -> Vec<C
             convs: stages.to_vec(),
             activation,
             pooling,
-            dense: shapes.dense.iter().map(|layer| layer.n_out()).collect(),
+            dense: dense.clone(),
             bias: shapes.convs[0].has_bias(),
         })
         .collect()
@@ -216,18 +231,20 @@ fn residual(shapes: &Shapes<'_>) -> Vec<ResNet> {
     let bias = stem.has_bias();
     let n_inner: usize = stages.iter().map(|s| s.n_blocks * if s.bottleneck.is_some() { 3 } else { 2 }).sum();
     let n_projections = rest.len().saturating_sub(n_inner);
-    let projections = |norm: bool| vec![Shortcut::Project { norm }];
-    let padding = || vec![Shortcut::PadBoth, Shortcut::PadBehind];
+    // One norm belongs to the stem or to the end.
+    let projection = [Shortcut::Project { norm: n_inner + 1 < shapes.n_norms }];
+    let shortcuts: &[Shortcut] =
+        if n_projections == 0 { &[Shortcut::PadBoth, Shortcut::PadBehind] } else { &projection };
     let mut kinds: Vec<(Order, Shortcut)> = Vec::new();
 
-    let post = if n_projections == 0 { padding() } else { projections(n_inner + 1 < shapes.n_norms) };
-    kinds.extend(post.into_iter().map(|shortcut| (Order::Post, shortcut)));
+    kinds.extend(shortcuts.iter().map(|&shortcut| (Order::Post, shortcut)));
     let final_norm = n_inner < shapes.n_norms;
-    let pre = if n_projections == 0 { padding() } else { projections(n_inner + 1 < shapes.n_norms) };
-    for shortcut in pre {
-        // Networks with biases are those of Garipov et al. (2018): the second convolution halves the map.
+    for &shortcut in shortcuts {
+        // Networks with biases are those of Garipov et al. (2018): the second convolution halves the map. Projections read
+        // what norm and ReLU made of the input in wide networks, not in those that grew out of torchvision's.
+        let activates = !bias && !shapes.has_downsample;
         for late_stride in [bias, !bias] {
-            for activated_shortcut in [!bias, bias] {
+            for activated_shortcut in [activates, !activates] {
                 kinds.push((Order::Pre(PreActivation { late_stride, activated_shortcut, final_norm }), shortcut));
             }
         }

@@ -92,6 +92,9 @@ pub(super) fn read(tensors: &[(&str, &[usize])]) -> Result<(Vec<Layer>, Vec<Stri
             unused.push(name.to_owned());
             continue;
         }
+        if shape.contains(&0) {
+            return Err(RecogniseError::Empty { name: name.to_owned(), shape: shape.to_vec() });
+        }
         let (stem, role) = split(name, shape.len());
         let place = *places.entry(stem.clone()).or_insert(parts.len());
         if place == parts.len() {

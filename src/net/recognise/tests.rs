@@ -197,6 +197,24 @@ fn a_network_that_fits_nothing_is_told_the_nearest_and_where_it_parts() {
 }
 
 #[test]
+fn every_file_that_fits_nothing_is_refused_with_a_reason() {
+    let cases: [(&[(&str, &[usize])], &[&str]); 5] = [
+        (&[("conv1.weight", &[16, 3, 3, 3])], &["dense layer"]),
+        (
+            &[("fc1.weight", &[8, 64]), ("bn1.weight", &[8]), ("bn1.bias", &[8]), ("fc2.weight", &[10, 8])],
+            &["mlp 64-8-10", "norm `bn1`"],
+        ),
+        (&[("conv1.weight", &[0, 3, 3, 3]), ("fc.weight", &[10, 0])], &["conv1.weight", "empty"]),
+        (&[("a.weight", &[4, 3, 3, 3, 3])], &["a.weight", "[4, 3, 3, 3, 3]"]),
+        (&[("conv1.weight", &[4, 7, 3, 3]), ("conv2.weight", &[5, 9, 3, 3]), ("fc.weight", &[2, 45])], &["conv2"]),
+    ];
+    for (tensors, parts) in cases {
+        let error = recognise(tensors, None).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{parts:?}: {error}");
+    }
+}
+
+#[test]
 fn a_known_network_takes_tensors_by_name_whatever_their_order() {
     let network = zoo::by_name("resnet8").unwrap();
     let mut file = file(network.layout(), |tensor| format!("model.{tensor}"));
