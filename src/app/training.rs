@@ -311,7 +311,10 @@ pub(super) fn on_end(state: &mut AppState, complete: bool) {
     } else {
         vec![format!("stopped after {} of {} epochs", running.epochs_done, running.n_epochs)]
     };
-    add_mode(state, Mode { name: running.name, path: None, network: running.network, params, notes });
+    add_mode(
+        state,
+        Mode { name: running.name, path: None, network: running.network, params, notes, others: Vec::new() },
+    );
 }
 
 /// The measuring is over before there were two reports: its whole time tells.

@@ -10,9 +10,10 @@ mod dtype;
 mod error;
 mod mode;
 pub mod npz;
+pub mod onnx;
+mod open;
 mod pickled_dict;
 mod report;
-pub mod onnx;
 mod safetensors;
 mod torch;
 mod trajectory;
@@ -34,7 +35,9 @@ pub use self::torch::pickle::PickleFault;
 pub use self::torch::tensor::TensorFault;
 pub use self::trajectory::{Trajectory, TrajectoryError, trajectory};
 use crate::files;
+use crate::net::ParamId;
 pub use mode::{Mode, ModeError, OpenOptions, save_params};
+pub use open::read_description;
 
 /// The largest checkpoint that is read into memory, in bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -70,6 +73,7 @@ pub enum Format {
     Npz,
     /// What Burn writes since 0.19 (`.bpk`).
     BurnPack,
+    Onnx,
 }
 
 impl fmt::Display for Format {
@@ -80,6 +84,7 @@ impl fmt::Display for Format {
             Self::TorchLegacy => "PyTorch legacy",
             Self::Npz => "NumPy npz",
             Self::BurnPack => "Burnpack",
+            Self::Onnx => "ONNX",
         })
     }
 }
@@ -121,11 +126,25 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
         Content::Safetensors => safetensors::parse(bytes, path),
         Content::Zip => parse_zip(bytes, path),
         Content::BurnPack => burn_pack::parse(bytes, path),
+        Content::Onnx => parse_onnx(bytes, path),
         Content::LoneArray => Err(CheckpointError::LoneArray { path: path.to_owned() }),
         Content::LegacyTorch => torch::parse_legacy(bytes, path),
         Content::BarePickle => Err(CheckpointError::BarePickle { path: path.to_owned() }),
         Content::Unknown(found) => Err(CheckpointError::Unrecognized { path: path.to_owned(), found }),
     }
+}
+
+/// The tensors of a network that brings its own graph; the graph itself is read by [`onnx::parse`].
+fn parse_onnx(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let onnx::OnnxModel { network, params, notes } = onnx::parse(bytes, path)?;
+    let specs = network.layout().specs().iter().enumerate();
+    let tensors = specs.map(|(index, spec)| RawTensor {
+        name: spec.name.clone(),
+        shape: spec.shape.clone(),
+        dtype: Dtype::F32,
+        values: params.tensor(ParamId(index)).to_vec(),
+    });
+    Ok(Checkpoint { path: path.to_owned(), format: Format::Onnx, tensors: tensors.collect(), notes })
 }
 
 /// A zip file is NumPy's if it holds nothing but arrays.
@@ -143,6 +162,7 @@ enum Content {
     Safetensors,
     Zip,
     BurnPack,
+    Onnx,
     LoneArray,
     LegacyTorch,
     BarePickle,
@@ -188,6 +208,9 @@ fn sniff(bytes: &[u8]) -> Content {
     }
     if let Some((_, what)) = KNOWN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         return Content::Unknown((*what).to_owned());
+    }
+    if onnx::is_onnx(bytes) {
+        return Content::Onnx;
     }
     let start: Vec<String> = bytes.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     Content::Unknown(format!("{} bytes that start with {}", bytes.len(), start.join(" ")))

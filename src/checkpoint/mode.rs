@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::report::{LoadReport, Mends, Offered, helpful_mends, is_counter, transposed};
-use super::{Checkpoint, CheckpointError, RawTensor, TensorOut, read, write_safetensors};
-use crate::net::{Network, ParamId, ParamVec, RecogniseError, Recognised, ShapeError, fit, recognise};
+use super::{Checkpoint, CheckpointError, RawTensor, TensorOut, write_safetensors};
+use crate::net::{DescribeError, Network, ParamId, ParamVec, RecogniseError, Recognised, ShapeError, fit, recognise};
 
 /// A trained solution read from a file, or made from others.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Mode {
     pub params: Arc<ParamVec>,
     /// Remarks of the reader: nested keys, tensors not used, weights that are not finite.
     pub notes: Vec<String>,
+    /// The same weights as other networks that the file fits as well: names and shapes cannot tell which it is.
+    pub others: Vec<Self>,
 }
 
 /// How a checkpoint is opened. By default its network is recognised and nothing is mended.
@@ -45,43 +47,45 @@ pub enum ModeError {
     Input { path: PathBuf, source: ShapeError },
     #[error("{path} does not fit: {difference}", path = path.display())]
     Architecture { path: PathBuf, difference: String },
+    #[error("{path}: {source}", path = path.display())]
+    Description { path: PathBuf, source: Box<DescribeError> },
 }
 
 impl Mode {
-    /// Reads and recognises a checkpoint.
-    pub fn open(path: &Path) -> Result<Self, ModeError> {
-        Self::from_checkpoint(read(path)?)
-    }
-
-    /// Reads a checkpoint into the network that `options` name, or into the one that is recognised. Also returns what became
-    /// of its tensors.
-    pub fn open_with(path: &Path, options: &OpenOptions) -> Result<(Self, LoadReport), ModeError> {
-        Self::from_checkpoint_with(read(path)?, options)
-    }
-
     /// Recognises a checkpoint that was read.
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Result<Self, ModeError> {
         Self::from_checkpoint_with(checkpoint, &OpenOptions::default()).map(|(mode, _)| mode)
     }
 
-    /// [`Self::open_with`] for a checkpoint that was read.
+    /// A checkpoint that was read, in the network that `options` name, or in the one that is recognised. Also returns what
+    /// became of its tensors.
     pub fn from_checkpoint_with(
         checkpoint: Checkpoint,
         options: &OpenOptions,
     ) -> Result<(Self, LoadReport), ModeError> {
-        let found = placements(&checkpoint, options)?;
-        let others: Vec<&str> = found.iter().skip(1).map(|other| other.network.name()).collect();
-        let note = (!others.is_empty()).then(|| format!("the file also fits {}", others.join(", ")));
-        let best = found.into_iter().next().expect("a checkpoint fits a network or is refused");
+        let mut found = placements(&checkpoint, options)?.into_iter();
+        let best = found.next().expect("a checkpoint fits a network or is refused");
         let (mut mode, report) = Self::placed(&checkpoint, &options.mends, best);
-        mode.notes.extend(note);
+        mode.others = found.map(|other| Self::placed(&checkpoint, &options.mends, other).0).collect();
+        // Networks that differ in an operation alone share their weights.
+        for other in &mut mode.others {
+            if other.params.layout() == mode.params.layout() && other.params.values() == mode.params.values() {
+                other.params = Arc::clone(&mode.params);
+            }
+        }
         Ok((mode, report))
     }
 
-    /// Every network that the checkpoint fits, best first, at least one: they differ in what names and shapes cannot tell.
-    pub fn candidates(checkpoint: &Checkpoint, options: &OpenOptions) -> Result<Vec<(Self, LoadReport)>, ModeError> {
-        let found = placements(checkpoint, options)?;
-        Ok(found.into_iter().map(|placement| Self::placed(checkpoint, &options.mends, placement)).collect())
+    /// The same file as the network of `others[index]`; the present one takes its place there.
+    ///
+    /// # Panics
+    /// If there is no such other network.
+    pub fn taken_as(mut self, index: usize) -> Self {
+        let mut chosen = self.others.remove(index);
+        let others = std::mem::take(&mut self.others);
+        self.others = Vec::new();
+        chosen.others = std::iter::once(self).chain(others).collect();
+        chosen
     }
 
     fn placed(checkpoint: &Checkpoint, mends: &Mends, placement: Placement) -> (Self, LoadReport) {
@@ -103,13 +107,17 @@ impl Mode {
             let names: Vec<&str> = report.unused.iter().map(|(name, _)| name.as_str()).collect();
             notes.push(format!("not used: {}", names.join(", ")));
         }
-        let (n_bad, where_bad) = params.non_finite();
-        if 0 < n_bad {
-            notes.push(format!("{n_bad} weights are NaN or infinite, in {}", where_bad.join(", ")));
-        }
+        notes.extend(non_finite_note(&params));
         let path = &checkpoint.path;
-        let name = path.file_stem().map_or_else(|| path.display().to_string(), |s| s.to_string_lossy().into_owned());
-        (Self { name, path: Some(path.clone()), network, params: Arc::new(params), notes }, report)
+        let mode = Self {
+            name: name_of(path),
+            path: Some(path.clone()),
+            network,
+            params: Arc::new(params),
+            notes,
+            others: Vec::new(),
+        };
+        (mode, report)
     }
 
     /// Parameters of this mode in the layout of `network`, which names the same tensors differently at most.
@@ -125,6 +133,17 @@ impl Mode {
         let renamed = renamed.expect("networks of the same architecture have layouts of the same length");
         Ok(Arc::new(renamed))
     }
+}
+
+/// A file's name for people.
+pub(super) fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(|| path.display().to_string(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// How many weights are not finite, and where.
+pub(super) fn non_finite_note(params: &ParamVec) -> Option<String> {
+    let (n_bad, where_bad) = params.non_finite();
+    (0 < n_bad).then(|| format!("{n_bad} weights are NaN or infinite, in {}", where_bad.join(", ")))
 }
 
 /// A network that a file fits.

@@ -11,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use super::jobs::Jobs;
-use super::open::{Endpoints, Images};
+use super::networks::{Endpoints, Opener};
+use super::open::Images;
 use super::options::{CommonOptions, positive};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
 use super::score::{ScoreReport, score_networks};
@@ -131,10 +132,10 @@ struct BeforeAfter {
 
 pub(super) fn run(args: &Align) -> Result<()> {
     check_targets([args.out.as_ref(), args.common.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
     let images = Images::open(&args.common.data)?;
-    images.check(&ends.a)?;
     let jobs = Jobs::open(args.common.device.device)?;
+    let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
+    let ends = opener.endpoints(&args.a, &args.b)?;
     let samples = args.samples.of(&images);
     let alignment = match args.method {
         Method::Activation => by_activations(&jobs, &ends, samples)?,

@@ -6,10 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::open::named_network;
+use super::networks::open_alone;
 use super::options::{JsonOptions, NetworkOptions};
 use super::output::{check_targets, report, say, table};
-use crate::checkpoint::{self, Mode, ModeError};
+use crate::checkpoint::{self, ModeError};
 use crate::compute::{Engine, verify_groups};
 use crate::net::Network;
 
@@ -32,6 +32,8 @@ struct FileReport {
     tensors: Vec<TensorReport>,
     /// `None` where the tensors make no network that is known; `problem` says why.
     network: Option<String>,
+    /// Other networks that names and shapes cannot tell from it.
+    also_fits: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     parameters: usize,
@@ -105,18 +107,15 @@ fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
         parameters: found.tensors.iter().map(|t| t.values.len()).sum(),
         tensors,
         network: None,
+        also_fits: Vec::new(),
         problem: None,
         groups: Vec::new(),
         restrictions: Vec::new(),
         check: None,
         notes: found.notes.clone(),
     };
-    match Mode::from_checkpoint(found) {
+    match open_alone(path, options) {
         Ok(mode) => {
-            if let Some(wanted) = &options.network {
-                let wanted = named_network(wanted)?;
-                mode.params_for(&wanted)?;
-            }
             file.network = Some(mode.network.name().to_owned());
             file.parameters = mode.network.layout().n_trained();
             file.groups = groups(&mode.network);
@@ -128,12 +127,15 @@ fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
                 largest_logit: check.seal.largest_logit,
                 failed: check.failed,
             });
+            file.also_fits = mode.others.iter().map(|other| other.network.name().to_owned()).collect();
             file.notes = mode.notes;
         }
-        Err(ModeError::Recognise { source, .. }) if options.network.is_none() => {
-            file.problem = Some(source.to_string());
-        }
-        Err(error) => return Err(error.into()),
+        Err(error) => match error.downcast::<ModeError>()? {
+            ModeError::Recognise { source, .. } if options.network.is_none() => {
+                file.problem = Some(source.to_string());
+            }
+            error => return Err(error.into()),
+        },
     }
     Ok(file)
 }

@@ -9,6 +9,7 @@ mod field;
 mod fitting;
 mod info;
 mod jobs;
+mod networks;
 mod open;
 mod options;
 mod output;

@@ -1,17 +1,14 @@
-//! Opens what the arguments name: checkpoints as modes of one network, data sets with their normalisation.
+//! Opens the data that the arguments name, with its normalisation.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
+use super::networks::shown;
 use super::options::{BatchNormChoice, DataOptions, NetworkOptions, ScoreOptions, UsageError};
-use super::output::say;
 use crate::checkpoint::Mode;
 use crate::compute::{BATCH_NORM_IMAGES, BatchNorm, DataRef};
 use crate::data::{self, DataError, Dataset, Normalization, SplitName};
-use crate::net::{Network, ParamVec, zoo};
-use crate::recipe;
 
 /// The images that points of weight space are measured on, and those for the statistics of batch norm.
 pub(super) struct Measure {
@@ -35,6 +32,12 @@ impl Images {
             Some(text) => Normalization::parse(text, channels).map_err(usage_of)?,
         };
         Ok(Self { dataset: Arc::new(dataset), normalization })
+    }
+
+    /// Shape of one image as networks take it.
+    pub(super) fn input_shape(&self) -> Vec<usize> {
+        let shape = self.dataset.shape;
+        vec![shape.channels, shape.height, shape.width]
     }
 
     /// Whether a network takes these images, named by its file; jobs check it again, without the name.
@@ -88,83 +91,4 @@ impl Images {
 
 fn usage_of(error: DataError) -> UsageError {
     UsageError(format!("--normalize: {error}"))
-}
-
-/// Opens a checkpoint, passes on what its reader remarked, and holds it against `--network`.
-pub(super) fn open_mode(path: &Path, options: &NetworkOptions) -> Result<Mode> {
-    let mode = Mode::open(path)?;
-    for note in &mode.notes {
-        say(&format!("note: {}: {note}", path.display()));
-    }
-    if let Some(wanted) = &options.network {
-        let wanted = named_network(wanted)?;
-        mode.params_for(&wanted)?;
-    }
-    Ok(mode)
-}
-
-/// A network by its layer sizes, or that of a checkpoint.
-pub(super) fn named_network(wanted: &str) -> Result<Arc<Network>> {
-    let path = Path::new(wanted);
-    if path.exists() {
-        return Ok(Mode::open(path)?.network);
-    }
-    match zoo::by_name(wanted) {
-        Ok(network) => Ok(Arc::new(network)),
-        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
-    }
-}
-
-/// A network for these images: by its name, or that of a checkpoint.
-pub(super) fn network_for(wanted: &str, images: &Images) -> Result<Arc<Network>> {
-    if Path::new(wanted).exists() {
-        return named_network(wanted);
-    }
-    match recipe::network_for(wanted, &images.dataset) {
-        Ok(network) => Ok(Arc::new(network)),
-        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
-    }
-}
-
-/// Two modes of one architecture.
-pub(super) struct Endpoints {
-    pub(super) network: Arc<Network>,
-    pub(super) a: Mode,
-    pub(super) b: Mode,
-    /// B's weights in A's layout.
-    pub(super) b_params: Arc<ParamVec>,
-}
-
-impl Endpoints {
-    pub(super) fn open(a: &Path, b: &Path, options: &NetworkOptions) -> Result<Self> {
-        let a = open_mode(a, options)?;
-        let b = open_mode(b, options)?;
-        let b_params = fitting(&b, &a)?;
-        warn_about_batch_norm(options, &a.network);
-        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
-    }
-}
-
-/// The weights of `mode` in the layout of `first`; the error names both files.
-pub(super) fn fitting(mode: &Mode, first: &Mode) -> Result<Arc<ParamVec>> {
-    mode.params_for(&first.network).map_err(|error| {
-        anyhow::Error::new(error).context(format!(
-            "{} ({}) and {} ({}) are not the same network",
-            shown(first),
-            first.network.name(),
-            shown(mode),
-            mode.network.name()
-        ))
-    })
-}
-
-fn shown(mode: &Mode) -> String {
-    mode.path.as_deref().map_or_else(|| mode.name.clone(), |path| path.display().to_string())
-}
-
-/// Options about batch norm mean nothing to a network without it.
-pub(super) fn warn_about_batch_norm(options: &NetworkOptions, network: &Network) {
-    if (options.bn.is_some() || options.bn_images.is_some()) && !network.layout().has_statistics() {
-        say("note: the network has no batch norm: --bn and --bn-images change nothing");
-    }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use clap::{Args, ValueEnum};
 
+use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::SplitName;
 
@@ -71,10 +72,15 @@ impl SplitChoice {
 /// How checkpoints are understood.
 #[derive(Args, Clone, Debug)]
 pub(super) struct NetworkOptions {
-    /// What the checkpoints must be: layer sizes such as `784-512-10` (`-nobias` behind them for layers without biases), or
-    /// a checkpoint to compare with. Without it the network is recognised from names and shapes
+    /// What the checkpoints must be: a network's name such as `784-512-10`, `resnet20-a` or `vgg16-bn`, a description
+    /// (`FILE.toml`), or a checkpoint to compare with. Without it a description beside the checkpoint (`NAME.network.toml`)
+    /// counts, or the network is recognised from names and shapes
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) network: Option<String>,
+    /// Changes to names and shapes of a file's tensors that do not fit: `strip:PREFIX`, `add:PREFIX`, `transpose` (every
+    /// matrix), `by-order` (places by order and shapes instead of names); separated by commas
+    #[arg(long, value_name = "CHANGE,..", value_delimiter = ',', value_parser = mend)]
+    pub(super) mend: Vec<Mend>,
     /// Running statistics of batch norm at points of paths and planes: recomputed there (the default), or combined as they
     /// are stored
     #[arg(long, value_enum)]
@@ -82,6 +88,41 @@ pub(super) struct NetworkOptions {
     /// Training images that running statistics are recomputed on, the first ones [default: 2048]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) bn_images: Option<usize>,
+}
+
+/// One change to the tensors of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mend {
+    Strip(String),
+    Add(String),
+    Transpose,
+    ByOrder,
+}
+
+impl NetworkOptions {
+    /// All changes that are asked for.
+    pub(super) fn mends(&self) -> Mends {
+        let mut mends = Mends::default();
+        for mend in &self.mend {
+            match mend {
+                Mend::Strip(prefix) => mends.strip_prefix = Some(prefix.clone()),
+                Mend::Add(prefix) => mends.add_prefix = Some(prefix.clone()),
+                Mend::Transpose => mends.transpose = true,
+                Mend::ByOrder => mends.by_order = true,
+            }
+        }
+        mends
+    }
+}
+
+fn mend(text: &str) -> Result<Mend, String> {
+    match text.split_once(':') {
+        Some(("strip", prefix)) => Ok(Mend::Strip(prefix.to_owned())),
+        Some(("add", prefix)) => Ok(Mend::Add(prefix.to_owned())),
+        None if text == "transpose" => Ok(Mend::Transpose),
+        None if text == "by-order" => Ok(Mend::ByOrder),
+        _ => Err("expected strip:PREFIX, add:PREFIX, transpose or by-order".to_owned()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

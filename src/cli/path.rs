@@ -11,7 +11,8 @@ use super::align::{SampleOptions, by_activations, warn_if_broken};
 use super::along::evaluate_path;
 use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
 use super::jobs::Jobs;
-use super::open::{Endpoints, Images, fitting, open_mode};
+use super::networks::{Endpoints, Opener};
+use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
 use crate::compute::TSampling;
@@ -167,14 +168,14 @@ impl Path {
 pub(super) fn run(args: &Path) -> Result<()> {
     let family = args.family()?;
     check_targets([args.common.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
-    let bends = open_bends(args, &ends)?;
     let images = Images::open(&args.common.data)?;
-    images.check(&ends.a)?;
+    let jobs = Jobs::open(args.common.device.device)?;
+    let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
+    let ends = opener.endpoints(&args.a, &args.b)?;
+    let bends = open_bends(args, &opener, &ends)?;
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
-    let jobs = Jobs::open(args.common.device.device)?;
     let b = match args.align {
         AlignMethod::None => Arc::clone(&ends.b_params),
         AlignMethod::Activation => {
@@ -208,11 +209,11 @@ pub(super) fn run(args: &Path) -> Result<()> {
     report(&args.common.json, &found, &found.describe())
 }
 
-fn open_bends(args: &Path, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
+fn open_bends(args: &Path, opener: &Opener<'_>, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
     let Some(Bends::Files(files)) = &args.bends else {
         return Ok(None);
     };
-    let open = |file: &PathBuf| fitting(&open_mode(file, &args.common.network)?, &ends.a);
+    let open = |file: &PathBuf| opener.params(file, &ends.a);
     files.iter().map(open).collect::<Result<_>>().map(Some)
 }
 

@@ -8,7 +8,8 @@ use clap::{Args, ValueEnum};
 
 use super::field::evaluate_plane;
 use super::jobs::Jobs;
-use super::open::{Endpoints, Images, fitting, open_mode};
+use super::networks::Opener;
+use super::open::Images;
 use super::options::{CommonOptions, non_negative_real};
 use super::output::{check_targets, report};
 use super::pictures::{PlaneNames, plane_svg, save_svg_and_png};
@@ -92,15 +93,15 @@ pub(super) fn grid_over(plane: &geometry::Plane, size: GridSize, margin: f64) ->
 pub(super) fn run(args: &Plane) -> Result<()> {
     let targets = [&args.common.json.json, &args.npz, &args.csv, &args.png, &args.svg];
     check_targets(targets.map(Option::as_ref))?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
-    let c = fitting(&open_mode(&args.c, &args.common.network)?, &ends.a)?;
+    let images = Images::open(&args.common.data)?;
+    let jobs = Jobs::open(args.common.device.device)?;
+    let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
+    let ends = opener.endpoints(&args.a, &args.b)?;
+    let c = opener.params(&args.c, &ends.a)?;
     let plane = geometry::Plane::through(ends.a.params.clone(), ends.b_params.clone(), c).with_context(|| {
         let [a, b, c] = [&args.a, &args.b, &args.c].map(|file| file.display());
         format!("no plane through {a}, {b} and {c}")
     })?;
-    let images = Images::open(&args.common.data)?;
-    images.check(&ends.a)?;
-    let jobs = Jobs::open(args.common.device.device)?;
     let grid = grid_over(&plane, args.grid, args.margin);
     let found =
         evaluate_plane(&jobs, &ends.network, &plane, grid, &images.measure(args.common.score, &args.common.network))?;

@@ -229,7 +229,7 @@ impl Desk {
 fn untrained(name: &str, network: &str, seed: u64) -> Mode {
     let network = Arc::new(zoo::by_name(network).unwrap());
     let params = ParamVec::random(network.layout().clone(), &mut ChaCha8Rng::seed_from_u64(seed));
-    Mode { name: name.to_owned(), path: None, network, params: Arc::new(params), notes: Vec::new() }
+    Mode { name: name.to_owned(), path: None, network, params: Arc::new(params), notes: Vec::new(), others: Vec::new() }
 }
 
 /// The demo's B, a little off.

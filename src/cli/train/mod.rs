@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::fitting::{FitOptions, as_arguments};
 use super::jobs::Jobs;
-use super::open::{Images, network_for};
+use super::networks::named_network;
+use super::open::Images;
 use super::options::{DataOptions, DeviceOptions, JsonOptions, UsageError, positive, share};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, table};
 use super::score::{ScoreReport, score_networks};
@@ -128,7 +129,7 @@ pub(super) fn run(args: &Train) -> Result<()> {
     let images = args.images()?;
     let name = args.network.as_deref().or(args.preset.map(|preset| preset.network));
     let name = name.ok_or_else(|| UsageError("--network or --preset is needed".to_owned()))?;
-    let task = Task { args, name, network: network_for(name, &images)?, images, recipe: args.recipe() };
+    let task = Task { args, name, network: named_network(name, Some(&images))?, images, recipe: args.recipe() };
     task.recipe.augmentation.check(&task.images.dataset)?;
     let jobs = Jobs::open(args.device.device)?;
 
