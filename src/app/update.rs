@@ -4,7 +4,7 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::action::Export;
-use super::state::{DataState, Purpose};
+use super::state::{DataState, ModeState, Purpose};
 use super::{Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, refresh, runs, training};
 use crate::compute::CorrelateSpec;
 use crate::data::SplitName;
@@ -170,24 +170,23 @@ fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, 
 }
 
 fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
-    let Some(pair) = state.joined().cloned() else {
-        state.notify(Notice::warning("There is nothing to save yet"));
-        return Vec::new();
-    };
     let one = |path: PathBuf, params, network, description: String| {
         Effect::Disk(DiskRequest::SaveParams { path, network, params, description })
     };
-    match export {
-        Export::Mode(id) => match state.mode(*id) {
-            Some(m) => vec![one(
-                path.to_owned(),
-                Arc::clone(&m.mode.params),
-                Arc::clone(&m.mode.network),
-                format!("mode {}", m.mode.name),
-            )],
-            None => Vec::new(),
-        },
-        Export::AlignedB => match state.current_alignment() {
+    // A mode can be saved by itself; all else belongs to a pair.
+    match (export, state.joined().cloned()) {
+        (Export::Mode(id), _) => {
+            let saved = state.mode(*id).map(|ModeState { mode, .. }| {
+                let (params, network) = (Arc::clone(&mode.params), Arc::clone(&mode.network));
+                one(path.to_owned(), params, network, format!("mode {}", mode.name))
+            });
+            saved.into_iter().collect()
+        }
+        (_, None) => {
+            state.notify(Notice::warning("There is nothing to save yet"));
+            Vec::new()
+        }
+        (Export::AlignedB, Some(pair)) => match state.current_alignment() {
             Some(alignment) => {
                 let network = state.endpoints.and_then(|(_, b)| state.mode(b)).map(|m| Arc::clone(&m.mode.network));
                 let network = network.unwrap_or(pair.network);
@@ -195,14 +194,14 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
             }
             None => Vec::new(),
         },
-        Export::PathPoint => match &state.path {
+        (Export::PathPoint, Some(pair)) => match &state.path {
             Some(p) => {
                 let description = format!("{} path at t = {}", p.path.family().name(), state.t);
                 vec![one(path.to_owned(), Arc::new(p.path.point(state.t)), pair.network, description)]
             }
             None => Vec::new(),
         },
-        Export::Bends => match &state.path {
+        (Export::Bends, Some(pair)) => match &state.path {
             Some(p) => {
                 let bends = p.path.bends().iter().enumerate();
                 bends

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, bounded};
 use egui::{Align2, Context, Key, RichText, Window};
 
-use crate::app::{Action, Export};
+use crate::app::{Action, Export, ModeId};
 
 /// A dialog that comes back empty faster than a person can click was never shown.
 const TOO_FAST: Duration = Duration::from_millis(1000);
@@ -20,6 +20,7 @@ pub(super) enum Wish {
     SavePathPoint,
     SaveBends,
     SaveAligned,
+    SaveMode(ModeId),
     ExportLandscapePng,
     ExportLandscapeSvg,
     ExportCurveSvg,
@@ -35,6 +36,7 @@ impl Wish {
             Self::SavePathPoint => "Save the network at t",
             Self::SaveBends => "Save the bends",
             Self::SaveAligned => "Save aligned B",
+            Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
         }
@@ -47,6 +49,7 @@ impl Wish {
             Self::SavePathPoint => Some("path.safetensors"),
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
+            Self::SaveMode(_) => Some("mode.safetensors"),
             Self::ExportLandscapePng => Some("landscape.png"),
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
@@ -193,6 +196,7 @@ pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
         Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
         Wish::SaveBends => Action::Save(first, Export::Bends),
         Wish::SaveAligned => Action::Save(first, Export::AlignedB),
+        Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
         Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
             return None;
         }

@@ -48,6 +48,13 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         view.dialogs.type_path(Wish::OpenCheckpoints);
     }
     ui.separator();
+    // Those of files are saved already.
+    for entry in state.modes.iter().filter(|entry| entry.mode.path.is_none()) {
+        let label = format!("Save mode {}…", state.letter(entry.id));
+        if ui.button(label).on_hover_text(&entry.mode.name).clicked() {
+            view.dialogs.ask(Wish::SaveMode(entry.id));
+        }
+    }
     let has_path = state.path.is_some();
     let has_bends = state.path.as_ref().is_some_and(|p| !p.path.bends().is_empty());
     let has_alignment = state.current_alignment().is_some();

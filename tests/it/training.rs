@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lowroad::app::{Action, TrainingForm};
+use lowroad::app::{Action, Export, TrainingForm};
 use lowroad::checkpoint::Mode;
 
 use crate::program::lowroad;
@@ -165,6 +165,13 @@ fn modes_trained_in_the_window_take_the_demos_place_as_a_and_b() {
     let state = screen.state().state();
     assert!(state.modes.iter().all(|m| 0.5 < m.scores.test.unwrap().accuracy));
     assert!(state.joined().is_some(), "they can be joined");
+
+    let folder = tempfile::tempdir().unwrap();
+    let (file, saved) = (folder.path().join("a.safetensors"), std::sync::Arc::clone(&state.modes[0].mode));
+    let first = state.modes[0].id;
+    screen.state_mut().act(Action::Save(file.clone(), Export::Mode(first)));
+    until(&mut screen, "it is saved", |_| file.exists());
+    assert_eq!(Mode::open(&file).unwrap().params.values(), saved.params.values());
 }
 
 #[test]
