@@ -11,6 +11,7 @@ mod fit;
 mod fit_dense;
 mod fit_tensors;
 mod forward;
+mod lanes;
 mod match_weights;
 mod measured_statistics;
 mod score;
