@@ -233,7 +233,6 @@ impl<'a> Convolution<'a> {
     fn tile<S: Simd, const P: usize, const FIRST: usize, const B: usize>(&mut self, panel: &Panel<'_>, place: Place) {
         let Place { block, part, y, x } = place;
         let geometry = self.geometry;
-        let lane = part * lanes::<S>()..(part + 1) * lanes::<S>();
         let mut sums = [[0.0_f32.splat::<S>(); B]; P];
         for p in 0..P {
             sums[p] = [panel.bias[FIRST + p].splat::<S>(); B];
@@ -252,25 +251,43 @@ impl<'a> Convolution<'a> {
                 for b in 0..B {
                     rows[b] = &self.inputs[(block + b) * channels * height * width + start..][..weights.len()];
                 }
-                sums = accumulate::<S, P, FIRST, B>(sums, weights, rows, lane.clone());
+                sums = accumulate::<S, P, FIRST, B>(sums, weights, rows, part);
+            }
+        }
+        // Through memory, so that the sums themselves are indexed by constants alone and stay in registers until here.
+        let mut tile = [[[0.0; LANES]; B]; P];
+        for p in 0..P {
+            for b in 0..B {
+                store_part(&mut tile[p][b], part, sums[p][b]);
             }
         }
         let [n_out, out_height, out_width] = geometry.output;
+        let n = P.min(panel.n.saturating_sub(FIRST));
         for b in 0..B {
             let start = (((block + b) * out_height + y) * out_width + x) * n_out + panel.output + FIRST;
-            let n = P.min(panel.n.saturating_sub(FIRST));
-            let outputs = &mut self.outputs[start..start + n];
-            for p in 0..P {
-                if p < n {
-                    let mut sum = sums[p][b];
-                    if let Some(residual) = self.residual {
-                        sum += load(&residual[start + p][lane.clone()]);
-                    }
-                    let sum = if self.relu { relu(sum) } else { sum };
-                    store(&mut outputs[p][lane.clone()], sum);
+            for (p, output) in self.outputs[start..start + n].iter_mut().enumerate() {
+                let mut sum = load_part::<S>(&tile[p][b], part);
+                if let Some(residual) = self.residual {
+                    sum += load_part(&residual[start + p], part);
                 }
+                store_part(output, part, if self.relu { relu(sum) } else { sum });
             }
         }
+    }
+}
+
+/// Vector number `part` of a row.
+#[inline(always)]
+fn load_part<S: Simd>(row: &Row, part: usize) -> Vector<S, f32> {
+    if lanes::<S>() == LANES { bytemuck::cast(*row) } else { load(&row[part * lanes::<S>()..][..lanes::<S>()]) }
+}
+
+#[inline(always)]
+fn store_part<S: Simd>(row: &mut Row, part: usize, vector: Vector<S, f32>) {
+    if lanes::<S>() == LANES {
+        *row = bytemuck::cast(vector);
+    } else {
+        store(&mut row[part * lanes::<S>()..][..lanes::<S>()], vector);
     }
 }
 
@@ -281,13 +298,13 @@ fn accumulate<S: Simd, const P: usize, const FIRST: usize, const B: usize>(
     mut sums: [[Vector<S, f32>; B]; P],
     weights: &[PanelRow],
     rows: [&[Row]; B],
-    lane: Range<usize>,
+    part: usize,
 ) -> [[Vector<S, f32>; B]; P] {
     // B is 1 or 2.
     for ((w, first), last) in weights.iter().zip(rows[0]).zip(rows[B - 1]) {
-        let mut values = [load::<S>(&first[lane.clone()]); B];
+        let mut values = [load_part::<S>(first, part); B];
         if B == 2 {
-            values[1] = load(&last[lane.clone()]);
+            values[1] = load_part(last, part);
         }
         for p in 0..P {
             let w = w[FIRST + p].splat::<S>();
