@@ -14,7 +14,7 @@ use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
 use super::{ComputeError, Engine};
-use crate::data::{Dataset, Normalization, SplitName};
+use crate::data::{Dataset, Inputs, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Images that one set of first-layer products covers.
@@ -39,6 +39,36 @@ impl DataRef {
         let n = self.dataset.split(self.split).len();
         self.limit.map_or(n, |limit| limit.min(n))
     }
+
+    /// The images as inputs, those behind the limit included.
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        self.dataset.inputs(self.split, &self.normalization)
+    }
+}
+
+/// Training images that statistics of batch norm are measured on unless said otherwise.
+pub const BATCH_NORM_IMAGES: usize = 2048;
+
+/// Which running statistics the batch norms of a network have at a point of weight space.
+#[derive(Clone, Debug, Default)]
+pub enum BatchNorm {
+    /// Combined as they are stored, like weights: right for the networks of files, wrong between them.
+    #[default]
+    Stored,
+    /// Measured anew at every point on these images (METHODS-ALIGNMENT, section 2.3).
+    Recompute(DataRef),
+}
+
+impl BatchNorm {
+    /// For a picture's caption.
+    pub fn caption(&self) -> String {
+        match self {
+            Self::Stored => "batch norm with stored statistics".to_owned(),
+            Self::Recompute(data) => {
+                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+            }
+        }
+    }
 }
 
 /// What to evaluate.
@@ -53,15 +83,25 @@ pub struct EvaluateSpec {
     pub data: DataRef,
     /// Few images first, then more. Otherwise each point gets all its images at once.
     pub progressive: bool,
+    pub batch_norm: BatchNorm,
     /// Whether the first layer's products are shared by all points; off only to measure what that saves.
     pub share_first_layer: bool,
 }
 
 impl EvaluateSpec {
-    /// All points in one level, progressively.
+    /// All points in one level, progressively, with stored statistics.
     pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
+        Self {
+            network,
+            basis,
+            coefficients,
+            levels,
+            data,
+            progressive: true,
+            batch_norm: BatchNorm::Stored,
+            share_first_layer: true,
+        }
     }
 }
 
@@ -263,7 +303,7 @@ mod tests {
     use super::super::evaluate_tensors::Tiles;
     use super::super::scorer::Scorer;
     use super::*;
-    use crate::data::{ImageShape, Split};
+    use crate::data::{ImageShape, Split, Values};
     use crate::net::zoo;
     use rand::{RngExt as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
@@ -271,7 +311,7 @@ mod tests {
     /// A small data set, `n` test images of 12 pixels and 3 classes.
     fn digits(n: usize, rng: &mut ChaCha8Rng) -> DataRef {
         let split = |n: usize, rng: &mut ChaCha8Rng| Split {
-            pixels: (0..12 * n).map(|_| rng.random()).collect(),
+            values: Values::Bytes((0..12 * n).map(|_| rng.random()).collect()),
             labels: (0..n).map(|_| rng.random_range(0..3)).collect(),
         };
         let dataset = Dataset {
@@ -282,6 +322,7 @@ mod tests {
             class_names: vec![String::new(); 3],
             train: split(1, rng),
             test: split(n, rng),
+            notes: Vec::new(),
         };
         DataRef {
             dataset: Arc::new(dataset),

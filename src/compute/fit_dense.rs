@@ -10,18 +10,20 @@
 //!
 //! Agrees with `fit_tensors.rs` but for rounding.
 
+mod steps;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
-use super::batches::byte_tables;
-use super::evaluate::DataRef;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::batches::Examples;
+use super::fit::{BETA_1, BETA_2, FitSpec, Minibatch, Optimizer, OptimizerState};
 use super::forward::{DenseLayer, dense_layers};
 use super::simd::{self, lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
+use steps::{AdamStep, SgdStep};
 
 /// Units of a panel.
 const PANEL: usize = 32;
@@ -31,10 +33,6 @@ const BLOCK: usize = 8;
 const DOTS: usize = 4;
 /// Rows of weights that one thread moves at a time: few enough to stay in its cache.
 const CHUNK_ROWS: usize = 128;
-/// Adam's, as in the paper.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 type Row = [f32; PANEL];
 
@@ -58,7 +56,7 @@ impl Layer {
 
 /// What an optimiser remembers of a vector's gradients.
 enum State {
-    Sgd { momentum: f64, velocity: Vec<Row> },
+    Sgd { momentum: f64, nesterov: bool, velocity: Vec<Row> },
     Adam { first: Vec<Row>, second: Vec<Row> },
 }
 
@@ -78,7 +76,7 @@ pub(super) struct DenseFit {
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
     states: Vec<State>,
-    n_steps: i32,
+    n_steps: u64,
     /// Memory that is used again each step.
     points: Vec<Point>,
     /// The inputs of each layer, and at the end the logits.
@@ -98,7 +96,7 @@ impl DenseFit {
         let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
         let zeros = || vec![[0.0; PANEL]; start];
         let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: zeros() },
+            Optimizer::Sgd { momentum, nesterov } => State::Sgd { momentum, nesterov, velocity: zeros() },
             Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
         };
         Some(Self {
@@ -115,9 +113,40 @@ impl DenseFit {
 
     /// One vector's values as they are now, in the network's layout.
     pub(super) fn values(&self, index: usize) -> Vec<f32> {
+        self.unpack(&self.vectors[index])
+    }
+
+    /// What the optimiser remembers, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> OptimizerState {
+        let moments = self.states.iter().flat_map(|state| match state {
+            State::Sgd { velocity, .. } => vec![self.unpack(velocity)],
+            State::Adam { first, second } => vec![self.unpack(first), self.unpack(second)],
+        });
+        OptimizerState { n_steps: self.n_steps, moments: moments.collect() }
+    }
+
+    /// Takes up what an earlier fit's optimiser remembered: as many moments as this one keeps, each as long as the layout.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let mut moments = state.moments.iter();
+        for state in &mut self.states {
+            let kept = match state {
+                State::Sgd { velocity, .. } => vec![velocity],
+                State::Adam { first, second } => vec![first, second],
+            };
+            for (packed, values) in kept.into_iter().zip(&mut moments) {
+                if let Some(vector) = ParamVec::new(Arc::clone(&self.layout), values.clone()) {
+                    *packed = pack(&self.layers, &vector);
+                }
+            }
+        }
+    }
+
+    /// Packed rows as values in the network's layout.
+    fn unpack(&self, packed: &[Row]) -> Vec<f32> {
         let mut found = ParamVec::zeros(Arc::clone(&self.layout));
         for layer in &self.layers {
-            let rows = &self.vectors[index][layer.rows.clone()];
+            let rows = &packed[layer.rows.clone()];
             let row = |output: usize, i: usize| rows[output / PANEL * layer.panel_rows() + i][output % PANEL];
             let weight = found.tensor_mut(layer.shape.weight);
             for (output, weights) in weight.chunks_exact_mut(layer.shape.n_in).enumerate() {
@@ -140,12 +169,12 @@ impl DenseFit {
         self.points.resize_with(n_points, Point::default);
         let mut points = std::mem::take(&mut self.points);
         let mut loss = 0.0;
+        let examples = batch.examples();
         let shares = batch.indices.chunks_exact(batch.indices.len() / n_points);
         for ((point, row), indices) in points.iter_mut().zip(batch.rows).zip(shares) {
             self.combine(row, &mut point.weights);
-            self.forward(batch.data, indices, &point.weights);
-            let labels = &batch.data.dataset.split(batch.data.split).labels;
-            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(labels[i as usize])).collect();
+            self.forward(&examples, indices, &point.weights);
+            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(examples.label(i))).collect();
             loss += self.logits_to_gradient(&labels, batch.indices.len());
             let decay = (batch.weight_decay / n_points as f64) as f32;
             self.backward(indices.len().next_multiple_of(BLOCK), decay, point);
@@ -171,9 +200,9 @@ impl DenseFit {
     }
 
     /// Fills `activations` from the images to the logits.
-    fn forward(&mut self, data: &DataRef, indices: &[u32], weights: &[Row]) {
+    fn forward(&mut self, examples: &Examples<'_>, indices: &[u32], weights: &[Row]) {
         let n_images = indices.len().next_multiple_of(BLOCK);
-        image_panels(data, indices, n_images, &mut self.activations[0]);
+        image_panels(examples, indices, n_images, &mut self.activations[0]);
         for (index, layer) in self.layers.iter().enumerate() {
             let (inputs, outputs) = self.activations.split_at_mut(index + 1);
             let (inputs, outputs) = (&inputs[index], &mut outputs[0]);
@@ -260,17 +289,17 @@ impl DenseFit {
                 chained(points, batch.rows, index, chunk * CHUNK_ROWS, sum);
             };
             match state {
-                State::Sgd { momentum, velocity } => {
-                    let (momentum, rate) = (*momentum as f32, rate as f32);
+                State::Sgd { momentum, nesterov, velocity } => {
+                    let (momentum, nesterov, rate) = (*momentum as f32, *nesterov, rate as f32);
                     let chunks = weights.zip(velocity.par_chunks_mut(CHUNK_ROWS));
                     chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
                         gradient(chunk, sum);
                         let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, rate });
+                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, nesterov, rate });
                     });
                 }
                 State::Adam { first, second } => {
-                    let unbias = |beta: f64| 1.0 - beta.powi(self.n_steps);
+                    let unbias = |beta: f64| 1.0 - beta.powf(self.n_steps as f64);
                     let rate = (rate / unbias(BETA_1)) as f32;
                     let scale = unbias(BETA_2).recip() as f32;
                     let moments = first.par_chunks_mut(CHUNK_ROWS);
@@ -283,52 +312,6 @@ impl DenseFit {
                     });
                 }
             }
-        }
-    }
-}
-
-/// Nesterov's momentum as PyTorch computes it: `v = mu v + g`, `w -= rate (g + mu v)`.
-struct SgdStep<'a> {
-    w: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    momentum: f32,
-    rate: f32,
-}
-
-impl WithSimd for SgdStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        for ((w, v), g) in self.w.iter_mut().zip(self.v).zip(self.g) {
-            *v = self.momentum * *v + g;
-            *w -= self.rate * (g + self.momentum * *v);
-        }
-    }
-}
-
-/// `m` and `v` are the moving means of the gradient and its square; `rate` and `scale` hold their corrections.
-struct AdamStep<'a> {
-    w: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    rate: f32,
-    scale: f32,
-}
-
-impl WithSimd for AdamStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
-        let moments = self.m.iter_mut().zip(self.v);
-        for ((w, (m, v)), g) in self.w.iter_mut().zip(moments).zip(self.g) {
-            *m = beta_1 * *m + (1.0 - beta_1) * g;
-            *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-            *w -= self.rate * *m / ((*v * self.scale).sqrt() + EPSILON);
         }
     }
 }
@@ -367,24 +350,23 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
 }
 
 /// Normalised images in panels of pixels; `n_images` with those that fill up the last block, which stay zero.
-fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
-    let tables = byte_tables(data);
-    let pixels = &data.dataset.split(data.split).pixels;
-    let n_pixels = data.dataset.shape.pixels();
-    let per_channel = n_pixels / tables.len();
-    let last = tables.len() - 1;
-    panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+fn image_panels(examples: &Examples<'_>, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
+    let n_values = examples.n_values();
+    panels.resize(n_values.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+    // Changes are made to whole images, which are then dealt out to the panels.
+    let changed = examples.are_changed().then(|| {
+        let mut values = vec![0.0_f32; indices.len() * n_values];
+        examples.read_all(indices, &mut values);
+        values
+    });
     panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
         let first = panel * PANEL;
-        let n = PANEL.min(n_pixels - first);
-        // Which channel a pixel is of is the same for all images.
-        let tables: [&Vec<f32>; PANEL] =
-            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
+        let n = PANEL.min(n_values - first);
         rows[indices.len()..].fill([0.0; PANEL]);
-        for (row, &index) in rows.iter_mut().zip(indices) {
-            let bytes = &pixels[index as usize * n_pixels + first..][..n];
-            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                *value = tables[place][usize::from(byte)];
+        for (place, (row, &index)) in rows.iter_mut().zip(indices).enumerate() {
+            match &changed {
+                None => examples.read_unchanged(index, first, &mut row[..n]),
+                Some(values) => row[..n].copy_from_slice(&values[place * n_values + first..][..n]),
             }
         }
     });

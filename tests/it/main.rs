@@ -7,6 +7,7 @@ mod document;
 mod faults;
 mod function_preservation;
 mod program;
+mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
