@@ -36,7 +36,9 @@ fn pack(program: &Program, step: &Step, params: &ParamVec) -> StepParams {
     let values = |id: &Option<ParamId>| id.map(|id| params.tensor(id));
     match &nodes[step.node.0].op {
         Op::Conv2d { weight, bias, .. } | Op::Linear { weight, bias } => {
-            let geometry = geometry(program, step);
+            let Some(geometry) = ConvGeometry::of(program, step) else {
+                return StepParams::None;
+            };
             let norm = step.norm.and_then(|norm| batch_norm(&nodes[norm.0].op, params));
             let bias = |unit: usize| values(bias).map_or(0.0, |bias| bias[unit]);
             let weight = params.tensor(*weight);
@@ -67,15 +69,18 @@ fn pack(program: &Program, step: &Step, params: &ParamVec) -> StepParams {
     }
 }
 
-fn geometry(program: &Program, step: &Step) -> ConvGeometry {
-    let [input, output] = [program.input_shape(step), program.shape(step.node)];
-    let node = &program.network().nodes()[step.node.0];
-    match node.op {
-        Op::Conv2d { weight, stride, padding, dilation, groups, .. } => {
-            let shape = &program.network().layout().spec(weight).shape;
-            ConvGeometry { input, output, kernel: [shape[2], shape[3]], stride, padding, dilation, groups }
+impl ConvGeometry {
+    /// That of a step; `None` unless it is a convolution or a linear layer.
+    pub(super) fn of(program: &Program, step: &Step) -> Option<Self> {
+        let [input, output] = [program.input_shape(step), program.shape(step.node)];
+        match program.network().nodes()[step.node.0].op {
+            Op::Conv2d { weight, stride, padding, dilation, groups, .. } => {
+                let shape = &program.network().layout().spec(weight).shape;
+                Some(Self { input, output, kernel: [shape[2], shape[3]], stride, padding, dilation, groups })
+            }
+            Op::Linear { .. } => Some(Self::linear(input[0], output[0])),
+            _ => None,
         }
-        _ => ConvGeometry::linear(input[0], output[0]),
     }
 }
 

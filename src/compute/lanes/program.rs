@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::conv::ConvGeometry;
 use super::{Row, map_shape};
 use crate::net::{Activation, Network, NodeId, Op};
 
@@ -55,6 +56,12 @@ impl Program {
     /// Rows of the images of one block.
     pub fn n_input_rows(&self) -> usize {
         self.network.n_inputs()
+    }
+
+    /// Multiplications that one image takes in convolutions and linear layers.
+    pub fn n_products(&self) -> usize {
+        let layers = self.steps.iter().filter_map(|step| ConvGeometry::of(self, step));
+        layers.map(|geometry| geometry.n_products()).sum()
     }
 
     /// Memory that one block takes on its way.
