@@ -45,6 +45,8 @@ pub struct TrainingState {
     pub form: TrainingForm,
     /// The network that the form names, or why there is none.
     pub network: Option<Result<Arc<Network>, String>>,
+    /// Why the form's image changes do not suit the data, if they do not.
+    pub misfit: Option<String>,
     pub running: Option<RunningTraining>,
     /// Modes that were trained or stopped half-way since the program started.
     pub n_finished: usize,
@@ -102,7 +104,7 @@ impl TrainingState {
     }
 
     fn ready(&self) -> Option<&Arc<Network>> {
-        self.network.as_ref()?.as_ref().ok()
+        self.network.as_ref()?.as_ref().ok().filter(|_| self.misfit.is_none())
     }
 }
 
@@ -151,6 +153,8 @@ fn sync_network(state: &mut AppState) {
         training.network = Some(built.map(Arc::new).map_err(|error| error.to_string()));
         training.network_key = Some(key);
     }
+    let fits = training.form.recipe.augmentation.check(&data.dataset);
+    training.misfit = fits.err().map(|error| error.to_string());
 }
 
 /// The fit that the form asks for.

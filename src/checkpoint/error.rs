@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::archive::ArchiveFault;
 use super::burn_pack::BurnPackFault;
 use super::npz::NpzFault;
+use super::onnx::OnnxFault;
 use super::pickled_dict::PickledDictFault;
 use super::safetensors::error::{SafetensorsFault, WriteFault};
 use super::torch::legacy::LegacyFault;
@@ -36,6 +37,8 @@ pub enum CheckpointError {
     Archive { path: PathBuf, fault: ArchiveFault },
     #[error("{fault} (byte {at} of the pickle): {}", path.display())]
     Pickle { path: PathBuf, at: usize, fault: PickleFault },
+    #[error("{fault}: {}", path.display())]
+    Onnx { path: PathBuf, fault: Box<OnnxFault> },
     #[error("tensor `{name}`: {fault}: {}", path.display())]
     Tensor { path: PathBuf, name: String, fault: TensorFault },
     #[error("{fault}: {}", path.display())]

@@ -10,6 +10,7 @@ mod dtype;
 mod error;
 mod mode;
 pub mod npz;
+pub mod onnx;
 mod pickled_dict;
 mod report;
 mod safetensors;

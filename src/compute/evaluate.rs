@@ -155,9 +155,12 @@ impl Evaluate {
     /// Prepares an evaluation.
     ///
     /// # Errors
-    /// When the network does not fit the data.
+    /// When the network does not fit the data, or the images that its statistics are measured on.
     pub fn new(engine: &Engine, spec: EvaluateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
+        if let BatchNorm::Recompute(images) = &spec.batch_norm {
+            check_fit(&spec.network, images)?;
+        }
         let scorer = Scorers::new(engine, &spec);
         Ok(Self::with_scorer(spec, scorer))
     }
@@ -352,7 +355,7 @@ mod tests {
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
         let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share, None);
-        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
+        [Scorer::Dense(dense), Scorer::Tiles(Box::new(tiles))].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
             (0..spec.coefficients.len()).map(|point| job.value(point)).collect()

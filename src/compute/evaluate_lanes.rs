@@ -148,7 +148,8 @@ pub(super) fn lanes_logits(network: &Network, params: &ParamVec, data: &DataRef,
     let n_classes = network.n_classes();
     let parts = run_images(&program, params, &images, |_, buffers| {
         let blocks = buffers.logits(&program).chunks_exact(n_classes);
-        let of_block = |rows: &[Row]| (0..LANES).flat_map(|i| rows.iter().map(|row| row[i]).collect::<Vec<_>>()).collect();
+        let of_block =
+            |rows: &[Row]| (0..LANES).flat_map(|i| rows.iter().map(|row| row[i]).collect::<Vec<_>>()).collect();
         blocks.map(of_block).collect::<Vec<Vec<f32>>>()
     });
     let mut logits: Vec<f32> = parts.into_iter().flatten().flatten().collect();

@@ -13,6 +13,7 @@ pub use schedule::Schedule;
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -115,6 +116,8 @@ pub struct FitCheckpoint {
     /// Mean loss of the minibatches of the epoch that ended, or of the part of one that is behind; of those that this fit
     /// made itself, and NaN where there are none.
     pub loss: f64,
+    /// Time that those minibatches took.
+    pub spent: Duration,
 }
 
 /// What one optimisation step saw.
@@ -208,8 +211,16 @@ pub struct Fit {
     next_image: usize,
     /// Steps that this fit made.
     step: usize,
-    /// Losses of the current epoch's minibatches, summed, and their number.
-    losses: (f64, usize),
+    this_epoch: Tally,
+}
+
+/// The minibatches of an epoch so far.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    n_steps: usize,
+    /// Their losses, summed.
+    loss: f64,
+    spent: Duration,
 }
 
 impl Fit {
@@ -228,7 +239,7 @@ impl Fit {
         let rng = ChaCha8Rng::seed_from_u64(spec.seed);
         let order = ImageOrder::sequential(0);
         let (epoch, n_behind) = (spec.start.epoch, spec.start.step);
-        let mut fit = Self { spec, trainer, rng, order, epoch, next_image: 0, step: 0, losses: (0.0, 0) };
+        let mut fit = Self { spec, trainer, rng, order, epoch, next_image: 0, step: 0, this_epoch: Tally::default() };
         fit.begin_epoch();
         for _ in 0..n_behind {
             fit.draw_ts(fit.next_images().len());
@@ -257,6 +268,7 @@ impl Fit {
         if self.epoch == self.spec.last_epoch() {
             return Ok(None);
         }
+        let started = Instant::now();
         let images = self.next_images();
         let ts = self.draw_ts(images.len());
         let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
@@ -278,9 +290,11 @@ impl Fit {
         let report = StepReport { epoch: self.epoch, step: self.step, n_steps, loss };
         self.step += 1;
         if images.start == 0 {
-            self.losses = (0.0, 0);
+            self.this_epoch = Tally::default();
         }
-        self.losses = (self.losses.0 + loss, self.losses.1 + 1);
+        self.this_epoch.n_steps += 1;
+        self.this_epoch.loss += loss;
+        self.this_epoch.spent += started.elapsed();
         self.next_image = images.end;
         if self.next_image == self.order.len() {
             self.epoch += 1;
@@ -321,7 +335,8 @@ impl Fit {
             step: self.next_image.div_ceil(self.spec.batch_size),
             optimizer: Some(Arc::new(self.trainer.optimizer_state()?)),
         };
-        Ok(FitCheckpoint { vectors: self.trained()?, start, loss: self.losses.0 / self.losses.1 as f64 })
+        let Tally { n_steps, loss, spent } = self.this_epoch;
+        Ok(FitCheckpoint { vectors: self.trained()?, start, loss: loss / n_steps as f64, spent })
     }
 
     /// Whether the spec asks for checkpoints.

@@ -231,30 +231,10 @@ fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fit::{Schedule, TSampling};
-    use super::super::test_data::{noise, params};
+    use super::super::test_data::fit_spec;
     use super::*;
     use crate::geometry::PathFamily;
     use crate::net::{Conv, GraphBuilder};
-
-    fn fit(network: Network, family: Option<PathFamily>) -> FitSpec {
-        let n_basis = family.map_or(1, |family| family.n_bends() + 2);
-        FitSpec {
-            basis: (0..n_basis as u64).map(|seed| params(&network, seed)).collect(),
-            family,
-            data: noise(&network, 24),
-            network: Arc::new(network),
-            epochs: 1,
-            first_epoch: 0,
-            batch_size: 12,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
-            learning_rate: 0.1,
-            schedule: Schedule::Constant,
-            weight_decay: 1e-2,
-            sampling: TSampling::One,
-            seed: 5,
-        }
-    }
 
     /// Loss of each of two steps on given points, and the vectors afterwards.
     fn run(spec: &FitSpec, rows: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f32>>) {
@@ -267,6 +247,9 @@ mod tests {
                 rows,
                 learning_rate: spec.learning_rate,
                 weight_decay: spec.weight_decay,
+                augmentation: &spec.augmentation,
+                seed: spec.seed,
+                epoch: 0,
             };
             fit.step(&batch, true).unwrap()
         };
@@ -292,10 +275,10 @@ mod tests {
 
     #[test]
     fn points_one_by_one_and_together_move_the_bends_alike() {
-        let bezier = Some(PathFamily::Bezier { n_bends: 2 });
-        let rows: Vec<Vec<f64>> = [0.1, 0.45, 0.8].iter().map(|&t| bezier.unwrap().coefficients(t)).collect();
-        let (losses, vectors) = run(&fit(twin(true), bezier), &rows);
-        let (expected_losses, expected) = run(&fit(twin(false), bezier), &rows);
+        let bezier = PathFamily::Bezier { n_bends: 2 };
+        let rows: Vec<Vec<f64>> = [0.1, 0.45, 0.8].map(|t| bezier.coefficients(t)).to_vec();
+        let (losses, vectors) = run(&fit_spec(twin(true), Some(bezier), 24), &rows);
+        let (expected_losses, expected) = run(&fit_spec(twin(false), Some(bezier), 24), &rows);
         for (loss, expected) in losses.iter().zip(&expected_losses) {
             assert!((loss - expected).abs() < 1e-5, "{losses:?} {expected_losses:?}");
         }
@@ -310,13 +293,15 @@ mod tests {
         let (mut graph, x) = GraphBuilder::new(&[4]);
         let x = graph.batch_norm(x, "norm").unwrap();
         graph.linear(x, "head", 3, true).unwrap();
-        let spec = fit(graph.finish("norm first").unwrap(), None);
+        let spec = fit_spec(graph.finish("norm first").unwrap(), None, 24);
         let layout = Arc::clone(spec.network.layout());
         let (_, vectors) = run(&spec, &[vec![1.0]]);
         let mut expected = spec.basis[0].values()[layout.n_trained()..].to_vec();
         let images = |batch: usize| (0..12).map(move |i| 12 * batch + i);
         let pixel = |image: usize, unit: usize| {
-            f64::from(spec.data.dataset.train.pixels[4 * image + unit]) / 255.0 / 0.29 - 0.5 / 0.29
+            let mut pixels = [0.0; 4];
+            spec.data.inputs().read(image, &mut pixels);
+            f64::from(pixels[unit])
         };
         for batch in 0..2 {
             for unit in 0..4 {
@@ -332,7 +317,7 @@ mod tests {
         }
 
         let chain = Some(PathFamily::Chain { n_bends: 1 });
-        let spec = fit(twin(false), chain);
+        let spec = fit_spec(twin(false), chain, 24);
         let n_trained = spec.network.layout().n_trained();
         let (_, vectors) = run(&spec, &[vec![0.0, 1.0, 0.0]]);
         assert_eq!(vectors[1][n_trained..], spec.basis[1].values()[n_trained..]);

@@ -114,8 +114,8 @@ impl SoundPart {
 
 pub(super) enum Scorer {
     Dense(Dense),
-    Lanes(Lanes),
-    Tiles(Tiles),
+    Lanes(Box<Lanes>),
+    Tiles(Box<Tiles>),
 }
 
 pub(super) enum Block {
@@ -133,11 +133,11 @@ impl Scorer {
             BatchNorm::Recompute(images) => Some(images),
         };
         if engine.is_gpu() {
-            return Self::Tiles(Tiles::new(engine, &spec.network, basis, share, recompute));
+            return Self::Tiles(Box::new(Tiles::new(engine, &spec.network, basis, share, recompute)));
         }
         match Dense::new(&spec.network, basis, share) {
             Some(dense) => Self::Dense(dense),
-            None => Self::Lanes(Lanes::new(&spec.network, basis, recompute)),
+            None => Self::Lanes(Box::new(Lanes::new(&spec.network, basis, recompute))),
         }
     }
 

@@ -6,7 +6,9 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::evaluate::DataRef;
-use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName};
+use super::{FitSpec, FitStart, Optimizer, Schedule, TSampling};
+use crate::data::{Augmentation, Dataset, ImageShape, Normalization, Split, SplitName, Values};
+use crate::geometry::PathFamily;
 use crate::net::{Network, ParamId, ParamKind, ParamVec};
 
 /// `n_images` training images (and as many others for testing) that `network` takes, scaled to about -1.7..1.7.
@@ -18,7 +20,7 @@ pub(super) fn noise(network: &Network, n_images: usize) -> DataRef {
     let shape = ImageShape { channels, height, width };
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut split = || Split {
-        pixels: (0..n_images * shape.pixels()).map(|_| rng.random()).collect(),
+        values: Values::Bytes((0..n_images * shape.pixels()).map(|_| rng.random()).collect()),
         labels: (0..n_images).map(|_| rng.random_range(0..network.n_classes() as u16)).collect(),
     };
     let dataset = Dataset {
@@ -29,6 +31,7 @@ pub(super) fn noise(network: &Network, n_images: usize) -> DataRef {
         class_names: vec![String::new(); network.n_classes()],
         train: split(),
         test: split(),
+        notes: Vec::new(),
     };
     DataRef {
         dataset: Arc::new(dataset),
@@ -51,4 +54,26 @@ pub(super) fn params(network: &Network, seed: u64) -> Arc<ParamVec> {
         params.tensor_mut(ParamId(index)).fill_with(|| rng.random_range(range.clone()));
     }
     Arc::new(params)
+}
+
+/// One epoch of a mode or a path between vectors at random, on noise.
+pub(super) fn fit_spec(network: Network, family: Option<PathFamily>, n_images: usize) -> FitSpec {
+    let n_basis = family.map_or(1, |family| family.n_bends() + 2);
+    FitSpec {
+        basis: (0..n_basis as u64).map(|seed| params(&network, seed)).collect(),
+        family,
+        data: noise(&network, n_images),
+        network: Arc::new(network),
+        augmentation: Augmentation::none(),
+        epochs: 1,
+        start: FitStart::default(),
+        batch_size: 50,
+        optimizer: Optimizer::NESTEROV,
+        learning_rate: 0.05,
+        schedule: Schedule::Constant,
+        weight_decay: 1e-2,
+        sampling: TSampling::One,
+        seed: 5,
+        checkpoints: false,
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -103,6 +104,7 @@ impl Resume {
             vectors: vec![Arc::new(vector)],
             start: FitStart { epoch, step, optimizer: Some(Arc::new(optimizer)) },
             loss: f64::NAN,
+            spent: Duration::ZERO,
         })
     }
 

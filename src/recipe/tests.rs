@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::compute::{FitCheckpoint, OptimizerState};
 use crate::data::optdigits;
@@ -10,7 +12,7 @@ fn checkpoint() -> (Arc<Network>, FitCheckpoint) {
     let moments = [0.5_f32, -2.0].map(|scale| (0..n).map(|i| scale * i as f32).collect()).to_vec();
     let optimizer = Some(Arc::new(OptimizerState { n_steps: 77, moments }));
     let start = FitStart { epoch: 3, step: 11, optimizer };
-    (network, FitCheckpoint { vectors: vec![vector], start, loss: 0.25 })
+    (network, FitCheckpoint { vectors: vec![vector], start, loss: 0.25, spent: Duration::ZERO })
 }
 
 fn options(epochs: &str) -> Vec<(&'static str, String)> {

@@ -1,22 +1,29 @@
 //! The panel in which modes are trained: what to train, how, and how it goes.
 
-use egui::{ComboBox, Context, DragValue, ProgressBar, RichText, ScrollArea, TextEdit, Ui, Window};
+use egui::{Align, ComboBox, Context, DragValue, Layout, ProgressBar, RichText, ScrollArea, TextEdit, Ui, Window};
 
 use super::descent_controls;
 use super::theme;
 use crate::app::{Action, AppState, RunningTraining, TrainingForm};
+use crate::data::Augmentation;
 use crate::net::{Init, zoo};
 use crate::recipe::{PRESETS, Recipe};
 
-const WIDTH: f32 = 420.0;
+const WIDTH: f32 = 380.0;
+const HEIGHT: f32 = 560.0;
+/// Beside the controls, so that the modes can be seen as they come.
+const PLACE: [f32; 2] = [330.0, 72.0];
 /// The labels' column.
 const LABEL_WIDTH: f32 = 92.0;
 
 pub(super) fn show(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     let mut open = state.training.open;
-    let window = Window::new("Train modes").open(&mut open).collapsible(false).default_width(WIDTH);
+    let window =
+        Window::new("Train modes").open(&mut open).collapsible(false).default_size([WIDTH, HEIGHT]).default_pos(PLACE);
     window.show(ctx, |ui| {
         ScrollArea::vertical().show(ui, |ui| {
+            // The scroll bar must not lie on the text.
+            ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
             let mut form = state.training.form.clone();
             ui.add_enabled_ui(!state.training.is_active(), |ui| settings(ui, state, &mut form));
             if form != state.training.form {
@@ -48,6 +55,7 @@ fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
     });
     egui::CollapsingHeader::new("More settings").id_salt("more training settings").show(ui, |ui| {
         descent_controls::rates(ui, &mut form.recipe.descent);
+        changes(ui, &mut form.recipe.augmentation);
         initial_weights(ui, state, &mut form.recipe);
     });
 }
@@ -55,8 +63,12 @@ fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
 /// A label in a column of its own, and the control that it names.
 fn row(ui: &mut Ui, name: &str, tip: &str, control: impl FnOnce(&mut Ui) -> egui::Response) {
     ui.horizontal(|ui| {
-        let label =
-            ui.add_sized([LABEL_WIDTH, ui.spacing().interact_size.y], egui::Label::new(name).halign(egui::Align::LEFT));
+        let size = egui::vec2(LABEL_WIDTH, ui.spacing().interact_size.y);
+        let label = ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+            ui.set_min_width(LABEL_WIDTH);
+            ui.label(name)
+        });
+        let label = label.inner;
         control(ui).labelled_by(label.id).on_hover_text(tip);
     });
 }
@@ -109,6 +121,26 @@ fn network(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
     ui.add(egui::Label::new(text.small()).wrap());
 }
 
+/// The random changes of images that the papers train with.
+fn changes(ui: &mut Ui, augmentation: &mut Augmentation) {
+    ui.horizontal(|ui| {
+        let label = ui.label("Image changes");
+        let combo = ComboBox::from_id_salt("image changes").selected_text(augmentation.to_string());
+        let shown = combo.show_ui(ui, |ui| {
+            for (choice, tip) in [
+                (Augmentation::none(), "Images as they are"),
+                (Augmentation::cifar(), "CIFAR in Garipov et al. 2018"),
+                (Augmentation::neuron_alignment_cifar(), "CIFAR in Tatro et al. 2020"),
+                (Augmentation::tiny_imagenet(), "Tiny ImageNet in Tatro et al. 2020"),
+            ] {
+                let text = choice.to_string();
+                ui.selectable_value(augmentation, choice, text).on_hover_text(tip);
+            }
+        });
+        shown.response.labelled_by(label.id).on_hover_text("At random, anew in every epoch");
+    });
+}
+
 fn initial_weights(ui: &mut Ui, state: &AppState, recipe: &mut Recipe) {
     let usual = state.training.network.as_ref().and_then(|network| network.as_ref().ok()).map(|n| Init::usual(n));
     let usual = usual.map_or_else(|| "usual".to_owned(), |init| format!("usual ({init})"));
@@ -128,7 +160,10 @@ fn initial_weights(ui: &mut Ui, state: &AppState, recipe: &mut Recipe) {
 
 fn start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let training = &state.training;
-    let ready = matches!(training.network, Some(Ok(_)));
+    let ready = matches!(training.network, Some(Ok(_))) && training.misfit.is_none();
+    if let Some(reason) = &training.misfit {
+        ui.label(RichText::new(reason).small().color(ui.visuals().error_fg_color));
+    }
     ui.horizontal(|ui| {
         let train = ui.add_enabled(ready, egui::Button::new("Train"));
         if train.on_hover_text("The modes appear in the list as they are finished").clicked() {
@@ -162,17 +197,6 @@ fn progress(ui: &mut Ui, state: &AppState, running: &RunningTraining, actions: &
         let left = job.started.elapsed().as_secs_f64() * (1.0 - done) / done;
         ui.label(RichText::new(format!("{} left for this mode", duration(left))).small());
     }
-    let caption = format!("Training loss: {loss} after {} epochs", running.epochs_done);
-    ui.label(RichText::new("Training loss").small());
-    descent_controls::loss_plot(ui, "training losses", &caption, &running.losses);
-    let accuracies: Vec<(f64, f64)> =
-        running.scores.iter().map(|(epoch, value)| (*epoch as f64, 100.0 * value.accuracy)).collect();
-    if 1 < accuracies.len() {
-        ui.label(RichText::new("Accuracy on test images, %").small());
-        let last = running.scores.last().map_or(f64::NAN, |(_, value)| value.accuracy);
-        let caption = format!("Accuracy on test images: {}", theme::percent(last));
-        descent_controls::loss_plot(ui, "training accuracies", &caption, &accuracies);
-    }
     ui.horizontal(|ui| {
         let keep = ui.button("Stop and keep").on_hover_text("Ends here; the mode joins the list as it is (Esc)");
         if keep.clicked() {
@@ -184,6 +208,17 @@ fn progress(ui: &mut Ui, state: &AppState, running: &RunningTraining, actions: &
             actions.push(Action::StopTraining { keep: false });
         }
     });
+    let caption = format!("Training loss: {loss} after {} epochs", running.epochs_done);
+    ui.label(RichText::new("Training loss").small());
+    descent_controls::loss_plot(ui, "training losses", &caption, &running.losses);
+    let accuracies: Vec<(f64, f64)> =
+        running.scores.iter().map(|(epoch, value)| (*epoch as f64, 100.0 * value.accuracy)).collect();
+    if 1 < accuracies.len() {
+        ui.label(RichText::new("Accuracy on test images, %").small());
+        let last = running.scores.last().map_or(f64::NAN, |(_, value)| value.accuracy);
+        let caption = format!("Accuracy on test images: {}", theme::percent(last));
+        descent_controls::loss_plot(ui, "training accuracies", &caption, &accuracies);
+    }
 }
 
 /// `12 s`, `3:05 min`, `2:10 h`.

@@ -327,7 +327,7 @@ fn stopping_a_fit_keeps_its_bends_and_continuing_goes_on_from_them() {
     desk.set(|s| s.path.fit.descent.epochs = 2);
     desk.find_path();
     assert_eq!(desk.fits[1].basis[1].values(), stopped.values(), "the second fit starts from these bends");
-    assert_eq!(desk.fits[1].first_epoch, epochs);
+    assert_eq!(desk.fits[1].start.epoch, epochs);
     assert_eq!(desk.state.path.as_ref().unwrap().epochs_done, epochs + 2);
     let losses = &desk.state.path.as_ref().unwrap().losses;
     assert!(losses.windows(2).all(|w| w[0].0 <= w[1].0 + 1.0), "the losses are in order");

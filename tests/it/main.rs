@@ -11,5 +11,6 @@ mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
+mod training;
 mod ui;
 mod worker;

@@ -38,7 +38,7 @@ fn open_sized(size: [f32; 2], files: Vec<PathBuf>) -> Screen {
     screen
 }
 
-fn open() -> Screen {
+pub(crate) fn open() -> Screen {
     open_sized([1440.0, 900.0], Vec::new())
 }
 

@@ -73,6 +73,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Values { job, .. }
         | Event::FitStep { job, .. }
         | Event::Trained { job, .. }
+        | Event::Checkpoint { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
         | Event::Verified { job, .. }

@@ -15,14 +15,17 @@ use serde::Serialize;
 use super::fitting::{FitOptions, as_arguments};
 use super::jobs::Jobs;
 use super::open::{Images, network_for};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, UsageError, positive};
+use super::options::{DataOptions, DeviceOptions, JsonOptions, UsageError, positive, share};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, table};
 use super::score::{ScoreReport, score_networks};
-use crate::data::{Augmentation, SplitName};
+use crate::data::{Augmentation, Dataset, SplitName};
 use crate::net::{Init, Network};
 use crate::recipe::{PRESETS, Preset, Recipe, Resume};
 use places::{out_of_seed, trajectory_of_seed};
 use session::{Session, Trajectory};
+
+/// Seed of wrong labels: modes that are to be joined must be of one task.
+const NOISE_SEED: u64 = 0;
 
 /// Trains a network, or one from each of several seeds; the same seed gives the same file
 #[derive(Args, Debug)]
@@ -49,6 +52,9 @@ pub(super) struct Train {
     /// `:SMALLEST:LARGEST` scale), `jitter:STRENGTH` of contrast and saturation; or `none`
     #[arg(long, value_name = "CHANGES", value_parser = Augmentation::parse)]
     augment: Option<Augmentation>,
+    /// Share of the training images that get the label of another class, the same ones for every seed
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    label_noise: Option<f64>,
     /// Initial weights: torch, xavier-normal, he-normal or truncated-normal; as is usual for the network unless given
     #[arg(long, value_name = "INIT", value_parser = Init::from_str)]
     init: Option<Init>,
@@ -119,7 +125,7 @@ pub(super) fn run(args: &Train) -> Result<()> {
     let seeds = if args.seeds.is_empty() { vec![args.seed] } else { args.seeds.clone() };
     let outs: Vec<PathBuf> = seeds.iter().map(|&seed| out_of_seed(&args.out, seed, 1 < seeds.len())).collect();
     check_targets(outs.iter().map(Some).chain([args.json.json.as_ref()]))?;
-    let images = Images::open(&args.data)?;
+    let images = args.images()?;
     let name = args.network.as_deref().or(args.preset.map(|preset| preset.network));
     let name = name.ok_or_else(|| UsageError("--network or --preset is needed".to_owned()))?;
     let task = Task { args, name, network: network_for(name, &images)?, images, recipe: args.recipe() };
@@ -138,6 +144,16 @@ pub(super) fn run(args: &Train) -> Result<()> {
 }
 
 impl Train {
+    /// The data set, with wrong labels where they are asked for.
+    fn images(&self) -> Result<Images> {
+        let images = Images::open(&self.data)?;
+        let Some(fraction) = self.label_noise else {
+            return Ok(images);
+        };
+        let dataset = Dataset::clone(&images.dataset).with_label_noise(fraction, NOISE_SEED)?;
+        Ok(Images { dataset: Arc::new(dataset), ..images })
+    }
+
     fn recipe(&self) -> Recipe {
         let base = self.preset.map(Preset::recipe).unwrap_or_default();
         Recipe {
@@ -203,6 +219,7 @@ impl Task<'_> {
         let mut options = vec![("--network", self.name.to_owned()), ("--data", self.args.data.data.clone())];
         options.extend(self.args.data.normalize.clone().map(|normalize| ("--normalize", normalize)));
         options.extend(self.args.limit.map(|limit| ("--limit", limit.to_string())));
+        options.extend(self.args.label_noise.map(|share| ("--label-noise", share.to_string())));
         options.push(("--seed", seed.to_string()));
         options.extend(self.recipe.options(&self.network));
         options

@@ -48,7 +48,6 @@ struct Running {
     images_per_epoch: usize,
     bar: ProgressBar,
     started: Instant,
-    epoch_started: Instant,
     epochs_before: usize,
     last_save: Option<Instant>,
     /// Scores on their way, with the epoch's line but for them.
@@ -71,15 +70,13 @@ impl Session<'_> {
             self.save_on_the_way(&spec.network, &start, 0, true)?;
         }
         let what = format!("training, seed {}", self.seed);
-        let now = Instant::now();
         let mut running = Running {
             network: Arc::clone(&spec.network),
             watched: DataRef { limit: Some(watched.n_images().min(WATCHED)), ..watched },
             n_epochs: spec.start.epoch + spec.epochs,
             images_per_epoch: spec.data.n_images(),
             bar: bar(&what),
-            started: now,
-            epoch_started: now,
+            started: Instant::now(),
             epochs_before: spec.start.epoch,
             last_save: None,
             pending: BTreeMap::new(),
@@ -157,7 +154,7 @@ impl Session<'_> {
         };
         let epoch = checkpoint.start.epoch;
         self.save_on_the_way(&running.network, mode, epoch, epoch == running.n_epochs)?;
-        let line = running.line_of_epoch(epoch, checkpoint.loss);
+        let line = running.line_of_epoch(epoch, &checkpoint);
         let spec = EvaluateSpec {
             progressive: false,
             ..EvaluateSpec::new(
@@ -189,14 +186,13 @@ impl Session<'_> {
 }
 
 impl Running {
-    /// How an epoch went, in words; begins the next.
-    fn line_of_epoch(&mut self, epoch: usize, loss: f64) -> String {
-        let speed = self.images_per_epoch as f64 / self.epoch_started.elapsed().as_secs_f64().max(1e-9);
-        self.epoch_started = Instant::now();
+    /// How an epoch went, in words.
+    fn line_of_epoch(&self, epoch: usize, FitCheckpoint { loss, spent, .. }: &FitCheckpoint) -> String {
+        let speed = self.images_per_epoch as f64 / spent.as_secs_f64().max(1e-9);
         let n_done = epoch.saturating_sub(self.epochs_before).max(1);
         let left = self.started.elapsed().mul_f64((self.n_epochs - epoch) as f64 / n_done as f64).as_secs();
         let left = format!("{}:{:02}:{:02}", left / 3600, left / 60 % 60, left % 60);
-        format!("epoch {epoch}/{}: loss {}, {speed:.0} images/s, {left} left", self.n_epochs, loss_text(loss))
+        format!("epoch {epoch}/{}: loss {}, {speed:.0} images/s, {left} left", self.n_epochs, loss_text(*loss))
     }
 
     fn on_score(&mut self, job: JobId, value: PointValue) {

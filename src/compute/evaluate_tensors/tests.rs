@@ -2,8 +2,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::super::fit::{FitSpec, Optimizer, Schedule, TSampling};
-use super::super::test_data::{noise, params};
+use super::super::test_data::{fit_spec, noise, params};
 use super::super::{DeviceChoice, Fit};
 use super::*;
 use crate::checkpoint;
@@ -53,6 +52,7 @@ struct ResNetCase {
 
 impl ResNetCase {
     /// `None` where `LOWROAD_DATA` does not say where the case is.
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
     fn open() -> Option<Self> {
         let Some(root) = std::env::var_os("LOWROAD_DATA") else {
             eprintln!("skipped: LOWROAD_DATA is not set, so there is no MNIST case to compare with");
@@ -123,17 +123,21 @@ fn a_residual_network_scores_what_pytorch_says() {
     }
 }
 
-/// Run it with `cargo test --lib -- --ignored the_gpu` where there is one.
+/// `cargo test --lib -- --ignored the_gpu` on a machine with a GPU.
 #[test]
 #[ignore = "needs a GPU"]
 fn the_gpu_and_the_cpu_agree() {
-    let gpu = Engine::open(DeviceChoice::Gpu).unwrap();
+    assert_agrees_with_the_cpu(&Engine::open(DeviceChoice::Gpu).unwrap());
+}
+
+/// Evaluates and trains every sample of the zoo on the GPU and on the CPU.
+fn assert_agrees_with_the_cpu(gpu: &Engine) {
     for network in zoo::samples() {
         let data = noise(&network, 150);
         let network = Arc::new(network);
         let basis: Vec<_> = (0..3).map(|seed| params(&network, seed)).collect();
         let points: [&[f64]; 3] = [&[1.0, 0.0, 0.0], &[0.3, 0.3, 0.4], &[-0.2, 0.7, 0.5]];
-        let [expected, found] = [&Engine::cpu(), &gpu].map(|engine| {
+        let [expected, found] = [&Engine::cpu(), gpu].map(|engine| {
             let recompute = network.layout().has_statistics().then_some(&data);
             scores(&Tiles::new(engine, &network, &basis, true, recompute), &data, &points)
         });
@@ -141,22 +145,8 @@ fn the_gpu_and_the_cpu_agree() {
             assert!((loss - expected).abs() < 1e-4 * expected, "{}: {loss} {expected}", network.name());
         }
 
-        let spec = FitSpec {
-            network: Arc::clone(&network),
-            family: None,
-            basis: basis[..1].to_vec(),
-            data,
-            epochs: 1,
-            first_epoch: 0,
-            batch_size: 50,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
-            learning_rate: 0.02,
-            schedule: Schedule::Constant,
-            weight_decay: 1e-4,
-            sampling: TSampling::One,
-            seed: 3,
-        };
-        let [expected, found] = [&Engine::cpu(), &gpu].map(|engine| {
+        let spec = fit_spec(Network::clone(&network), None, 150);
+        let [expected, found] = [&Engine::cpu(), gpu].map(|engine| {
             let mut fit = Fit::new(engine, spec.clone()).unwrap();
             let losses: Vec<f64> = std::iter::from_fn(|| fit.step(true).unwrap()).map(|report| report.loss).collect();
             losses

@@ -10,6 +10,9 @@ use crate::net::{Conv, GraphBuilder, ShapeError, reference, zoo};
 
 const N_CLASSES: usize = 3;
 
+/// Adds a layer behind a node.
+type Layer = dyn Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>;
+
 /// A network of a convolution, one layer of maps `[4, 7, 6]`, put in by `layer`, and a classifier.
 fn over_maps(name: &str, layer: impl Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>) -> Network {
     let (mut graph, input) = GraphBuilder::new(&[4, 7, 6]);
@@ -78,7 +81,7 @@ fn every_operation() -> Vec<Network> {
         networks.push(over_maps("adaptive max pool", |graph, x| graph.apply(Op::AdaptiveMaxPool { size }, &[x])));
         networks.push(over_maps("adaptive average pool", |graph, x| graph.apply(Op::AdaptiveAvgPool { size }, &[x])));
     }
-    let everywhere: &[(&str, &dyn Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>)] = &[
+    let everywhere: &[(&str, &Layer)] = &[
         ("batch norm", &|graph, x| graph.batch_norm(x, "norm")),
         ("batch norm, large epsilon", &|graph, x| graph.batch_norm_eps(x, "norm", 0.3)),
         ("layer norm", &|graph, x| graph.layer_norm(x, "norm", 1e-5)),
@@ -234,12 +237,11 @@ fn statistics_of_batches_together_are_those_of_all_images_at_once() {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let images = upload(noise(network, 9, &mut rng), 9);
         let point = Basis::new(&Engine::cpu(), &[params(network, 3)]).as_points();
-        let of = |ranges: &[std::ops::Range<usize>]| {
-            let chunk = |r: &std::ops::Range<usize>| images.clone().slice_dim(1, r.clone());
-            let chunks = ranges.iter().map(|r| Activations::images(network, chunk(r))).collect();
-            batch_statistics(network, chunks, &point)
+        let in_batches = |n_images: usize| {
+            let batches = images.clone().split(n_images, 1).into_iter();
+            batch_statistics(network, batches.map(|batch| Activations::images(network, batch)).collect(), &point)
         };
-        let (whole, parts) = (of(&[0..9]), of(&[0..4, 4..8, 8..9]));
+        let (whole, parts) = (in_batches(9), in_batches(4));
         assert_eq!(whole.len(), parts.len());
         for ((_, whole), (_, parts)) in whole.iter().zip(&parts) {
             for (w, p) in [(&whole.mean, &parts.mean), (&whole.biased_var, &parts.biased_var)] {

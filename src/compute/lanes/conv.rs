@@ -9,28 +9,28 @@ use super::{LANES, Row};
 use crate::net::op::Padding;
 
 /// Outputs whose weights stand side by side.
-pub const PANEL: usize = 8;
+pub(crate) const PANEL: usize = 8;
 /// What the input rows of one sweep over the outputs may fill, so that they stay in a core's second cache.
 const SWEEP_BYTES: usize = 512 << 10;
 
 /// The weights of one input at one tap to the outputs of a panel.
-pub type PanelRow = [f32; PANEL];
+pub(crate) type PanelRow = [f32; PANEL];
 
 /// Which input pixels and channels an output reads. Shapes are `[channels, height, width]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConvGeometry {
-    pub input: [usize; 3],
-    pub output: [usize; 3],
-    pub kernel: [usize; 2],
-    pub stride: [usize; 2],
-    pub padding: Padding,
-    pub dilation: [usize; 2],
-    pub groups: usize,
+pub(crate) struct ConvGeometry {
+    pub(crate) input: [usize; 3],
+    pub(crate) output: [usize; 3],
+    pub(crate) kernel: [usize; 2],
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: Padding,
+    pub(crate) dilation: [usize; 2],
+    pub(crate) groups: usize,
 }
 
 impl ConvGeometry {
     /// A linear layer.
-    pub fn linear(n_in: usize, n_out: usize) -> Self {
+    pub(crate) fn linear(n_in: usize, n_out: usize) -> Self {
         Self {
             input: [n_in, 1, 1],
             output: [n_out, 1, 1],
@@ -43,22 +43,22 @@ impl ConvGeometry {
     }
 
     /// Input channels that one output reads.
-    pub fn n_in_group(&self) -> usize {
+    pub(crate) fn n_in_group(&self) -> usize {
         self.input[0] / self.groups
     }
 
     /// Output channels that read the same inputs.
-    pub fn n_out_group(&self) -> usize {
+    pub(crate) fn n_out_group(&self) -> usize {
         self.output[0] / self.groups
     }
 
     /// Panels of one group.
-    pub fn n_panels(&self) -> usize {
+    pub(crate) fn n_panels(&self) -> usize {
         self.n_out_group().div_ceil(PANEL)
     }
 
     /// Taps along `axis` (0 vertical, 1 horizontal) that lie on the map for output position `position`.
-    pub fn taps(&self, axis: usize, position: usize) -> Range<usize> {
+    pub(crate) fn taps(&self, axis: usize, position: usize) -> Range<usize> {
         let start = position * self.stride[axis];
         let before = self.padding[axis][0];
         let dilation = self.dilation[axis];
@@ -68,29 +68,29 @@ impl ConvGeometry {
     }
 
     /// Place along `axis` that `tap` of output `position` reads; only for [`Self::taps`].
-    pub fn place(&self, axis: usize, position: usize, tap: usize) -> usize {
+    pub(crate) fn place(&self, axis: usize, position: usize, tap: usize) -> usize {
         position * self.stride[axis] + tap * self.dilation[axis] - self.padding[axis][0]
     }
 
     /// Multiplications for one image, padding included.
-    pub fn n_products(&self) -> usize {
+    pub(crate) fn n_products(&self) -> usize {
         self.output.iter().product::<usize>() * self.n_in_group() * self.kernel[0] * self.kernel[1]
     }
 }
 
 /// Weights as [`convolve`] reads them.
 #[derive(Clone, Debug, Default)]
-pub struct ConvWeights {
+pub(crate) struct ConvWeights {
     /// `[groups][panel][ky][kx][input channel of the group]`.
-    pub rows: Vec<PanelRow>,
+    pub(crate) rows: Vec<PanelRow>,
     /// `[groups][panel]`.
-    pub bias: Vec<PanelRow>,
+    pub(crate) bias: Vec<PanelRow>,
 }
 
 impl ConvWeights {
     /// Lays out `weight` `[out, in / groups, kernel height, kernel width]` and `bias` `[out]`, each output's weights
     /// multiplied by its `factor`.
-    pub fn new(
+    pub(crate) fn new(
         geometry: &ConvGeometry,
         weight: &[f32],
         bias: impl Fn(usize) -> f32,
@@ -121,7 +121,7 @@ impl ConvWeights {
 
 /// `outputs = W * inputs + b`, plus `residual` if there is one, and the ReLU of that if `relu`, for whole blocks: inputs
 /// `[block][h][w][c]`, outputs and residual `[block][h'][w'][c']`.
-pub fn convolve(
+pub(crate) fn convolve(
     geometry: &ConvGeometry,
     weights: &ConvWeights,
     inputs: &[Row],

@@ -18,40 +18,40 @@ const MAX_GROUP: usize = 8;
 
 /// Blocks that one thread best takes at a time when `n_blocks` are shared by `n_threads`. Even, since the kernels work on
 /// pairs of blocks.
-pub fn group_blocks(n_blocks: usize, n_threads: usize) -> usize {
+pub(crate) fn group_blocks(n_blocks: usize, n_threads: usize) -> usize {
     n_blocks.div_ceil(n_threads.max(1)).next_multiple_of(2).clamp(2, MAX_GROUP)
 }
 
 /// The values of all nodes that are alive, for a few blocks.
 #[derive(Clone, Debug)]
-pub struct Buffers {
+pub(crate) struct Buffers {
     n_blocks: usize,
     slots: Vec<Vec<Row>>,
 }
 
 impl Buffers {
-    pub fn new(program: &Program, n_blocks: usize) -> Self {
+    pub(crate) fn new(program: &Program, n_blocks: usize) -> Self {
         let slots = program.slots.iter().map(|n_rows| vec![[0.0; LANES]; n_rows * n_blocks]).collect();
         Self { n_blocks, slots }
     }
 
-    pub fn n_blocks(&self) -> usize {
+    pub(crate) fn n_blocks(&self) -> usize {
         self.n_blocks
     }
 
     /// Puts images in: `[block][h][w][c]` of as many blocks as the buffers hold, or fewer, which are then all that count.
-    pub fn load(&mut self, program: &Program, images: &[Row]) {
+    pub(crate) fn load(&mut self, program: &Program, images: &[Row]) {
         self.n_blocks = images.len() / program.n_input_rows();
         self.slots[0][..images.len()].copy_from_slice(images);
     }
 
     /// The logits `[block][class]` once all steps are done.
-    pub fn logits(&self, program: &Program) -> &[Row] {
+    pub(crate) fn logits(&self, program: &Program) -> &[Row] {
         self.values(program, program.output_node()).unwrap_or(&[])
     }
 
     /// The values `[block][h][w][c]` of a node that the program keeps.
-    pub fn values(&self, program: &Program, node: NodeId) -> Option<&[Row]> {
+    pub(crate) fn values(&self, program: &Program, node: NodeId) -> Option<&[Row]> {
         program.place(node).map(|slot| &self.slots[slot][..self.n_blocks * program.n_rows(node)])
     }
 
@@ -62,7 +62,7 @@ impl Buffers {
 }
 
 /// All steps, on images that were put in.
-pub fn run_blocks(program: &Program, params: &Packed, buffers: &mut Buffers) {
+pub(crate) fn run_blocks(program: &Program, params: &Packed, buffers: &mut Buffers) {
     run_steps(program, params, 0..program.steps.len(), buffers);
 }
 

@@ -21,17 +21,17 @@ mod statistics;
 #[cfg(test)]
 mod tests;
 
-pub use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
-pub use forward::{Buffers, group_blocks, run_blocks};
-pub use packed::Packed;
-pub use program::{BatchNormMode, Program};
-pub use statistics::StatisticsRun;
+pub(crate) use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
+pub(crate) use forward::{Buffers, group_blocks, run_blocks};
+pub(crate) use packed::Packed;
+pub(crate) use program::{BatchNormMode, Program};
+pub(crate) use statistics::StatisticsRun;
 
 /// Images of a block.
-pub const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// One unit's value at one pixel, for the images of a block.
-pub type Row = [f32; LANES];
+pub(crate) type Row = [f32; LANES];
 
 /// A shape as `[channels, height, width]`: flat values are maps of one pixel.
 pub(super) fn map_shape(shape: &[usize]) -> [usize; 3] {

@@ -6,7 +6,7 @@ use crate::net::{Op, ParamId, ParamVec};
 
 /// What each step of a program multiplies with and adds.
 #[derive(Clone, Debug)]
-pub struct Packed {
+pub(crate) struct Packed {
     pub(super) steps: Vec<StepParams>,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Affine {
 
 impl Packed {
     /// Lays out `params` for `program`; batch norm takes its statistics from them.
-    pub fn new(program: &Program, params: &ParamVec) -> Self {
+    pub(crate) fn new(program: &Program, params: &ParamVec) -> Self {
         Self { steps: program.steps.iter().map(|step| pack(program, step, params)).collect() }
     }
 }

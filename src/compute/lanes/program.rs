@@ -8,7 +8,7 @@ use crate::net::{Activation, Network, NodeId, Op};
 
 /// Where batch norm gets its statistics from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BatchNormMode {
+pub(crate) enum BatchNormMode {
     /// From the parameters: it disappears in the weights of the layer before it, where it can.
     Known,
     /// Measured on the way: it is a step of its own.
@@ -34,7 +34,7 @@ pub(super) struct Step {
 
 /// Steps from the images to the logits. Nodes that share a slot are alive one after the other.
 #[derive(Clone, Debug)]
-pub struct Program {
+pub(crate) struct Program {
     network: Arc<Network>,
     pub(super) steps: Vec<Step>,
     /// Rows that each slot holds for one block.
@@ -45,27 +45,27 @@ pub struct Program {
 
 impl Program {
     /// Plans a network; the values of the nodes `keep` are still there at the end.
-    pub fn new(network: &Arc<Network>, mode: BatchNormMode, keep: &[NodeId]) -> Self {
+    pub(crate) fn new(network: &Arc<Network>, mode: BatchNormMode, keep: &[NodeId]) -> Self {
         Planner::new(network, mode, keep).plan()
     }
 
-    pub fn network(&self) -> &Arc<Network> {
+    pub(crate) fn network(&self) -> &Arc<Network> {
         &self.network
     }
 
     /// Rows of the images of one block.
-    pub fn n_input_rows(&self) -> usize {
+    pub(crate) fn n_input_rows(&self) -> usize {
         self.network.n_inputs()
     }
 
     /// Multiplications that one image takes in convolutions and linear layers.
-    pub fn n_products(&self) -> usize {
+    pub(crate) fn n_products(&self) -> usize {
         let layers = self.steps.iter().filter_map(|step| ConvGeometry::of(self, step));
         layers.map(|geometry| geometry.n_products()).sum()
     }
 
     /// Memory that one block takes on its way.
-    pub fn bytes_a_block(&self) -> usize {
+    pub(crate) fn bytes_a_block(&self) -> usize {
         self.slots.iter().sum::<usize>() * size_of::<Row>()
     }
 
@@ -185,8 +185,7 @@ impl<'a> Planner<'a> {
     /// The step that ends with the node `root`; values are given by their nodes.
     fn step(&self, root: NodeId) -> Step {
         let nodes = self.network.nodes();
-        let mut step =
-            Step { node: root, norm: None, residual: None, relu: false, inputs: Vec::new(), output: root.0 };
+        let mut step = Step { node: root, norm: None, residual: None, relu: false, inputs: Vec::new(), output: root.0 };
         while let Some(before) = self.absorbed[step.node.0] {
             match nodes[step.node.0].op {
                 Op::BatchNorm { .. } => step.norm = Some(step.node),

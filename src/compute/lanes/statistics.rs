@@ -21,7 +21,7 @@ const SET_BYTES: usize = 1 << 30;
 ///
 /// Where not all images fit into memory, equal sets of them are normalised each by its own statistics; what comes out is their
 /// average. The result does not depend on the number of threads or on how the work is cut into slices.
-pub struct StatisticsRun {
+pub(crate) struct StatisticsRun {
     program: Arc<Program>,
     params: ParamVec,
     packed: Packed,
@@ -43,12 +43,11 @@ pub struct StatisticsRun {
 
 impl StatisticsRun {
     /// `program`: with measured batch norms. `images`: `[block][h][w][c]`, of which the first `n_images` count.
-    pub fn new(program: Arc<Program>, params: ParamVec, images: Arc<Vec<Row>>, n_images: usize) -> Self {
+    pub(crate) fn new(program: Arc<Program>, params: ParamVec, images: Arc<Vec<Row>>, n_images: usize) -> Self {
         let n_blocks = n_images.div_ceil(LANES);
         let n_sets = n_blocks.div_ceil((SET_BYTES / program.bytes_a_block().max(1)).max(1));
-        let is_norm = |&step: &usize| {
-            matches!(program.network().nodes()[program.steps[step].node.0].op, Op::BatchNorm { .. })
-        };
+        let is_norm =
+            |&step: &usize| matches!(program.network().nodes()[program.steps[step].node.0].op, Op::BatchNorm { .. });
         let norms: Vec<usize> = (0..program.steps.len()).filter(is_norm).collect();
         let mut run = Self {
             packed: Packed::new(&program, &params),
@@ -70,7 +69,7 @@ impl StatisticsRun {
     }
 
     /// Works until `deadline`, at least a little; whether everything is measured.
-    pub fn step(&mut self, deadline: Instant) -> bool {
+    pub(crate) fn step(&mut self, deadline: Instant) -> bool {
         while !self.is_finished() {
             self.advance();
             if deadline <= Instant::now() {
@@ -81,10 +80,11 @@ impl StatisticsRun {
     }
 
     /// The parameters with the measured statistics in place of their own, once everything is measured.
-    pub fn into_params(self) -> ParamVec {
+    pub(crate) fn into_params(self) -> ParamVec {
         let mut params = self.params;
         for (&step, [means, vars]) in self.norms.iter().zip(self.totals) {
-            if let Op::BatchNorm { mean, var, .. } = self.program.network().nodes()[self.program.steps[step].node.0].op {
+            if let Op::BatchNorm { mean, var, .. } = self.program.network().nodes()[self.program.steps[step].node.0].op
+            {
                 for (id, values) in [(mean, means), (var, vars)] {
                     params.tensor_mut(id).iter_mut().zip(values).for_each(|(p, v)| *p = v as f32);
                 }

@@ -52,7 +52,9 @@ fn node_by_loops(
         Op::Input => unreachable!("the first node"),
         Op::Flatten => x.to_vec(),
         Op::Linear { weight, bias } => (0..out_c)
-            .map(|o| or(bias, o, 0.0) + x.iter().enumerate().map(|(i, v)| v * param(*weight, o * x.len() + i)).sum::<f64>())
+            .map(|o| {
+                or(bias, o, 0.0) + x.iter().enumerate().map(|(i, v)| v * param(*weight, o * x.len() + i)).sum::<f64>()
+            })
             .collect(),
         Op::Conv2d { weight, bias, stride, padding, dilation, groups } => {
             let shape = &network.layout().spec(*weight).shape;
@@ -127,7 +129,13 @@ fn activation_by_definition(activation: Activation, x: f64) -> f64 {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     match activation {
         Activation::Relu => x.max(0.0),
-        Activation::LeakyRelu(slope) => if x < 0.0 { x * f64::from(slope) } else { x },
+        Activation::LeakyRelu(slope) => {
+            if x < 0.0 {
+                x * f64::from(slope)
+            } else {
+                x
+            }
+        }
         Activation::Gelu => 0.5 * x * (1.0 + libm::erf(x / 2.0_f64.sqrt())),
         Activation::GeluTanh => {
             0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).tanh())
@@ -154,7 +162,8 @@ fn params_of(network: &Network, rng: &mut ChaCha8Rng) -> ParamVec {
 
 /// Images `[image][channel-major]`.
 fn images_of(network: &Network, n: usize, rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
-    let one = |rng: &mut ChaCha8Rng| (0..network.n_inputs()).map(|_| f64::from(rng.random_range(-1.5_f32..1.5))).collect();
+    let one =
+        |rng: &mut ChaCha8Rng| (0..network.n_inputs()).map(|_| f64::from(rng.random_range(-1.5_f32..1.5))).collect();
     (0..n).map(|_| one(rng)).collect()
 }
 
@@ -201,8 +210,8 @@ fn check(network: Network, seed: u64) {
         let images = images_of(&network, n_images, &mut rng);
         let rows = in_lanes(&network, &images);
         let all: Vec<NodeId> = (0..network.nodes().len()).map(NodeId).collect();
-        let [fused, kept, measured] = [(Known, &[][..]), (Known, &all), (Measured, &[])]
-            .map(|(mode, keep)| Program::new(&network, mode, keep));
+        let [fused, kept, measured] =
+            [(Known, &[][..]), (Known, &all), (Measured, &[])].map(|(mode, keep)| Program::new(&network, mode, keep));
         let found = [&fused, &kept, &measured].map(|program| run(program, &params, &rows));
         for image in [0, n_images / 2, n_images - 1] {
             let exact = by_loops(&network, &params, &images[image]);
