@@ -164,7 +164,16 @@ impl WithSimd for Convolution<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self) {
+    fn with_simd<S: Simd>(self) {
+        // Vectors of 16 come with 32 registers.
+        self.sweep::<S>(lanes::<S>() == LANES);
+    }
+}
+
+impl<'a> Convolution<'a> {
+    /// All panels of outputs over parts of the inputs that stay in the cache; with tiles for many registers if `wide`.
+    #[inline(always)]
+    fn sweep<S: Simd>(mut self, wide: bool) {
         let n_blocks = self.outputs.len() / self.geometry.output.iter().product::<usize>();
         let (n_pairs, height) = (n_blocks.div_ceil(2), self.geometry.output[1]);
         let [channels, rows, width] = self.geometry.input;
@@ -178,16 +187,14 @@ impl WithSimd for Convolution<'_> {
                     let panel = self.panel(index);
                     for pair in first_pair..n_pairs.min(first_pair + pairs) {
                         for y in first_line..height.min(first_line + lines) {
-                            self.line::<S>(&panel, 2 * pair, n_blocks, y);
+                            self.line::<S>(&panel, wide, 2 * pair, n_blocks, y);
                         }
                     }
                 }
             }
         }
     }
-}
 
-impl<'a> Convolution<'a> {
     #[inline(always)]
     fn panel(&self, index: usize) -> Panel<'a> {
         let geometry = self.geometry;
@@ -204,24 +211,28 @@ impl<'a> Convolution<'a> {
 
     /// One line of outputs of one panel, for two blocks or the last one.
     #[inline(always)]
-    fn line<S: Simd>(&mut self, panel: &Panel<'_>, block: usize, n_blocks: usize, y: usize) {
+    fn line<S: Simd>(&mut self, panel: &Panel<'_>, wide: bool, block: usize, n_blocks: usize, y: usize) {
         let is_pair = block + 1 < n_blocks;
         for x in 0..self.geometry.output[2] {
             for part in 0..LANES / lanes::<S>() {
                 let place = Place { block, part, y, x };
-                // Accumulators and operands fit the registers: 32 of 16 lanes, 16 of fewer.
-                match (lanes::<S>() == LANES, is_pair) {
+                // Sums and operands fit into the registers: 32 if wide, 16 otherwise.
+                match (wide, is_pair) {
                     _ if panel.n == 1 && is_pair => self.tile::<S, 1, 0, 2>(panel, place),
                     _ if panel.n == 1 => self.tile::<S, 1, 0, 1>(panel, place),
                     (true, true) => self.tile::<S, 8, 0, 2>(panel, place),
                     (true, false) => self.tile::<S, 8, 0, 1>(panel, place),
                     (false, true) => {
                         self.tile::<S, 4, 0, 2>(panel, place);
-                        self.tile::<S, 4, 4, 2>(panel, place);
+                        if 4 < panel.n {
+                            self.tile::<S, 4, 4, 2>(panel, place);
+                        }
                     }
                     (false, false) => {
                         self.tile::<S, 4, 0, 1>(panel, place);
-                        self.tile::<S, 4, 4, 1>(panel, place);
+                        if 4 < panel.n {
+                            self.tile::<S, 4, 4, 1>(panel, place);
+                        }
                     }
                 }
             }
@@ -262,7 +273,7 @@ impl<'a> Convolution<'a> {
             }
         }
         let [n_out, out_height, out_width] = geometry.output;
-        let n = P.min(panel.n.saturating_sub(FIRST));
+        let n = P.min(panel.n - FIRST);
         for b in 0..B {
             let start = (((block + b) * out_height + y) * out_width + x) * n_out + panel.output + FIRST;
             for (p, output) in self.outputs[start..start + n].iter_mut().enumerate() {
@@ -314,4 +325,50 @@ fn accumulate<S: Simd, const P: usize, const FIRST: usize, const B: usize>(
         }
     }
     sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As on a processor with 16 registers.
+    struct Narrow<'a>(Convolution<'a>);
+
+    impl WithSimd for Narrow<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) {
+            self.0.sweep::<S>(false);
+        }
+    }
+
+    #[test]
+    fn tiles_for_few_registers_give_the_same() {
+        let geometry = ConvGeometry {
+            input: [5, 6, 7],
+            output: [11, 6, 7],
+            kernel: [3; 2],
+            stride: [1; 2],
+            padding: [[1; 2]; 2],
+            dilation: [1; 2],
+            groups: 1,
+        };
+        let value = |i: usize| ((i * 7919) % 23) as f32 / 23.0 - 0.5;
+        let weight: Vec<f32> = (0..11 * 5 * 9).map(value).collect();
+        let weights = ConvWeights::new(&geometry, &weight, value, |_| 1.0);
+        let row = |i: usize| std::array::from_fn(|lane| value(i * LANES + lane));
+        for n_blocks in [1, 3] {
+            let inputs: Vec<Row> = (0..n_blocks * 5 * 42).map(row).collect();
+            let residual: Vec<Row> = (0..n_blocks * 11 * 42).map(row).collect();
+            let mut wide = vec![[0.0; LANES]; residual.len()];
+            let mut narrow = wide.clone();
+            convolve(&geometry, &weights, &inputs, Some(&residual), true, &mut wide);
+            let (geometry, weights, inputs, residual) = (&geometry, &weights, &inputs, Some(residual.as_slice()));
+            let outputs = &mut narrow;
+            let narrowly = Convolution { geometry, weights, inputs, residual, relu: true, outputs };
+            AutoArch::new().dispatch(Narrow(narrowly));
+            assert_eq!(wide, narrow);
+        }
+    }
 }
