@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batches::{ImageOrder, check_fit, images_at_once, load};
+use super::evaluate_lanes::lanes_logits;
 use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
@@ -17,8 +18,8 @@ use super::{ComputeError, Engine};
 use crate::data::{Dataset, Inputs, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
 
-/// Images that one set of first-layer products covers.
-const BLOCK_IMAGES: usize = 1024;
+/// Images whose logits are computed at a time.
+const LOGIT_IMAGES: usize = 1024;
 /// Growing numbers of images after which a progressive evaluation turns to the next.
 const PROGRESSIVE_IMAGES: [usize; 3] = [256, 1024, 4096];
 /// Seed of the order in which images are visited, the same for every point, so that neighbours carry no sampling noise.
@@ -184,13 +185,16 @@ impl Evaluate {
         }
     }
 
-    /// Works for about `budget`, at least on one group of points.
+    /// Works for about `budget`, at least on one group of points or on a part of what they need first.
     pub fn step(&mut self, budget: Duration) -> Result<EvaluateStep, ComputeError> {
         let started = Instant::now();
         let mut changed = Vec::new();
-        while self.pass < self.passes.len() && (changed.is_empty() || started.elapsed() < budget) {
+        while self.pass < self.passes.len() {
             let left = budget.saturating_sub(started.elapsed());
             self.advance(left, &mut changed)?;
+            if budget <= started.elapsed() {
+                break;
+            }
         }
         let done = if 0.0 < self.work_total { self.work_done / self.work_total } else { 1.0 };
         // A point may have been through several blocks of images; its value is told once.
@@ -211,7 +215,7 @@ impl Evaluate {
     fn advance(&mut self, budget: Duration, changed: &mut Vec<usize>) -> Result<(), ComputeError> {
         let pass = &self.passes[self.pass];
         let first_image = pass.images.start + self.block_start;
-        let images = first_image..pass.images.end.min(first_image + BLOCK_IMAGES);
+        let images = first_image..pass.images.end.min(first_image + self.scorer.block_images());
         if self.block.as_ref().is_none_or(|(range, _)| *range != images) {
             let block = self.scorer.load(&self.spec.data, self.order.range(images.clone()));
             self.block = Some((images.clone(), block));
@@ -225,7 +229,10 @@ impl Evaluate {
 
         let started = Instant::now();
         let rows: Vec<&[f64]> = batch.iter().map(|&point| self.spec.coefficients[point].as_slice()).collect();
-        let found = self.scorer.score(block, &rows)?;
+        // Not all may be ready within the budget: the others go on next time.
+        let n_points = self.scorer.prepare(&rows, started + budget);
+        let (batch, rows) = (&batch[..n_points], &rows[..n_points]);
+        let found = self.scorer.score(block, rows)?;
         let elapsed = started.elapsed();
 
         for (&point, score) in batch.iter().zip(found) {
@@ -288,10 +295,13 @@ pub fn logits(
     n_images: usize,
 ) -> Result<Vec<f32>, ComputeError> {
     check_fit(network, data)?;
-    let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
+    if !engine.is_gpu() {
+        return Ok(lanes_logits(network, params, data, order.range(0..order.len())));
+    }
+    let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
     let mut values = Vec::with_capacity(order.len() * network.n_classes());
-    let batch = images_at_once(engine, network, BLOCK_IMAGES);
+    let batch = images_at_once(engine, network, LOGIT_IMAGES);
     for start in (0..order.len()).step_by(batch) {
         let range = start..order.len().min(start + batch);
         let images = load(engine, data, order.range(range)).inputs(network);

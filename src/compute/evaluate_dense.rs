@@ -20,7 +20,8 @@ use rayon::prelude::*;
 use super::evaluate::DataRef;
 use super::forward::{DenseLayer, dense_layers};
 use super::score::Score;
-use super::simd::{self, exp_of_negative, lanes, load, relu, store};
+use super::score_rows::score_rows;
+use super::simd::{self, lanes, load, relu, store};
 use crate::data::Inputs;
 use crate::net::{Network, ParamVec};
 
@@ -238,7 +239,7 @@ impl WithSimd for ScoreTile<'_> {
                 let weights = &point.weights[layer.rows.start - start..layer.rows.end - start];
                 linear::<S>(weights, inputs, now, layer.shape.relu);
             }
-            scores.push(score::<S>(now, &tile.labels));
+            scores.push(score_rows::<S, TILE>(now, &tile.labels));
         }
         scores
     }
@@ -342,35 +343,4 @@ fn linear_by<S: Simd, const V: usize>(weights: &[PanelRow], inputs: &[Row], outp
             }
         }
     }
-}
-
-/// Cross-entropy and right answers over the images of a tile. `logits`: a row a class.
-#[inline(always)]
-fn score<S: Simd>(logits: &[Row], labels: &[u16]) -> Score {
-    let (mut max, mut sum, mut best) = ([0.0; TILE], [0.0; TILE], [0.0; TILE]);
-    for block in 0..TILE / lanes::<S>() {
-        let place = block * lanes::<S>()..(block + 1) * lanes::<S>();
-        let mut highest = load::<S>(&logits[0][place.clone()]);
-        for row in &logits[1..] {
-            highest = highest.max(load(&row[place.clone()]));
-        }
-        // A NaN anywhere, or only infinities, makes the sum NaN and with it the loss.
-        let mut total = 0.0_f32.splat::<S>();
-        let mut first = (-1.0_f32).splat::<S>();
-        for (class, row) in logits.iter().enumerate().rev() {
-            let z = load::<S>(&row[place.clone()]);
-            total += exp_of_negative(z - highest);
-            first = z.eq(highest).select((class as f32).splat::<S>(), first);
-        }
-        store(&mut max[place.clone()], highest);
-        store(&mut sum[place.clone()], total);
-        store(&mut best[place], first);
-    }
-    let mut score = Score::default();
-    for (image, &label) in labels.iter().enumerate() {
-        let below_max = logits[usize::from(label)][image] - max[image];
-        score.loss += f64::from(sum[image].ln() - below_max);
-        score.n_correct += u64::from(best[image] == f32::from(label) && !sum[image].is_nan());
-    }
-    score
 }

@@ -6,15 +6,18 @@ mod correlate;
 mod device;
 mod evaluate;
 mod evaluate_dense;
+mod evaluate_lanes;
 mod evaluate_tensors;
 mod fit;
 mod fit_dense;
 mod fit_tensors;
 mod forward;
+mod lanes;
 mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
 mod score;
+mod score_rows;
 mod scorer;
 mod simd;
 #[cfg(test)]
