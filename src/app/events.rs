@@ -6,7 +6,7 @@ use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Sug
 use super::update::{set_data, stop};
 use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, PointValue};
+use crate::compute::{Alignment, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
 use crate::geometry::Path;
 use crate::net::ParamVec;
@@ -33,7 +33,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        Event::Started { .. } => {}
+        // Only the command line matches weights so far.
+        Event::Started { .. } | Event::Matched { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -64,6 +65,7 @@ fn take_in(state: &mut AppState, event: Event) {
                 on_aligned(state, *alignment);
             }
         }
+        Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
@@ -111,6 +113,7 @@ fn leave_demo(state: &mut AppState) {
         state.alignment = None;
         state.use_aligned = false;
         state.look = None;
+        state.runs.retain(|run| run.pinned);
     }
 }
 
@@ -125,7 +128,14 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
         state.notify(Notice::info(format!("{} and {twin} are the same network", mode.name)));
     }
     let id = ModeId(state.fresh());
-    state.modes.push(ModeState { id, mode: Arc::new(mode), scores: Scored::default(), scored_on: None });
+    state.modes.push(ModeState {
+        id,
+        mode: Arc::new(mode),
+        scores: Scored::default(),
+        check: None,
+        check_asked: false,
+        scored_on: None,
+    });
 }
 
 /// Takes a data set into use; its pixels are only scaled to [0, 1] until something else is chosen of the `usual`.
@@ -206,7 +216,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 plane.revision = revision;
             }
         }
-        Purpose::Align | Purpose::Fit => {}
+        Purpose::Align | Purpose::Fit | Purpose::Verify { .. } => {}
     }
 }
 
@@ -246,6 +256,28 @@ fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epoch
     state_path.path = Arc::new(Path::new(&network, path.family(), a, b, bends));
     state_path.revision = revision;
     state_path.epochs_done = epochs_done;
+}
+
+fn on_verified(state: &mut AppState, job: JobId, check: GroupCheck) {
+    let Some(Purpose::Verify { mode }) = state.jobs.get(&job).map(|info| info.purpose) else {
+        return;
+    };
+    let Some(entry) = state.modes.iter_mut().find(|entry| entry.id == mode) else {
+        return;
+    };
+    let name = entry.mode.name.clone();
+    if !check.holds() {
+        let detail = if check.failed.is_empty() {
+            "moved all at once, units change the logits; moved one group at a time, they do not".to_owned()
+        } else {
+            format!("moving the units of {} changes the logits", check.failed.join(", "))
+        };
+        let headline = format!("{name}: units cannot change places as its graph says; do not trust alignments of it");
+        entry.check = Some(check);
+        state.notify(Notice::warning(headline).with_details(vec![detail]));
+    } else {
+        entry.check = Some(check);
+    }
 }
 
 fn on_aligned(state: &mut AppState, alignment: Alignment) {

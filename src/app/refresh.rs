@@ -32,6 +32,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
         drop_job(state, Purpose::Fit, &mut effects);
     }
     refresh_scores(state, &mut effects);
+    verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
     effects
@@ -73,6 +74,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
         });
         if missing {
             state.modes[index].scored_on = None;
+        }
+        if state.modes[index].check.is_none() && !state.runs_job(Purpose::Verify { mode }) {
+            state.modes[index].check_asked = false;
         }
     }
 }
@@ -169,6 +173,20 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
         if state.trial.as_ref().is_none_or(|trial| trial.data_revision != data.revision) {
             try_normalizations(state, id, effects);
         }
+    }
+}
+
+/// Every mode's permutation groups are tried once.
+fn verify_groups(state: &mut AppState, effects: &mut Vec<Effect>) {
+    for index in 0..state.modes.len() {
+        let entry = &mut state.modes[index];
+        if std::mem::replace(&mut entry.check_asked, true) {
+            continue;
+        }
+        let (id, mode) = (entry.id, Arc::clone(&entry.mode));
+        let request = Request::Verify { network: Arc::clone(&mode.network), params: Arc::clone(&mode.params) };
+        let label = format!("Checking the permutation groups of {}", mode.name);
+        effects.push(start(state, Purpose::Verify { mode: id }, Lane::Verify { mode: id.0 }, label, request));
     }
 }
 

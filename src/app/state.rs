@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::runs::Run;
 use super::{Notice, Settings, ThirdPoint};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, DataRef, PointValue, StepReport};
+use crate::compute::{Alignment, DataRef, GroupCheck, PointValue, StepReport};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::geometry::{Grid, Path, Plane, Summary, summarise};
 use crate::net::{Network, ParamVec};
@@ -92,6 +92,10 @@ pub struct ModeState {
     pub id: ModeId,
     pub mode: Arc<Mode>,
     pub scores: Scored,
+    /// What moving its units at random showed, once it was tried.
+    pub check: Option<GroupCheck>,
+    /// The check was asked for; a failed one is not repeated.
+    pub(super) check_asked: bool,
     /// Data revision that `scores` belong to.
     pub(super) scored_on: Option<u64>,
 }
@@ -313,8 +317,17 @@ pub struct JobInfo {
 /// What a job's events are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    Score { mode: ModeId, split: SplitName },
-    TryNormalization { candidate: usize },
+    /// Whether the units of a mode's groups can change places.
+    Verify {
+        mode: ModeId,
+    },
+    Score {
+        mode: ModeId,
+        split: SplitName,
+    },
+    TryNormalization {
+        candidate: usize,
+    },
     Align,
     Fit,
     Curve(SplitName),

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
+use super::options::{CommonOptions, positive};
 use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
 use super::score::{ScoreReport, score_networks};
-use crate::compute::{Alignment, CorrelateSpec, DataRef, Engine, seal};
+use crate::compute::{Alignment, CorrelateSpec, DataRef, Engine, MatchWeightsSpec, seal};
 use crate::data::SplitName;
 use crate::matching::{LayerMatch, Permutation, permute};
 use crate::net::ParamVec;
@@ -40,26 +40,21 @@ pub(super) struct Align {
     /// Saves B with its units moved, under the names that B came with
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Seed of `--method random`
+    /// Descents of `--method weight`, in different orders of the layers; the best is kept
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
+    restarts: usize,
+    /// Seed of `--method random` and `weight`
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    data: DataOptions,
-    #[command(flatten)]
-    score: ScoreOptions,
-    #[command(flatten)]
-    network: NetworkOptions,
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    json: JsonOptions,
+    common: CommonOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Method {
     /// Correlation of activations after the nonlinearity (Tatro et al. 2020)
     Activation,
-    /// Not built yet
+    /// Weights as close as coordinate descent brings them, without data (Ainsworth et al. 2023)
     Weight,
     /// Units shuffled, to see what an alignment is worth
     Random,
@@ -135,25 +130,22 @@ struct BeforeAfter {
 }
 
 pub(super) fn run(args: &Align) -> Result<()> {
-    if args.method == Method::Weight {
-        let text = "--method weight is not built yet: expected activation, random or identity";
-        return Err(UsageError(text.to_owned()).into());
-    }
-    check_targets([args.out.as_ref(), args.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
-    let images = Images::open(&args.data)?;
+    check_targets([args.out.as_ref(), args.common.json.json.as_ref()])?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
+    let images = Images::open(&args.common.data)?;
     images.check(&ends.a)?;
-    let jobs = Jobs::open(args.device.device)?;
+    let jobs = Jobs::open(args.common.device.device)?;
     let samples = args.samples.of(&images);
     let alignment = match args.method {
-        Method::Activation | Method::Weight => by_activations(&jobs, &ends, samples)?,
+        Method::Activation => by_activations(&jobs, &ends, samples)?,
+        Method::Weight => by_weights(&jobs, &ends, samples, args)?,
         Method::Random => moved(&jobs, &ends, samples, random_permutations(&ends, args.seed))?,
         Method::Identity => moved(&jobs, &ends, samples, identities(&ends))?,
     };
     warn_if_broken(&alignment);
 
     let mut scores = BTreeMap::new();
-    for data in images.scored(args.score) {
+    for data in images.scored(args.common.score) {
         let both = [Arc::clone(&ends.b_params), Arc::clone(&alignment.aligned)];
         let found = score_networks(&jobs, &ends.network, &both, &data)?;
         if let [b, b_aligned] = found[..] {
@@ -167,13 +159,13 @@ pub(super) fn run(args: &Align) -> Result<()> {
             args.b.display(),
             args.method.name(),
             args.samples.samples,
-            args.data.data,
+            args.common.data.data,
             args.seed
         );
         save_network(out, &ends.b.network, &alignment.aligned, &made_by, Some(args.seed))?;
     }
     let found = report_of(args.method, &ends, &alignment, scores);
-    report(&args.json, &found, &describe(&found))
+    report(&args.common.json, &found, &describe(&found))
 }
 
 /// B aligned to A by correlations of activations.
@@ -181,6 +173,20 @@ pub(super) fn by_activations(jobs: &Jobs, ends: &Endpoints, data: DataRef) -> Re
     let (a, b) = (Arc::clone(&ends.a.params), Arc::clone(&ends.b_params));
     let spec = CorrelateSpec { network: Arc::clone(&ends.network), a, b, data };
     jobs.align("aligning B to A", spec)
+}
+
+/// B aligned to A by its weights; correlations are only measured.
+fn by_weights(jobs: &Jobs, ends: &Endpoints, data: DataRef, args: &Align) -> Result<Alignment> {
+    let found = jobs.match_weights(MatchWeightsSpec {
+        network: Arc::clone(&ends.network),
+        a: Arc::clone(&ends.a.params),
+        b: Arc::clone(&ends.b_params),
+        n_restarts: args.restarts,
+        seed: args.seed,
+    })?;
+    let best = found.traces.iter().map(Vec::len).max().unwrap_or(1) - 1;
+    say(&format!("weight matching: objective {:.6} after at most {best} sweeps", found.objective));
+    moved(jobs, ends, data, found.permutations)
 }
 
 /// Says aloud when the permuted network does not compute what the original did.

@@ -10,6 +10,7 @@ use super::open::{named_network, warn_about_batch_norm};
 use super::options::{JsonOptions, NetworkOptions};
 use super::output::{check_targets, report, say, table};
 use crate::checkpoint::{self, Mode, ModeError};
+use crate::compute::{Engine, verify_groups};
 use crate::net::Network;
 
 /// Shows tensors, the network they make, and which of its units can be permuted
@@ -35,7 +36,21 @@ struct FileReport {
     problem: Option<String>,
     parameters: usize,
     groups: Vec<GroupReport>,
+    /// Why some units may change places only among some others.
+    restrictions: Vec<String>,
+    /// What moving the units of all groups at random did to the logits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check: Option<CheckReport>,
     notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CheckReport {
+    holds: bool,
+    max_logit_difference: f64,
+    largest_logit: f64,
+    /// Groups that change the logits when only their units are moved.
+    failed: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +108,8 @@ fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
         network: None,
         problem: None,
         groups: Vec::new(),
+        restrictions: Vec::new(),
+        check: None,
         notes: found.notes.clone(),
     };
     match Mode::from_checkpoint(found) {
@@ -102,8 +119,16 @@ fn inspect(path: &Path, options: &NetworkOptions) -> Result<FileReport> {
                 mode.params_for(&wanted)?;
             }
             file.network = Some(mode.network.name().to_owned());
-            file.parameters = mode.network.layout().len();
+            file.parameters = mode.network.layout().n_trained();
             file.groups = groups(&mode.network);
+            file.restrictions = mode.network.restrictions();
+            let check = verify_groups(&Engine::cpu(), &mode.network, &mode.params)?;
+            file.check = Some(CheckReport {
+                holds: check.holds(),
+                max_logit_difference: check.seal.max_logit_difference,
+                largest_logit: check.seal.largest_logit,
+                failed: check.failed,
+            });
             file.notes = mode.notes;
         }
         Err(ModeError::Recognise { source, .. }) if options.network.is_none() => {
@@ -150,6 +175,17 @@ fn describe(found: &FileReport) -> String {
             .collect();
         text.push('\n');
         text += &table(&["group", "units", "moves together"], &rows);
+    }
+    for restriction in &found.restrictions {
+        text += &format!("  {restriction}\n");
+    }
+    if let Some(check) = &found.check {
+        text += &if check.holds {
+            format!("\nall units moved at random: the logits stay, to {:.1e}\n", check.max_logit_difference)
+        } else {
+            let which = if check.failed.is_empty() { "only all together".to_owned() } else { check.failed.join(", ") };
+            format!("\nMOVING UNITS CHANGES THE LOGITS by {:.1e}: {which}\n", check.max_logit_difference)
+        };
     }
     text
 }

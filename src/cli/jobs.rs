@@ -7,7 +7,9 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
-use crate::compute::{Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue};
+use crate::compute::{
+    Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, MatchWeightsSpec, PointValue, WeightMatch,
+};
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
 
@@ -72,6 +74,17 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the alignment came back empty")
+    }
+
+    /// Permutations of B's units that bring its weights close to A's.
+    pub(super) fn match_weights(&self, spec: MatchWeightsSpec) -> Result<WeightMatch> {
+        let mut best = None;
+        self.run("matching weights", Lane::Alignment, Request::MatchWeights(spec), |event| {
+            if let Event::Matched { found, .. } = event {
+                best = Some(found);
+            }
+        })?;
+        best.context("internal error: the matching came back empty")
     }
 
     /// The trained vectors.

@@ -13,6 +13,21 @@ use crate::data::SplitName;
 #[error("{0}")]
 pub(super) struct UsageError(pub(super) String);
 
+/// What every command that evaluates networks takes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct CommonOptions {
+    #[command(flatten)]
+    pub(super) data: DataOptions,
+    #[command(flatten)]
+    pub(super) score: ScoreOptions,
+    #[command(flatten)]
+    pub(super) network: NetworkOptions,
+    #[command(flatten)]
+    pub(super) device: DeviceOptions,
+    #[command(flatten)]
+    pub(super) json: JsonOptions,
+}
+
 /// Images and how they are fed to the networks.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DataOptions {

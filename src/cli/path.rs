@@ -12,7 +12,7 @@ use super::along::evaluate_path;
 use super::fitting::{DEFAULT_EPOCHS, FitOptions, FitTarget, t_sampling};
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, UsageError, positive};
+use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
 use crate::compute::TSampling;
 use crate::data::SplitName;
@@ -55,15 +55,7 @@ pub(super) struct Path {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
-    data: DataOptions,
-    #[command(flatten)]
-    score: ScoreOptions,
-    #[command(flatten)]
-    network: NetworkOptions,
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    json: JsonOptions,
+    common: CommonOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -162,7 +154,7 @@ impl Path {
             "lowroad path {} {} --data {} --family {} --align {} --seed {} {}",
             self.a.display(),
             self.b.display(),
-            self.data.data,
+            self.common.data.data,
             family.name(),
             self.align.name(),
             self.seed,
@@ -173,15 +165,15 @@ impl Path {
 
 pub(super) fn run(args: &Path) -> Result<()> {
     let family = args.family()?;
-    check_targets([args.json.json.as_ref()])?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
+    check_targets([args.common.json.json.as_ref()])?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
     let bends = open_bends(args, &ends)?;
-    let images = Images::open(&args.data)?;
+    let images = Images::open(&args.common.data)?;
     images.check(&ends.a)?;
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
-    let jobs = Jobs::open(args.device.device)?;
+    let jobs = Jobs::open(args.common.device.device)?;
     let b = match args.align {
         AlignMethod::None => Arc::clone(&ends.b_params),
         AlignMethod::Activation => {
@@ -198,7 +190,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     };
     let path = fit(args, &jobs, &ends, &images, start)?;
 
-    let scored = images.scored(args.score);
+    let scored = images.scored(args.common.score);
     let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
@@ -212,14 +204,14 @@ pub(super) fn run(args: &Path) -> Result<()> {
         }
         write_json(&folder.join("path.json"), &found)?;
     }
-    report(&args.json, &found, &found.describe())
+    report(&args.common.json, &found, &found.describe())
 }
 
 fn open_bends(args: &Path, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
     let Some(Bends::Files(files)) = &args.bends else {
         return Ok(None);
     };
-    let open = |file: &PathBuf| fitting(&open_mode(file, &args.network)?, &ends.a);
+    let open = |file: &PathBuf| fitting(&open_mode(file, &args.common.network)?, &ends.a);
     files.iter().map(open).collect::<Result<_>>().map(Some)
 }
 

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::field::evaluate_plane;
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
-use super::options::{DataOptions, DeviceOptions, JsonOptions, NetworkOptions, ScoreOptions, non_negative_real};
+use super::options::{CommonOptions, non_negative_real};
 use super::output::{check_targets, report};
 use super::pictures::{PlaneNames, plane_svg, save_svg_and_png};
 use super::plane_files;
@@ -54,15 +54,7 @@ pub(super) struct Plane {
     #[arg(long, value_enum, default_value_t = MetricName::Loss)]
     metric: MetricName,
     #[command(flatten)]
-    data: DataOptions,
-    #[command(flatten)]
-    score: ScoreOptions,
-    #[command(flatten)]
-    network: NetworkOptions,
-    #[command(flatten)]
-    device: DeviceOptions,
-    #[command(flatten)]
-    json: JsonOptions,
+    common: CommonOptions,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,19 +90,19 @@ pub(super) fn grid_over(plane: &geometry::Plane, size: GridSize, margin: f64) ->
 }
 
 pub(super) fn run(args: &Plane) -> Result<()> {
-    let targets = [&args.json.json, &args.npz, &args.csv, &args.png, &args.svg];
+    let targets = [&args.common.json.json, &args.npz, &args.csv, &args.png, &args.svg];
     check_targets(targets.map(Option::as_ref))?;
-    let ends = Endpoints::open(&args.a, &args.b, &args.network)?;
-    let c = fitting(&open_mode(&args.c, &args.network)?, &ends.a)?;
+    let ends = Endpoints::open(&args.a, &args.b, &args.common.network)?;
+    let c = fitting(&open_mode(&args.c, &args.common.network)?, &ends.a)?;
     let plane = geometry::Plane::through(ends.a.params.clone(), ends.b_params.clone(), c).with_context(|| {
         let [a, b, c] = [&args.a, &args.b, &args.c].map(|file| file.display());
         format!("no plane through {a}, {b} and {c}")
     })?;
-    let images = Images::open(&args.data)?;
+    let images = Images::open(&args.common.data)?;
     images.check(&ends.a)?;
-    let jobs = Jobs::open(args.device.device)?;
+    let jobs = Jobs::open(args.common.device.device)?;
     let grid = grid_over(&plane, args.grid, args.margin);
-    let found = evaluate_plane(&jobs, &ends.network, &plane, grid, &images.scored(args.score))?;
+    let found = evaluate_plane(&jobs, &ends.network, &plane, grid, &images.scored(args.common.score))?;
     if let Some(path) = &args.npz {
         files::write_atomic(path, &plane_files::npz(&found.report)?)?;
     }
@@ -126,7 +118,7 @@ pub(super) fn run(args: &Plane) -> Result<()> {
         let svg = plane_svg(&plane, grid, &found, metric, &names, &args.command())?;
         save_svg_and_png(args.svg.as_deref(), args.png.as_deref(), &svg)?;
     }
-    report(&args.json, &found.report, &found.report.describe())
+    report(&args.common.json, &found.report, &found.report.describe())
 }
 
 /// File names where they tell the three apart, letters otherwise.
@@ -146,15 +138,15 @@ impl Plane {
             self.a.display(),
             self.b.display(),
             self.c.display(),
-            self.data.data,
+            self.common.data.data,
             self.grid.nx,
             self.grid.ny,
             self.margin
         );
-        if let Some(normalize) = &self.data.normalize {
+        if let Some(normalize) = &self.common.data.normalize {
             text += &format!(" --normalize {normalize}");
         }
-        if let Some(limit) = self.score.limit {
+        if let Some(limit) = self.common.score.limit {
             text += &format!(" --limit {limit}");
         }
         text

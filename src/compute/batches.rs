@@ -8,8 +8,14 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::evaluate::DataRef;
+use super::forward::{Activations, is_flat};
 use super::{ComputeError, Engine};
-use crate::net::Network;
+use crate::net::{Network, NodeId};
+
+/// What the largest value of a network may fill when images go through it in a batch. Convolutions on a GPU may unfold their
+/// input to nine times its size or more, and a buffer there is often bound to 2 GiB.
+const GPU_BATCH_BYTES: usize = 64 << 20;
+const CPU_BATCH_BYTES: usize = 8 << 20;
 
 /// Order in which images are visited.
 #[derive(Clone, Debug)]
@@ -52,6 +58,11 @@ pub(super) struct Block {
 }
 
 impl Block {
+    /// The images as `network` takes them, the same for all points of weight space.
+    pub(super) fn inputs(&self, network: &Network) -> Activations {
+        Activations::images(network, self.images.clone().unsqueeze_dim(0))
+    }
+
     /// Labels as a device tensor `[n_images]`.
     pub(super) fn label_tensor(&self, engine: &Engine) -> Tensor<1, Int> {
         let labels: Vec<i32> = self.labels.iter().map(|&l| i32::from(l)).collect();
@@ -85,6 +96,34 @@ pub(super) fn byte_tables(data: &DataRef) -> Vec<Vec<f32>> {
         (0..=255).map(normalised).collect()
     };
     channels.take(data.dataset.shape.channels).map(table).collect()
+}
+
+/// How many of `n_images` go through `network` at once: all of them if its values are flat, a batch that fits into memory if
+/// they are maps.
+pub(super) fn images_at_once(engine: &Engine, network: &Network, n_images: usize) -> usize {
+    if is_flat(network) {
+        return n_images;
+    }
+    let budget = if engine.is_gpu() { GPU_BATCH_BYTES } else { CPU_BATCH_BYTES };
+    (budget / (size_of::<f32>() * largest_value(network))).clamp(1, n_images.max(1))
+}
+
+/// Size of the largest output of a node, for one image.
+pub(super) fn largest_value(network: &Network) -> usize {
+    let sizes = network.nodes().iter().skip(1).map(|node| node.shape.iter().product::<usize>());
+    sizes.max().unwrap_or(1).max(1)
+}
+
+/// The most values that are alive at once while one image goes through `network`.
+pub(super) fn live_values(network: &Network) -> usize {
+    let nodes = network.nodes();
+    let size = |node: usize| nodes[node].shape.iter().product::<usize>();
+    let last_use = |node: usize| nodes.iter().rposition(|n| n.inputs.contains(&NodeId(node))).unwrap_or(node);
+    let mut alive = vec![0; nodes.len()];
+    for node in 0..nodes.len() {
+        alive[node..=last_use(node)].iter_mut().for_each(|values| *values += size(node));
+    }
+    alive.into_iter().max().unwrap_or(1).max(1)
 }
 
 /// Images as inputs of a network.

@@ -4,14 +4,15 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 
-use super::batches::{ImageOrder, check_fit, load};
+use super::batches::{ImageOrder, check_fit, images_at_once, load};
 use super::evaluate::{DataRef, logits};
-use super::forward::{Basis, PointTensors, forward_from};
+use super::forward::{Activations, Basis, PointTensors, visit_nodes};
+use super::score::read;
 use super::{ComputeError, Engine};
 use crate::matching::{CrossMoments, LayerMatch, Permutation, UnitSums, match_by_correlation, permute};
-use crate::net::{Network, NodeId, ParamVec};
+use crate::net::{Network, ParamVec, Reading};
 
 /// Images whose activations are correlated at a time.
 const BLOCK_IMAGES: usize = 500;
@@ -45,6 +46,8 @@ pub struct Alignment {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Seal {
     pub max_logit_difference: f64,
+    /// The largest absolute value of the original's logits, which differences are to be held against.
+    pub largest_logit: f64,
     /// Images compared, and those with the same predicted class.
     pub n_images: usize,
     pub n_same_class: usize,
@@ -62,10 +65,15 @@ pub struct Correlate {
     engine: Engine,
     spec: CorrelateSpec,
     order: ImageOrder,
-    points: PointTensors,
-    moments: Vec<CrossMoments>,
-    /// Means of the first block per group, `[2, 1, n_units]`, subtracted from all, which keeps sums of f32 exact enough.
-    shifts: Vec<Tensor<3>>,
+    /// A and B.
+    points: [PointTensors; 2],
+    /// One a reading, for each group.
+    moments: Vec<Vec<CrossMoments>>,
+    /// Means of the first block, `[1, n_units]`, for A's readings and then for B's; subtracted from all, which keeps sums of
+    /// f32 exact enough.
+    shifts: Vec<Tensor<2>>,
+    /// Images correlated at a time.
+    block_images: usize,
     next_image: usize,
     layers: Vec<LayerMatch>,
 }
@@ -73,14 +81,16 @@ pub struct Correlate {
 impl Correlate {
     pub fn new(engine: &Engine, spec: CorrelateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
-        let basis = Basis::new(engine, &[Arc::clone(&spec.a), Arc::clone(&spec.b)]);
-        let moments = spec.network.groups().iter().map(|group| CrossMoments::new(group.n_units)).collect();
+        let point = |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points();
+        let moments =
+            spec.network.groups().iter().map(|g| vec![CrossMoments::new(g.n_units); g.readings.len()]).collect();
         Ok(Self {
             engine: engine.clone(),
             order: ImageOrder::sequential(spec.data.n_images()),
-            points: basis.as_points(),
+            points: [point(&spec.a), point(&spec.b)],
             moments,
             shifts: Vec::new(),
+            block_images: images_at_once(engine, &spec.network, BLOCK_IMAGES),
             next_image: 0,
             layers: Vec::new(),
             spec,
@@ -92,60 +102,48 @@ impl Correlate {
         if self.next_image < self.order.len() {
             self.correlate_block()?;
         } else if self.layers.len() < self.moments.len() {
-            let moments = &self.moments[self.layers.len()];
             let n_units = self.spec.network.groups()[self.layers.len()].n_units;
-            self.layers.push(match_by_correlation(&moments.correlation(), n_units)?);
+            let correlation = mean_correlation(&self.moments[self.layers.len()], n_units);
+            self.layers.push(match_by_correlation(&correlation, n_units)?);
         } else {
             return Ok(CorrelateStep::Finished(Box::new(self.finish()?)));
         }
-        let steps_done = self.next_image.div_ceil(BLOCK_IMAGES) + self.layers.len();
-        let steps = self.order.len().div_ceil(BLOCK_IMAGES) + self.moments.len() + 1;
+        let steps_done = self.next_image.div_ceil(self.block_images) + self.layers.len();
+        let steps = self.order.len().div_ceil(self.block_images) + self.moments.len() + 1;
         Ok(CorrelateStep::Working(steps_done as f64 / steps as f64))
     }
 
     fn correlate_block(&mut self) -> Result<(), ComputeError> {
-        let range = self.next_image..self.order.len().min(self.next_image + BLOCK_IMAGES);
+        let range = self.next_image..self.order.len().min(self.next_image + self.block_images);
         let block = load(&self.engine, &self.spec.data, self.order.range(range.clone()));
-        let images: Tensor<3> = block.images.unsqueeze_dim(0);
-        let groups = self.spec.network.groups();
-        let mut activations: Vec<Option<Tensor<3>>> = vec![None; groups.len()];
-        forward_from(&self.spec.network, NodeId(0), images, &self.points, |node, value| {
-            for (group, slot) in groups.iter().zip(&mut activations) {
-                if group.readings.last().is_some_and(|reading| reading.node == node) {
-                    *slot = Some(value.clone());
-                }
-            }
-        });
-        let first_block = self.shifts.is_empty();
-        for (index, units) in activations.into_iter().enumerate() {
-            let units = units.expect("every group is read at a node behind the input");
-            if first_block {
-                self.shifts.push(units.clone().mean_dim(1));
-            }
-            let units = units - self.shifts[index].clone();
-            self.add(index, units, range.len())?;
+        let [a, b] = &self.points;
+        let units_a = self.readings(block.inputs(&self.spec.network), a);
+        let units_b = self.readings(block.inputs(&self.spec.network), b);
+        if self.shifts.is_empty() {
+            self.shifts = units_a.iter().chain(&units_b).map(|units| units.clone().mean_dim(0)).collect();
+        }
+        let (shifts_a, shifts_b) = self.shifts.split_at(units_a.len());
+        let units_a = units_a.into_iter().zip(shifts_a).map(|(units, shift)| units - shift.clone());
+        let units_b = units_b.into_iter().zip(shifts_b).map(|(units, shift)| units - shift.clone());
+        for ((moments, a), b) in self.moments.iter_mut().flatten().zip(units_a).zip(units_b) {
+            add(moments, a, b)?;
         }
         self.next_image = range.end;
         Ok(())
     }
 
-    /// Adds the sums over one block; `units`: `[2, n_images, n_units]`, A's and B's.
-    fn add(&mut self, index: usize, units: Tensor<3>, n_images: usize) -> Result<(), ComputeError> {
-        let [_, _, n_units] = units.dims();
-        let of = |which: usize| {
-            units.clone().slice([which..which + 1, 0..n_images, 0..n_units]).reshape([n_images, n_units])
-        };
-        let (a, b) = (of(0), of(1));
-        let products = read(a.clone().transpose().matmul(b.clone()))?;
-        let sums = |x: &Tensor<2>| read(x.clone().sum_dim(0));
-        let squares = |x: &Tensor<2>| read((x.clone() * x.clone()).sum_dim(0));
-        self.moments[index].add(
-            n_images,
-            UnitSums { sums: &sums(&a)?, squares: &squares(&a)? },
-            UnitSums { sums: &sums(&b)?, squares: &squares(&b)? },
-            &products,
-        );
-        Ok(())
+    /// What each reading of each group shows: `[n_samples, n_units]`.
+    fn readings(&self, images: Activations, point: &PointTensors) -> Vec<Tensor<2>> {
+        let readings: Vec<&Reading> = self.spec.network.groups().iter().flat_map(|group| &group.readings).collect();
+        let mut found: Vec<Option<Tensor<2>>> = vec![None; readings.len()];
+        visit_nodes(&self.spec.network, images, point, |node, value| {
+            for (reading, slot) in readings.iter().zip(&mut found) {
+                if reading.node == node {
+                    *slot = Some(pick(value.samples(), &reading.channels, &self.engine));
+                }
+            }
+        });
+        found.into_iter().map(|units| units.expect("every reading is behind the images")).collect()
     }
 
     fn finish(&mut self) -> Result<Alignment, ComputeError> {
@@ -166,10 +164,16 @@ pub fn seal(
 ) -> Result<Seal, ComputeError> {
     let before = logits(engine, network, original, data, SEAL_IMAGES)?;
     let after = logits(engine, network, permuted, data, SEAL_IMAGES)?;
-    let mut seal = Seal { max_logit_difference: 0.0, n_images: 0, n_same_class: 0 };
+    Ok(compare_logits(&before, &after, network.n_classes()))
+}
+
+/// Compares logits `[n_images, n_classes]` before and after.
+pub(super) fn compare_logits(before: &[f32], after: &[f32], n_classes: usize) -> Seal {
+    let mut seal = Seal { max_logit_difference: 0.0, largest_logit: 0.0, n_images: 0, n_same_class: 0 };
     let best = |row: &[f32]| (0..row.len()).reduce(|best, i| if row[best] < row[i] { i } else { best });
-    for (x, y) in before.chunks_exact(network.n_classes()).zip(after.chunks_exact(network.n_classes())) {
+    for (x, y) in before.chunks_exact(n_classes).zip(after.chunks_exact(n_classes)) {
         for (p, q) in x.iter().zip(y) {
+            seal.largest_logit = seal.largest_logit.max(f64::from(p.abs()));
             // Equal infinities differ by nothing; a NaN on one side only differs by everything.
             let difference = if p == q || (p.is_nan() && q.is_nan()) { 0.0 } else { f64::from((p - q).abs()) };
             if difference.is_nan() || seal.max_logit_difference < difference {
@@ -179,10 +183,40 @@ pub fn seal(
         seal.n_images += 1;
         seal.n_same_class += usize::from(best(x) == best(y));
     }
-    Ok(seal)
+    seal
 }
 
-fn read(tensor: Tensor<2>) -> Result<Vec<f32>, ComputeError> {
-    let data: TensorData = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
+/// Mean of the correlations `[n_units, n_units]` that a group's readings show.
+fn mean_correlation(readings: &[CrossMoments], n_units: usize) -> Vec<f64> {
+    let mut mean = vec![0.0; n_units * n_units];
+    for moments in readings {
+        for (total, correlation) in mean.iter_mut().zip(moments.correlation()) {
+            *total += correlation / readings.len() as f64;
+        }
+    }
+    mean
+}
+
+/// The columns `channels` of `samples` `[n_samples, n_channels]`.
+fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
+    if channels.iter().copied().eq(0..samples.dims()[1]) {
+        return samples;
+    }
+    let channels: Vec<i32> = channels.iter().map(|&channel| channel as i32).collect();
+    let n_units = channels.len();
+    samples.select(1, Tensor::<1, Int>::from_data(TensorData::new(channels, [n_units]), &engine.device))
+}
+
+/// Adds the sums over a block of samples `[n_samples, n_units]`.
+fn add(moments: &mut CrossMoments, a: Tensor<2>, b: Tensor<2>) -> Result<(), ComputeError> {
+    let sums = |x: &Tensor<2>| read(x.clone().sum_dim(0));
+    let squares = |x: &Tensor<2>| read((x.clone() * x.clone()).sum_dim(0));
+    let products = read(a.clone().transpose().matmul(b.clone()))?;
+    moments.add(
+        a.dims()[0],
+        UnitSums { sums: &sums(&a)?, squares: &squares(&a)? },
+        UnitSums { sums: &sums(&b)?, squares: &squares(&b)? },
+        &products,
+    );
+    Ok(())
 }

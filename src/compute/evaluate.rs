@@ -9,9 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use burn::tensor::Tensor;
-
-use super::batches::{ImageOrder, check_fit, load};
+use super::batches::{ImageOrder, check_fit, images_at_once, load};
 use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
@@ -250,11 +248,11 @@ pub fn logits(
     let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
     let mut values = Vec::with_capacity(order.len() * network.n_classes());
-    for start in (0..order.len()).step_by(BLOCK_IMAGES) {
-        let range = start..order.len().min(start + BLOCK_IMAGES);
-        let block = load(engine, data, order.range(range));
-        let images: Tensor<3> = block.images.unsqueeze_dim(0);
-        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points, |_, _| {}))?);
+    let batch = images_at_once(engine, network, BLOCK_IMAGES);
+    for start in (0..order.len()).step_by(batch) {
+        let range = start..order.len().min(start + batch);
+        let images = load(engine, data, order.range(range)).inputs(network);
+        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points))?);
     }
     Ok(values)
 }
@@ -302,7 +300,7 @@ mod tests {
         }
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
-        let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share);
+        let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share, None);
         [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}

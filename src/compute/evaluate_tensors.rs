@@ -7,14 +7,15 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor};
 use rayon::prelude::*;
 
-use super::batches::{Block, load};
+use super::batches::{Block, images_at_once, largest_value, load};
 use super::evaluate::DataRef;
-use super::forward::{Basis, coefficient_tensor, first_linear, forward_from, params_of, tensor};
+use super::forward::{Activations, Basis, coefficient_tensor, first_linear, forward_from, is_flat, params_of, tensor};
+use super::measured_statistics::MeasuredStatistics;
 use super::score::{Score, score};
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, ParamVec};
 
-/// Images of a tile; with its points, a tile's widest activations fill so many bytes.
+/// Images of a tile of flat values; with its points, its widest activations fill so many bytes.
 const CPU_TILE_IMAGES: usize = 32;
 const CPU_TILE_BYTES: usize = 256 << 10;
 const GPU_TILE_IMAGES: usize = 1024;
@@ -28,6 +29,8 @@ pub(super) struct Tiles {
     basis: Basis,
     /// The first linear layer, if its products are shared by all points.
     shared: Option<NodeId>,
+    /// Where batch norm takes its statistics from, unless they are combined as the weights are.
+    statistics: Option<MeasuredStatistics>,
     tile_images: usize,
     tile_points: usize,
 }
@@ -47,29 +50,37 @@ struct Tile {
 enum TileInput {
     /// First-layer outputs of every basis vector, `[n_basis, n_images * n_units]`.
     Products { node: NodeId, n_units: usize, products: Tensor<2> },
-    /// The images themselves, `[1, n_images, n_pixels]`.
-    Images(Tensor<3>),
+    /// The images themselves.
+    Images(Activations),
 }
 
 impl Tiles {
+    /// `recompute`: images on which the statistics of batch norm are measured at each point.
     pub(super) fn new(
         engine: &Engine,
         network: &Arc<Network>,
         basis: &[Arc<ParamVec>],
         share_first_layer: bool,
+        recompute: Option<&DataRef>,
     ) -> Self {
-        let nodes = network.nodes().iter().skip(1);
-        let sizes = nodes.map(|node| node.shape.iter().product::<usize>());
-        let widest = sizes.max().unwrap_or(1).max(1);
+        let recompute = recompute.filter(|_| network.layout().has_statistics());
         let (tile_images, tile_bytes) =
             if engine.is_gpu() { (GPU_TILE_IMAGES, GPU_TILE_BYTES) } else { (CPU_TILE_IMAGES, CPU_TILE_BYTES) };
+        let (tile_images, tile_points) = if is_flat(network) {
+            let points = tile_bytes / (size_of::<f32>() * tile_images * largest_value(network));
+            (tile_images, points.clamp(1, MAX_TILE_POINTS))
+        } else {
+            (images_at_once(engine, network, GPU_TILE_IMAGES), 1)
+        };
         Self {
             engine: engine.clone(),
             network: Arc::clone(network),
             basis: Basis::new(engine, basis),
-            shared: share_first_layer.then(|| first_linear(network)).flatten(),
+            // Statistics are measured from the images on.
+            shared: (share_first_layer && recompute.is_none()).then(|| first_linear(network)).flatten(),
+            statistics: recompute.map(|data| MeasuredStatistics::new(engine, network, data)),
             tile_images,
-            tile_points: (tile_bytes / (4 * tile_images * widest)).clamp(1, MAX_TILE_POINTS),
+            tile_points,
         }
     }
 
@@ -95,16 +106,19 @@ impl Tiles {
     fn score_group(&self, block: &TileBlock, points: &[&[f64]]) -> Result<Vec<Score>, ComputeError> {
         let coefficients = coefficient_tensor(&self.engine, points);
         let shared = self.shared.map_or_else(Vec::new, |node| params_of(&self.network, node));
-        let params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
+        let mut params = self.basis.combine(&coefficients, |id| !shared.contains(&id));
+        if let Some(statistics) = &self.statistics {
+            statistics.put(&self.network, points, &mut params);
+        }
         let score_tile = |tile: &Tile| {
             let (from, value) = match &tile.input {
                 TileInput::Products { node, n_units, products } => {
                     let first = coefficients.clone().matmul(products.clone());
-                    (*node, first.reshape([points.len(), tile.n_images, *n_units]))
+                    (*node, Activations::Flat(first.reshape([points.len(), tile.n_images, *n_units])))
                 }
                 TileInput::Images(images) => (NodeId(0), images.clone()),
             };
-            let logits = forward_from(&self.network, from, value, &params, |_, _| {});
+            let logits = forward_from(&self.network, from, value, &params);
             score(&self.engine, logits, &tile.labels, &tile.label_tensor)
         };
         // Tiles are added in their order whatever thread computed them: the same sums every time.
@@ -132,7 +146,7 @@ impl Tiles {
                 Some((node, products)) => product_tile(*node, products, range.clone()),
                 None => {
                     let part = pixels.clone().slice([range.clone(), 0..n_pixels]);
-                    TileInput::Images(part.reshape([1, range.len(), n_pixels]))
+                    TileInput::Images(Activations::images(&self.network, part.unsqueeze_dim(0)))
                 }
             };
             let block = Block { images: pixels.clone(), labels: labels[range.clone()].to_vec() };

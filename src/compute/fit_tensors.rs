@@ -10,9 +10,12 @@ use burn::tensor::{Int, Tensor, TensorData, activation};
 
 use super::batches::load;
 use super::fit::{FitSpec, Minibatch, Optimizer};
-use super::forward::{PointTensors, forward_from};
+use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
 use super::{ComputeError, Engine};
-use crate::net::{Network, NodeId, ParamId, ParamVec};
+use crate::net::{Network, NodeId, Op, ParamVec};
+
+/// Share of a minibatch's statistics in the running ones (PyTorch's default).
+const STATISTICS_MOMENTUM: f64 = 0.1;
 
 #[expect(clippy::large_enum_variant, reason = "a handful of them, one a parameter, never moved about")]
 enum OptimizerState {
@@ -57,18 +60,27 @@ pub(super) struct TensorFit {
     vectors: Vec<Vec<Tensor<3>>>,
     /// `[trained][parameter]`.
     optimizers: Vec<Vec<OptimizerState>>,
+    /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
+    /// measured where a point is evaluated.
+    updates_statistics: bool,
 }
+
+/// Gradients of the trained vectors, `[trained][parameter]`; none where nothing depends on a parameter.
+type Gradients = Vec<Vec<Option<Tensor<3>>>>;
 
 impl TensorFit {
     pub(super) fn new(engine: &Engine, spec: &FitSpec) -> Self {
         let n_params = spec.network.layout().specs().len();
+        let vector =
+            |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points().into_iter().flatten().collect();
         let optimizers = |_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect();
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
             trained: spec.trained(),
-            vectors: spec.basis.iter().map(|w| upload(engine, w)).collect(),
+            vectors: spec.basis.iter().map(vector).collect(),
             optimizers: spec.trained().map(optimizers).collect(),
+            updates_statistics: spec.family.is_none(),
         }
     }
 
@@ -84,38 +96,84 @@ impl TensorFit {
     /// Gradient at the minibatch's points, then a step of every trained vector. Returns the mean cross-entropy if
     /// `with_loss`, which waits for the device, and NaN otherwise.
     pub(super) fn step(&mut self, batch: &Minibatch<'_>, with_loss: bool) -> Result<f64, ComputeError> {
-        let rows = batch.rows;
-        let share = batch.indices.len() / rows.len();
-        let block = load(&self.engine, batch.data, batch.indices);
-        let labels = block.label_tensor(&self.engine);
-        let n_pixels = block.images.dims()[1];
-        let images = block.images.reshape([rows.len(), share, n_pixels]);
-        let labels: Tensor<3, Int> = labels.reshape([rows.len(), share, 1]);
-
+        let n_points = batch.rows.len();
+        let n_images = batch.indices.len() / n_points;
+        // Points whose shares of the minibatch go through the network together.
+        let n_together = if is_flat(&self.network) { n_points } else { 1 };
         let n_params = self.network.layout().specs().len();
-        let points: Vec<Tensor<3>> = (0..n_params).map(|p| self.combine(p, rows)).collect();
-        let leaves: Vec<Tensor<3>> = points.iter().map(|w| w.clone().autodiff().require_grad()).collect();
-        let params: PointTensors = leaves.iter().cloned().map(Some).collect();
-        let logits = forward_from(&self.network, NodeId(0), images.autodiff(), &params, |_, _| {});
-        let log_probabilities = activation::log_softmax(logits, 2);
-        let loss = log_probabilities.gather(2, labels.autodiff()).mean().neg();
-        let mut gradients = loss.backward();
+        let mut gradients: Gradients = vec![vec![None; n_params]; self.trained.len()];
+        let mut loss = 0.0;
+        for (rows, indices) in batch.rows.chunks(n_together).zip(batch.indices.chunks(n_together * n_images)) {
+            let part = self.add_gradients(batch, rows, indices, &mut gradients);
+            if with_loss {
+                let part = super::score::read(part)?;
+                loss += part.iter().map(|&l| f64::from(l)).sum::<f64>() * rows.len() as f64 / n_points as f64;
+            }
+        }
+        for ((vector, states), gradients) in self.trained.clone().zip(&mut self.optimizers).zip(gradients) {
+            for ((values, state), gradient) in self.vectors[vector].iter_mut().zip(states).zip(gradients) {
+                if let Some(gradient) = gradient {
+                    *values = state.step(batch.learning_rate, values.clone(), gradient);
+                }
+            }
+        }
+        Ok(if with_loss { loss } else { f64::NAN })
+    }
 
-        for (p, (leaf, point)) in leaves.iter().zip(points).enumerate() {
-            let Some(gradient) = leaf.grad_remove(&mut gradients) else {
-                continue;
-            };
-            // The mean over all shares is taken in the loss; the L2 term is a mean over the points.
-            let decay = batch.weight_decay / rows.len() as f64;
-            let gradient = if decay == 0.0 { gradient } else { gradient + point * decay };
-            self.step_parameter(p, &gradient, rows, batch.learning_rate);
+    /// Adds what the points `rows` contribute to the gradients of the trained vectors, each point on an equal share of the
+    /// images `indices`. Returns the mean cross-entropy.
+    fn add_gradients(
+        &mut self,
+        batch: &Minibatch<'_>,
+        rows: &[Vec<f64>],
+        indices: &[u32],
+        gradients: &mut Gradients,
+    ) -> Tensor<1> {
+        let share = indices.len() / rows.len();
+        let block = load(&self.engine, batch.data, indices);
+        let labels: Tensor<3, Int> = block.label_tensor(&self.engine).reshape([rows.len(), share, 1]).autodiff();
+        let n_pixels = block.images.dims()[1];
+        let images = block.images.reshape([rows.len(), share, n_pixels]).autodiff();
+
+        let specs = self.network.layout().specs();
+        let points: Vec<Option<Tensor<3>>> =
+            (0..specs.len()).map(|p| specs[p].kind.is_trained().then(|| self.combine(p, rows))).collect();
+        let leaf = |w: &Option<Tensor<3>>| w.as_ref().map(|w| w.clone().autodiff().require_grad());
+        let leaves: PointTensors = points.iter().map(leaf).collect();
+        let found = forward_training(&self.network, Activations::images(&self.network, images), &leaves);
+        let loss = cross_entropy(found.logits, labels.clone());
+        let mut objective = loss.clone();
+        for (logits, weight) in found.heads {
+            objective = objective + cross_entropy(logits, labels.clone()) * weight;
         }
-        if !with_loss {
-            return Ok(f64::NAN);
+        let mut found_gradients = objective.backward();
+        if self.updates_statistics {
+            self.update_statistics(&found.statistics);
         }
-        let loss = loss.inner().try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
-        let loss = loss.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))?;
-        Ok(loss.first().map_or(f64::NAN, |&l| f64::from(l)))
+        for (p, (leaf, point)) in leaves.into_iter().zip(points).enumerate() {
+            let gradient = leaf.and_then(|leaf| leaf.grad_remove(&mut found_gradients));
+            if let (Some(gradient), Some(point)) = (gradient, point) {
+                // The loss is a mean over these rows, the L2 term one of each; both are means over all rows of the batch.
+                let decay = batch.weight_decay / rows.len() as f64;
+                let gradient = if decay == 0.0 { gradient } else { gradient + point * decay };
+                let part = rows.len() as f64 / batch.rows.len() as f64;
+                self.chain(p, &gradient, rows, part, gradients);
+            }
+        }
+        loss.inner()
+    }
+
+    /// Moves the running statistics of the trained mode towards those of a minibatch.
+    fn update_statistics(&mut self, statistics: &[(NodeId, UnitStatistics)]) {
+        let running = &mut self.vectors[self.trained.start];
+        for (id, found) in statistics {
+            if let Op::BatchNorm { mean, var, .. } = self.network.nodes()[id.0].op {
+                for (param, new) in [(mean, found.mean.clone()), (var, found.unbiased_var())] {
+                    let old = running[param.0].clone();
+                    running[param.0] = old * (1.0 - STATISTICS_MOMENTUM) + new.inner() * STATISTICS_MOMENTUM;
+                }
+            }
+        }
     }
 
     /// `[n_ts, rows, columns]`: parameter `p` at each point.
@@ -137,33 +195,27 @@ impl TensorFit {
         }
     }
 
-    /// Chain rule: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
-    fn step_parameter(&mut self, p: usize, gradient: &Tensor<3>, rows: &[Vec<f64>], learning_rate: f64) {
+    /// Chain rule: to the gradient of trained vector j adds `part * sum_t c_j(t) g(t)`.
+    fn chain(&self, p: usize, gradient: &Tensor<3>, rows: &[Vec<f64>], part: f64, gradients: &mut Gradients) {
         let [_, height, width] = gradient.dims();
-        for (slot, index) in self.trained.clone().enumerate() {
-            let gradient = if let [row] = rows {
-                if row[index] == 1.0 { gradient.clone() } else { gradient.clone() * row[index] }
+        for (index, gradients) in self.trained.clone().zip(gradients) {
+            let found = if let [row] = rows {
+                let factor = row[index] * part;
+                if factor == 1.0 { gradient.clone() } else { gradient.clone() * factor }
             } else {
-                let weights: Vec<f32> = rows.iter().map(|row| row[index] as f32).collect();
+                let weights: Vec<f32> = rows.iter().map(|row| (row[index] * part) as f32).collect();
                 let weights = Tensor::<3>::from_data(TensorData::new(weights, [rows.len(), 1, 1]), &self.engine.device);
                 (gradient.clone() * weights).sum_dim(0).reshape([1, height, width])
             };
-            let vector = self.vectors[index][p].clone();
-            self.vectors[index][p] = self.optimizers[slot][p].step(learning_rate, vector, gradient);
+            gradients[p] = Some(match gradients[p].take() {
+                Some(sum) => sum + found,
+                None => found,
+            });
         }
     }
 }
 
-fn upload(engine: &Engine, w: &ParamVec) -> Vec<Tensor<3>> {
-    let specs = w.layout().specs().iter().enumerate();
-    specs
-        .map(|(index, spec)| {
-            let [rows, columns] = match *spec.shape.as_slice() {
-                [n] => [1, n],
-                _ => [spec.shape[0], spec.n_values() / spec.shape[0].max(1)],
-            };
-            let values = w.tensor(ParamId(index)).to_vec();
-            Tensor::from_data(TensorData::new(values, [1, rows, columns]), &engine.device)
-        })
-        .collect()
+/// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.
+fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
+    activation::log_softmax(logits, 2).gather(2, labels).mean().neg()
 }

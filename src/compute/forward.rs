@@ -1,16 +1,27 @@
-//! The forward pass of any network, for many points of weight space at once.
+//! The forward pass of any network by tensor operations, on any device.
 //!
-//! Activations are `[n_points, n_images, n_units]`. Evaluation uses many points without gradients; fitting uses one point
-//! with them. There is no other forward pass.
+//! Networks whose values are all flat take many points of weight space at once; maps go through a point at a time, images in
+//! batches. Evaluation, training and the statistics of batch norm all go through the one walk over the graph.
+
+mod norms;
+mod ops;
+mod pools;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use burn::tensor::{Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
+pub(super) use self::norms::UnitStatistics;
+pub(super) use self::ops::{Activations, is_flat};
+
+use self::norms::BatchNorm;
 use super::Engine;
 use crate::net::{Activation, Network, NodeId, Op, ParamId, ParamVec};
 
-/// One tensor of a network's parameters at `n_points` points: weights `[n_points, out, in]`, biases `[n_points, 1, out]`.
+/// The tensors of a network's parameters at `n_points` points, each `[n_points, rows, columns]`: weights have a row for each
+/// output, whatever has a single axis is one row.
 pub(super) type PointTensors = Vec<Option<Tensor<3>>>;
 
 /// A basis of weight space on the device.
@@ -123,54 +134,136 @@ pub(super) fn params_of(network: &Network, id: NodeId) -> Vec<ParamId> {
     network.nodes()[id.0].op.params()
 }
 
-/// Runs the graph from the output of node `from` to the logits `[n_points, n_images, n_classes]`.
-///
-/// `value`: that output, `[n_points, n_images, n_units]` (the images themselves: `from` = the input node). `visit` sees the
-/// output of every node behind `from`.
-pub(super) fn forward_from(
+/// Runs the graph from the output `value` of node `from` (the images: the input node) to the logits
+/// `[n_points, n_images, n_classes]`. Batch norm uses the statistics in `params`.
+pub(super) fn forward_from(network: &Network, from: NodeId, value: Activations, params: &PointTensors) -> Tensor<3> {
+    let apply_all = |id, inputs: Vec<Vec<Activations>>| {
+        inputs.into_iter().map(|inputs| ops::apply(network, id, inputs, params)).collect()
+    };
+    let mut outputs = walk(network, &network.needed(), from, vec![value], apply_all);
+    take_flat(&mut outputs[0], NodeId(network.nodes().len() - 1))
+}
+
+/// Runs the whole graph, auxiliary heads too, on `images`; `visit` sees the output of every node behind the images.
+pub(super) fn visit_nodes(
     network: &Network,
-    from: NodeId,
-    value: Tensor<3>,
+    images: Activations,
     params: &PointTensors,
-    mut visit: impl FnMut(NodeId, &Tensor<3>),
-) -> Tensor<3> {
+    mut visit: impl FnMut(NodeId, &Activations),
+) {
+    let every = vec![true; network.nodes().len()];
+    walk(network, &every, NodeId(0), vec![images], |id, inputs| {
+        let outputs = inputs.into_iter().map(|inputs| {
+            let output = ops::apply(network, id, inputs, params);
+            visit(id, &output);
+            output
+        });
+        outputs.collect()
+    });
+}
+
+/// What training wants to know of a minibatch.
+pub(super) struct TrainingOutputs {
+    /// `[n_points, n_images, n_classes]`.
+    pub(super) logits: Tensor<3>,
+    /// Logits of the auxiliary heads, and the weights of their losses.
+    pub(super) heads: Vec<(Tensor<3>, f32)>,
+    /// What each batch norm found.
+    pub(super) statistics: Vec<(NodeId, UnitStatistics)>,
+}
+
+/// Runs the whole graph on a minibatch; batch norm uses the minibatch's statistics.
+pub(super) fn forward_training(network: &Network, images: Activations, params: &PointTensors) -> TrainingOutputs {
+    let every = vec![true; network.nodes().len()];
+    let (mut outputs, statistics) = walk_by_batch(network, &every, vec![images], params);
+    let outputs = &mut outputs[0];
+    let heads = network.aux_heads().iter().map(|&(head, weight)| (take_flat(outputs, head), weight)).collect();
+    TrainingOutputs { logits: take_flat(outputs, NodeId(network.nodes().len() - 1)), heads, statistics }
+}
+
+/// Statistics of every batch norm over the images of all `chunks` together, layer by layer: each layer sees images that the
+/// layers before it have normalised by their own new statistics.
+pub(super) fn batch_statistics(
+    network: &Network,
+    chunks: Vec<Activations>,
+    params: &PointTensors,
+) -> Vec<(NodeId, UnitStatistics)> {
+    let mut run = network.needed();
+    let is_norm = |index: &usize| run[*index] && matches!(network.nodes()[*index].op, Op::BatchNorm { .. });
+    let n_run = (0..run.len()).rfind(is_norm).map_or(0, |last| last + 1);
+    run[n_run..].fill(false);
+    walk_by_batch(network, &run, chunks, params).1
+}
+
+/// Outputs of the nodes for one chunk of images, as far as they are still wanted.
+type Outputs = Vec<Option<Activations>>;
+
+/// [`walk`] from the images, with batch norm by the statistics of all chunks.
+fn walk_by_batch(
+    network: &Network,
+    run: &[bool],
+    chunks: Vec<Activations>,
+    params: &PointTensors,
+) -> (Vec<Outputs>, Vec<(NodeId, UnitStatistics)>) {
+    let mut statistics = Vec::new();
+    let param = |id: ParamId| tensor(params, id).clone();
+    let outputs = walk(network, run, NodeId(0), chunks, |id, inputs| match network.nodes()[id.0].op {
+        Op::BatchNorm { scale, shift, eps, .. } => {
+            let norm = BatchNorm { scale: scale.map(param), shift: shift.map(param), eps };
+            let (outputs, found) = norm.by_batch(inputs.into_iter().flatten().collect());
+            statistics.push((id, found));
+            outputs
+        }
+        _ => inputs.into_iter().map(|inputs| ops::apply(network, id, inputs, params)).collect(),
+    });
+    (outputs, statistics)
+}
+
+/// Computes the nodes behind `from` for which `run` is true, each for all chunks of images before the next: `compute` gets
+/// the inputs of a node for each chunk and returns its outputs. An output is dropped after its last use; those of the logits
+/// and the auxiliary heads remain.
+fn walk(
+    network: &Network,
+    run: &[bool],
+    from: NodeId,
+    values: Vec<Activations>,
+    mut compute: impl FnMut(NodeId, Vec<Vec<Activations>>) -> Vec<Activations>,
+) -> Vec<Outputs> {
     let nodes = network.nodes();
     let mut last_use = vec![0; nodes.len()];
-    for (index, node) in nodes.iter().enumerate() {
-        for input in &node.inputs {
-            last_use[input.0] = index;
+    for (index, node) in nodes.iter().enumerate().filter(|(index, _)| run[*index]) {
+        node.inputs.iter().for_each(|input| last_use[input.0] = index);
+    }
+    network.aux_heads().iter().for_each(|(head, _)| last_use[head.0] = usize::MAX);
+    let start = |value| {
+        let mut outputs: Outputs = vec![None; nodes.len()];
+        outputs[from.0] = Some(value);
+        outputs
+    };
+    let mut chunks: Vec<Outputs> = values.into_iter().map(start).collect();
+    for index in (from.0 + 1..nodes.len()).filter(|&index| run[index]) {
+        let inputs = chunks.iter_mut().map(|outputs| take_inputs(&nodes[index].inputs, index, outputs, &last_use));
+        let values = compute(NodeId(index), inputs.collect());
+        for (outputs, value) in chunks.iter_mut().zip(values) {
+            outputs[index] = Some(value);
         }
     }
-    let mut outputs: Vec<Option<Tensor<3>>> = vec![None; nodes.len()];
-    outputs[from.0] = Some(value);
-    for (index, node) in nodes.iter().enumerate().skip(from.0 + 1) {
-        let input = node.inputs[0].0;
-        // Taking the tensor at its last use lets the device work in place.
-        let x = if last_use[input] == index { outputs[input].take() } else { outputs[input].clone() };
-        let x = x.expect("nodes are in an order in which they can be computed");
-        let y = apply(&node.op, x, params);
-        visit(NodeId(index), &y);
-        outputs[index] = Some(y);
-    }
-    outputs.pop().flatten().expect("the last node is the output")
+    chunks
 }
 
-fn apply(op: &Op, x: Tensor<3>, params: &PointTensors) -> Tensor<3> {
-    match op {
-        Op::Input | Op::Flatten => x,
-        Op::Activation(Activation::Relu) => activation::relu(x),
-        Op::Linear { weight, bias } => linear(x, tensor(params, *weight), bias.map(|id| tensor(params, id))),
-        other => unreachable!("{} is not recognised yet", other.name()),
-    }
+/// The inputs of node `index`. Taking a tensor at its last use lets the device work in place.
+fn take_inputs(inputs: &[NodeId], index: usize, outputs: &mut Outputs, last_use: &[usize]) -> Vec<Activations> {
+    let take = |(place, input): (usize, &NodeId)| {
+        let is_last = last_use[input.0] == index && !inputs[place + 1..].contains(input);
+        let slot = &mut outputs[input.0];
+        let value = if is_last { slot.take() } else { slot.clone() };
+        value.expect("nodes are in an order in which they can be computed")
+    };
+    inputs.iter().enumerate().map(take).collect()
 }
 
-/// `x W^T + b` for each point; images shared by all points (`n_points` = 1) are broadcast.
-pub(super) fn linear(x: Tensor<3>, weight: &Tensor<3>, bias: Option<&Tensor<3>>) -> Tensor<3> {
-    let y = x.matmul(weight.clone().swap_dims(1, 2));
-    match bias {
-        Some(bias) => y + bias.clone(),
-        None => y,
-    }
+fn take_flat(outputs: &mut Outputs, id: NodeId) -> Tensor<3> {
+    outputs[id.0].take().expect("the walk keeps the logits and the auxiliary heads").flatten()
 }
 
 pub(super) fn tensor(params: &PointTensors, id: ParamId) -> &Tensor<3> {

@@ -11,15 +11,21 @@ mod fit;
 mod fit_dense;
 mod fit_tensors;
 mod forward;
+mod lanes;
+mod match_weights;
+mod measured_statistics;
 mod score;
 mod scorer;
 mod simd;
+mod verify;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
 pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
+pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
 
@@ -38,4 +44,15 @@ pub enum ComputeError {
     Architecture(String),
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
+}
+
+/// What burn or its device complains of, and what helps where it ran out of memory.
+fn device_error(error: impl std::fmt::Display) -> ComputeError {
+    let error = error.to_string();
+    let lowered = error.to_lowercase();
+    let is_memory =
+        ["out of memory", "outofmemory", "allocat", "buffer size"].iter().any(|sign| lowered.contains(sign));
+    let advice =
+        if is_memory { " (its memory is full: compute on the CPU, or train with smaller batches)" } else { "" };
+    ComputeError::Device(error + advice)
 }

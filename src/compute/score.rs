@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{ComputeError, Engine};
+use super::{ComputeError, Engine, device_error};
 
 /// Sums over the images of a block, for one point.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -38,9 +38,10 @@ pub(super) fn score(
     if engine.is_gpu() { score_on_device(logits, label_tensor) } else { score_on_host(logits, labels) }
 }
 
-pub(super) fn read(tensor: Tensor<3>) -> Result<Vec<f32>, ComputeError> {
-    let data = tensor.try_into_data().map_err(|error| ComputeError::Device(error.to_string()))?;
-    data.try_into_vec::<f32>().map_err(|error| ComputeError::Device(error.to_string()))
+/// A tensor's values on the host, row-major; waits for the device.
+pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, ComputeError> {
+    let data = tensor.try_into_data().map_err(device_error)?;
+    data.try_into_vec::<f32>().map_err(device_error)
 }
 
 fn score_on_host(logits: Tensor<3>, labels: &[u16]) -> Result<Vec<Score>, ComputeError> {

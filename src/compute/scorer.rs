@@ -100,7 +100,7 @@ impl Scorer {
         {
             return Self::Dense(dense);
         }
-        Self::Tiles(Tiles::new(engine, &spec.network, basis, share))
+        Self::Tiles(Tiles::new(engine, &spec.network, basis, share, None))
     }
 
     fn group(&self) -> usize {

@@ -3,7 +3,9 @@
 mod assignment;
 mod correlation;
 mod permutation;
+mod weights;
 
 pub use assignment::{AssignmentError, maximise};
 pub use correlation::{CrossMoments, LayerMatch, UnitSums, match_by_correlation};
 pub use permutation::{Permutation, permute};
+pub use weights::{UnitWeights, WeightMatching};

@@ -61,6 +61,11 @@ impl Permutation {
         Self(places)
     }
 
+    /// This permutation, and then `next`: place `i` gets what this one put in place `next.source(i)`.
+    pub fn then(&self, next: &Self) -> Self {
+        Self(next.0.iter().map(|&place| self.0[place]).collect())
+    }
+
     /// Units that stay where they are.
     pub fn n_fixed(&self) -> usize {
         self.0.iter().enumerate().filter(|(i, unit)| i == *unit).count()

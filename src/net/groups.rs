@@ -324,6 +324,12 @@ fn number_repeated_names(groups: &mut [PermutationGroup]) {
 }
 
 impl Network {
+    /// Breaks a group on purpose.
+    #[cfg(test)]
+    pub(crate) fn forget_axis_for_tests(&mut self, group: usize, forgotten: impl Fn(&AxisUse) -> bool) {
+        self.groups[group].axes.retain(|axis_use| !forgotten(axis_use));
+    }
+
     /// Why units of this network are restricted in changing places, one remark a layer that restricts them.
     pub fn restrictions(&self) -> Vec<String> {
         let mut remarks = Vec::new();

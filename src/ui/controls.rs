@@ -5,7 +5,7 @@ use egui::{Color32, ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use super::landscape::push_settings;
 use super::{View, path_controls, theme};
 use crate::app::{Action, AppState, ModeId, ModeState, Purpose};
-use crate::compute::Alignment;
+use crate::compute::{Alignment, GroupCheck};
 use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
 
@@ -86,16 +86,37 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
             };
             ui.label(RichText::new(text).small());
         }
+        if let Some(check) = &entry.check {
+            badge(ui, check);
+        }
     });
+}
+
+/// Says whether the network computes the same after its units changed places.
+fn badge(ui: &mut Ui, check: &GroupCheck) {
+    let n = check.n_groups;
+    let (text, color, meaning) = if check.holds() {
+        let meaning = format!(
+            "Units of {n} groups were moved at random: the logits stayed the same, to {:.0e}. The network can be aligned.",
+            check.seal.max_logit_difference
+        );
+        (format!("{n} groups hold"), ui.visuals().weak_text_color(), meaning)
+    } else {
+        let which = if check.failed.is_empty() { "all at once".to_owned() } else { check.failed.join(", ") };
+        let meaning =
+            format!("Moving units ({which}) changed the logits: alignments of this network are not to be trusted.");
+        ("groups do not hold".to_owned(), ui.visuals().warn_fg_color, meaning)
+    };
+    ui.label(RichText::new(text).small().color(color)).on_hover_text(meaning);
 }
 
 fn mode_tooltip(ui: &mut Ui, entry: &ModeState) {
     ui.label(RichText::new(entry.mode.network.name()).strong());
-    ui.label(format!("{} parameters", theme::count(entry.mode.network.layout().len())));
+    ui.label(format!("{} parameters", theme::count(entry.mode.network.layout().n_trained())));
     if let Some(path) = &entry.mode.path {
         ui.label(path.display().to_string());
     }
-    for note in &entry.mode.notes {
+    for note in entry.mode.network.restrictions().iter().chain(&entry.mode.notes) {
         ui.label(RichText::new(note).small());
     }
 }

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
-use crate::compute::{ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, StepReport};
+use crate::compute::{
+    ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights, StepReport, VerifyGroups,
+};
 use crate::data::SplitName;
 
 /// How long one job works before commands are looked at and the next job has its turn.
@@ -48,6 +50,8 @@ impl Outbox {
 enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
+    MatchWeights(Box<MatchWeights>),
+    Verify(Box<VerifyGroups>),
     Fit { fit: Box<Fit>, last_snapshot: Instant },
 }
 
@@ -120,7 +124,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Trial(_) => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
-        Lane::Curve(SplitName::Train) => 3,
+        Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
 }
 
@@ -168,6 +172,8 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => Work::Fit { fit: Box::new(Fit::new(engine, spec)?), last_snapshot: Instant::now() },
     })
 }
@@ -240,6 +246,17 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             CorrelateStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
+        },
+        Work::MatchWeights(matching) => match matching.step()? {
+            None => {
+                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
+                Ok(Ok(Turn::Again))
+            }
+            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
+        },
+        Work::Verify(verify) => match verify.step()? {
+            None => Ok(Ok(Turn::Again)),
+            Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),
         },
         Work::Fit { fit, last_snapshot } => fit_slice(id, fit, last_snapshot, outbox),
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, PointValue, StepReport,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, GroupCheck, MatchWeightsSpec,
+    PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
-use crate::net::ParamVec;
+use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,10 @@ pub enum Lane {
     Score {
         mode: u64,
         split: SplitName,
+    },
+    /// The permutation groups of one mode.
+    Verify {
+        mode: u64,
     },
     /// A mode under one of several normalisations, by number.
     Trial(usize),
@@ -36,8 +41,12 @@ pub enum Request {
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
     Align(CorrelateSpec),
+    /// Answered by `Event::Matched`.
+    MatchWeights(MatchWeightsSpec),
     /// Answered by `Event::FitStep` and `Event::Trained`.
     Fit(FitSpec),
+    /// Answered by `Event::Verified`.
+    Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
 
 /// From the app to the compute thread.
@@ -94,6 +103,14 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    Matched {
+        job: JobId,
+        found: WeightMatch,
+    },
+    Verified {
+        job: JobId,
+        check: GroupCheck,
     },
     Finished {
         job: JobId,

@@ -65,7 +65,6 @@ fn wrong_usage_ends_with_code_2_and_names_the_option() {
         (&["path", &a, &b, "--family", "arc", "--epochs", "2"], &["--epochs", "arc"]),
         (&["path", &a, &b, "--normalize", "half"], &["--normalize", "half", "0.1307/0.3081"]),
         (&["path", &a, &b, "--device", "tpu"], &["--device", "auto, gpu or cpu", "tpu"]),
-        (&["align", &a, &b, "--method", "weight"], &["--method weight", "not built yet"]),
         (&["align", &a, &b, "--samples", "0"], &["--samples", "at least 1"]),
         (&["plane", &a, &b, &a, "--grid", "0"], &["--grid", "0", "40x30"]),
         (&["train", "--network", "64-x", "--out", "x.safetensors"], &["--network", "64-x", "784-512-10"]),

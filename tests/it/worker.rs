@@ -72,6 +72,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::FitStep { job, .. }
         | Event::Trained { job, .. }
         | Event::Aligned { job, .. }
+        | Event::Matched { job, .. }
+        | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }
         | Event::Failed { job, .. } => Some(job),
@@ -121,6 +123,19 @@ fn a_job_starts_progresses_and_ends_once() {
     // Nothing comes after the end.
     std::thread::sleep(Duration::from_millis(50));
     assert!(worker.try_event().is_none());
+}
+
+#[test]
+fn a_networks_groups_are_checked_once_and_hold() {
+    let worker = worker();
+    let Request::Evaluate(spec) = evaluation(1) else { unreachable!("an evaluation is one") };
+    let (network, params) = (spec.network, Arc::clone(&spec.basis[0]));
+    let job = worker.start(Lane::Verify { mode: 0 }, Request::Verify { network, params });
+    let events = events_of(&worker, job);
+    let checks: Vec<_> =
+        events.iter().filter_map(|e| if let Event::Verified { check, .. } = e { Some(check) } else { None }).collect();
+    assert_eq!(checks.len(), 1);
+    assert!(checks[0].holds() && 0 < checks[0].n_groups, "{:?}", checks[0]);
 }
 
 #[test]

@@ -1,11 +1,44 @@
 //! Any network on the CPU, with images along the vector's lanes.
 //!
-//! A block is [`LANES`] images. Values of shape `[c, h, w]` of one block are `h * w * c` rows, `[h][w][c]`, each with one
-//! value an image; flat values are `h = w = 1`. So every operation is vectorised over images whatever its sizes are, and
-//! padding, stride and odd sizes are only which rows are read. The last block is filled up with images that count for
-//! nothing.
+//! A *block* is [`LANES`] images. The values of a node with shape `[c, h, w]` for one block are `[h][w][c]` rows of one value
+//! an image ([`Row`]); flat values are maps of one pixel. So every operation is vectorised over images, whatever the size of
+//! maps, strides and paddings: they only say which rows are read, and nothing is ever unfolded. The last block is filled up
+//! with images of zeros whose lanes nobody reads.
+//!
+//! [`Program`] turns a network into steps over reused buffers, [`Packed`] lays a point's parameters out for them, [`Buffers`]
+//! holds what a few blocks need on their way through. What an image gives depends on neither its neighbours nor on the number
+//! of threads.
 
+mod activation;
+mod conv;
+mod forward;
+mod norm;
+mod packed;
+mod pointwise;
+mod pool;
+mod program;
+mod statistics;
 pub(super) mod train;
+#[cfg(test)]
+mod tests;
 
-/// Images of a block: one vector of AVX-512, two of AVX2.
-pub(super) const LANES: usize = 16;
+pub use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
+pub use forward::{Buffers, group_blocks, run_blocks};
+pub use packed::Packed;
+pub use program::{BatchNormMode, Program};
+pub use statistics::StatisticsRun;
+
+/// Images of a block.
+pub const LANES: usize = 16;
+
+/// One unit's value at one pixel, for the images of a block.
+pub type Row = [f32; LANES];
+
+/// A shape as `[channels, height, width]`: flat values are maps of one pixel.
+pub(super) fn map_shape(shape: &[usize]) -> [usize; 3] {
+    match *shape {
+        [c, h, w] => [c, h, w],
+        [c, l] => [c, 1, l],
+        _ => [shape.iter().product(), 1, 1],
+    }
+}
