@@ -128,6 +128,14 @@ pub(super) fn live_values(network: &Network) -> usize {
 
 /// Images as inputs of a network.
 pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
+    let shape = [indices.len(), data.dataset.shape.pixels()];
+    let images = Tensor::from_data(TensorData::new(read_images(data, indices), shape), &engine.device);
+    let labels = &data.dataset.split(data.split).labels;
+    Block { images, labels: indices.iter().map(|&index| labels[index as usize]).collect() }
+}
+
+/// Normalised images `[n_images, n_pixels]` on the host.
+pub(super) fn read_images(data: &DataRef, indices: &[u32]) -> Vec<f32> {
     let dataset = &data.dataset;
     let split = dataset.split(data.split);
     let n_pixels = dataset.shape.pixels();
@@ -145,7 +153,5 @@ pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
         }
     };
     values.par_chunks_exact_mut(n_pixels).zip(indices).with_min_len(32).for_each(fill);
-    let images = Tensor::from_data(TensorData::new(values, [indices.len(), n_pixels]), &engine.device);
-    let labels = indices.iter().map(|&index| split.labels[index as usize]).collect();
-    Block { images, labels }
+    values
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::batches::{ImageOrder, check_fit};
 use super::evaluate::DataRef;
 use super::fit_dense::DenseFit;
+use super::fit_lanes::LanesFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
 use crate::geometry::PathFamily;
@@ -146,21 +147,25 @@ pub(super) struct Minibatch<'a> {
 /// What computes gradients and moves weights.
 enum Trainer {
     Dense(Box<DenseFit>),
+    Lanes(Box<LanesFit>),
     Tensors(Box<TensorFit>),
 }
 
 impl Trainer {
     fn new(engine: &Engine, spec: &FitSpec) -> Self {
-        let dense = if engine.is_gpu() { None } else { DenseFit::new(spec) };
-        match dense {
+        if engine.is_gpu() {
+            return Self::Tensors(Box::new(TensorFit::new(engine, spec)));
+        }
+        match DenseFit::new(spec) {
             Some(dense) => Self::Dense(Box::new(dense)),
-            None => Self::Tensors(Box::new(TensorFit::new(engine, spec))),
+            None => Self::Lanes(Box::new(LanesFit::new(spec))),
         }
     }
 
     fn step(&mut self, batch: &Minibatch<'_>, with_loss: bool) -> Result<f64, ComputeError> {
         match self {
             Self::Dense(dense) => Ok(dense.step(batch)),
+            Self::Lanes(lanes) => Ok(lanes.step(batch)),
             Self::Tensors(tensors) => tensors.step(batch, with_loss),
         }
     }
@@ -168,6 +173,7 @@ impl Trainer {
     fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
         match self {
             Self::Dense(dense) => Ok(dense.values(index)),
+            Self::Lanes(lanes) => Ok(lanes.values(index)),
             Self::Tensors(tensors) => tensors.values(index),
         }
     }
@@ -271,7 +277,8 @@ impl Fit {
 mod tests {
     use super::*;
     use crate::data::{Normalization, SplitName, optdigits};
-    use crate::net::zoo;
+    use crate::net::op::Window;
+    use crate::net::{Conv, GraphBuilder, zoo};
 
     /// Vectors and losses after some steps with one trainer.
     fn run(spec: &FitSpec, trainer: Trainer) -> (Vec<f64>, Vec<Arc<ParamVec>>) {
@@ -283,58 +290,98 @@ mod tests {
         (losses, fit.trained().unwrap())
     }
 
+    /// Checks that a trainer and automatic differentiation go the same way.
+    fn check(spec: &FitSpec, trainer: Trainer, tolerance: f32) {
+        let name = spec.network.name();
+        let (losses, vectors) = run(spec, trainer);
+        let tensors = Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), spec)));
+        let (expected_losses, expected) = run(spec, tensors);
+        assert_eq!(losses.len(), spec.epochs * spec.steps_per_epoch());
+        for (l, e) in losses.iter().zip(&expected_losses) {
+            assert!((l - e).abs() < 1e-5 * e, "{name}: {losses:?} {expected_losses:?}");
+        }
+        for (v, e) in vectors.iter().zip(&expected) {
+            for (v, e) in v.values().iter().zip(e.values()) {
+                assert!((v - e).abs() < tolerance, "{name}: {v} {e}");
+            }
+        }
+    }
+
+    /// A fit on a few digits, from random weights.
+    fn spec(network: Network, family: Option<PathFamily>, optimizer: Optimizer, sampling: TSampling) -> FitSpec {
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let n_basis = family.map_or(1, |family| family.n_bends() + 2);
+        let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
+        FitSpec {
+            basis: basis.collect(),
+            network: Arc::new(network),
+            family,
+            data: DataRef {
+                dataset: Arc::new(optdigits()),
+                split: SplitName::Train,
+                normalization: Normalization::identity(1),
+                limit: Some(90),
+            },
+            epochs: 3,
+            first_epoch: 0,
+            // The last batch is smaller, and no multiple of a block.
+            batch_size: 35,
+            optimizer,
+            learning_rate: if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 },
+            schedule: Schedule::Cosine,
+            weight_decay: 1e-3,
+            sampling,
+            seed: 1,
+        }
+    }
+
+    const MOMENTUM: Optimizer = Optimizer::Sgd { momentum: 0.9 };
+    const BEZIER: Option<PathFamily> = Some(PathFamily::Bezier { n_bends: 2 });
+    const CHAIN: Option<PathFamily> = Some(PathFamily::Chain { n_bends: 1 });
+
     #[test]
     fn the_gradient_by_hand_and_automatic_differentiation_agree() {
-        let data = DataRef {
-            dataset: Arc::new(optdigits()),
-            split: SplitName::Train,
-            normalization: Normalization::identity(1),
-            limit: Some(90),
-        };
-        let momentum = Optimizer::Sgd { momentum: 0.9 };
-        let bezier = Some(PathFamily::Bezier { n_bends: 2 });
-        let chain = Some(PathFamily::Chain { n_bends: 1 });
         for (hidden, bias, family, optimizer, sampling) in [
-            (&[][..], true, None, momentum, TSampling::One),
-            (&[37], true, chain, momentum, TSampling::One),
-            (&[40], false, bezier, momentum, TSampling::Stratified { n: 3 }),
-            (&[50, 33], true, bezier, Optimizer::Adam, TSampling::One),
+            (&[][..], true, None, MOMENTUM, TSampling::One),
+            (&[37], true, CHAIN, MOMENTUM, TSampling::One),
+            (&[40], false, BEZIER, MOMENTUM, TSampling::Stratified { n: 3 }),
+            (&[50, 33], true, BEZIER, Optimizer::Adam, TSampling::One),
             (&[20, 64, 12], true, None, Optimizer::Adam, TSampling::One),
         ] {
             let sizes: Vec<usize> = [&[64], hidden, &[10]].concat();
-            let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
-            let mut rng = ChaCha8Rng::seed_from_u64(3);
-            let n_basis = family.map_or(1, |family| family.n_bends() + 2);
-            let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
-            let spec = FitSpec {
-                basis: basis.collect(),
-                network,
-                family,
-                data: data.clone(),
-                epochs: 3,
-                first_epoch: 0,
-                // The last batch is smaller, and no multiple of a block.
-                batch_size: 35,
-                optimizer,
-                learning_rate: if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 },
-                schedule: Schedule::Cosine,
-                weight_decay: 1e-3,
-                sampling,
-                seed: 1,
-            };
-            let dense = Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap()));
-            let (losses, vectors) = run(&spec, dense);
-            let tensors = Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), &spec)));
-            let (expected_losses, expected) = run(&spec, tensors);
-            assert_eq!(losses.len(), 9);
-            for (l, e) in losses.iter().zip(&expected_losses) {
-                assert!((l - e).abs() < 1e-5 * e, "{sizes:?}: {losses:?} {expected_losses:?}");
-            }
-            for (v, e) in vectors.iter().zip(&expected) {
-                for (v, e) in v.values().iter().zip(e.values()) {
-                    assert!((v - e).abs() < 2e-5, "{sizes:?}: {v} {e}");
-                }
-            }
+            let spec = spec(zoo::mlp(&sizes, bias).unwrap(), family, optimizer, sampling);
+            check(&spec, Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap())), 2e-5);
+            check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-5);
+        }
+    }
+
+    /// Two convolutions with batch norm, the second over a shortcut, and an auxiliary head.
+    fn convolutional() -> Network {
+        let (mut graph, input) = GraphBuilder::new(&[1, 8, 8]);
+        let x = graph.conv(input, "conv1", Conv::new(6, 3).padding(1).stride(2).no_bias()).unwrap();
+        let x = graph.batch_norm(x, "bn1").unwrap();
+        let x = graph.relu(x).unwrap();
+        let y = graph.conv(x, "conv2", Conv::new(6, 3).padding(1)).unwrap();
+        let y = graph.batch_norm(y, "bn2").unwrap();
+        let sum = graph.add(x, y).unwrap();
+        let x = graph.relu(sum).unwrap();
+        let x = graph.max_pool(x, Window::square(2)).unwrap();
+        let x = graph.flatten(x).unwrap();
+        let head = graph.linear(x, "aux", 10, true).unwrap();
+        graph.aux_head(head, 0.3);
+        graph.linear(x, "fc", 10, true).unwrap();
+        graph.finish("convolutional").unwrap()
+    }
+
+    #[test]
+    fn lanes_and_automatic_differentiation_agree_on_convolutions_and_batch_norm() {
+        for (family, optimizer, sampling) in [
+            (None, MOMENTUM, TSampling::One),
+            (BEZIER, MOMENTUM, TSampling::Stratified { n: 2 }),
+            (CHAIN, MOMENTUM, TSampling::One),
+        ] {
+            let spec = spec(convolutional(), family, optimizer, sampling);
+            check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-4);
         }
     }
 

@@ -17,10 +17,11 @@ use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
 use super::batches::byte_tables;
+use super::descent::{Descent, combine};
 use super::evaluate::DataRef;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::fit::{FitSpec, Minibatch};
 use super::forward::{DenseLayer, dense_layers};
-use super::simd::{self, lanes, load, relu, store};
+use super::simd::{lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
 
 /// Units of a panel.
@@ -29,12 +30,6 @@ const PANEL: usize = 32;
 const BLOCK: usize = 8;
 /// The same for dot products, which are blocks of `DOTS x DOTS`.
 const DOTS: usize = 4;
-/// Rows of weights that one thread moves at a time: few enough to stay in its cache.
-const CHUNK_ROWS: usize = 128;
-/// Adam's, as in the paper.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f32 = 1e-8;
 
 type Row = [f32; PANEL];
 
@@ -56,12 +51,6 @@ impl Layer {
     }
 }
 
-/// What an optimiser remembers of a vector's gradients.
-enum State {
-    Sgd { momentum: f64, velocity: Vec<Row> },
-    Adam { first: Vec<Row>, second: Vec<Row> },
-}
-
 /// Weights and their gradient at one point of the path.
 #[derive(Default)]
 struct Point {
@@ -77,8 +66,7 @@ pub(super) struct DenseFit {
     trained: Range<usize>,
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
-    states: Vec<State>,
-    n_steps: i32,
+    descents: Vec<Descent>,
     /// Memory that is used again each step.
     points: Vec<Point>,
     /// The inputs of each layer, and at the end the logits.
@@ -96,16 +84,11 @@ impl DenseFit {
             layer
         };
         let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
-        let zeros = || vec![[0.0; PANEL]; start];
-        let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: zeros() },
-            Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
-        };
+        let descent = |_| Descent::new(spec.optimizer, start * PANEL);
         Some(Self {
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| pack(&layers, w)).collect(),
-            states: spec.trained().map(state).collect(),
-            n_steps: 0,
+            descents: spec.trained().map(descent).collect(),
             points: Vec::new(),
             activations: vec![Vec::new(); layers.len() + 1],
             layout: Arc::clone(spec.network.layout()),
@@ -158,16 +141,9 @@ impl DenseFit {
     /// `sum_i c_i w_i`
     fn combine(&self, coefficients: &[f64], weights: &mut Vec<Row>) {
         weights.resize(self.vectors[0].len(), [0.0; PANEL]);
-        let chunks = weights.par_chunks_mut(CHUNK_ROWS).enumerate();
-        chunks.for_each(|(chunk, weights)| {
-            let start = chunk * CHUNK_ROWS;
-            let range = start..start + weights.len();
-            weights.fill([0.0; PANEL]);
-            for (vector, &c) in self.vectors.iter().zip(coefficients) {
-                let vector = vector[range.clone()].as_flattened();
-                simd::add_scaled(weights.as_flattened_mut(), c as f32, vector);
-            }
-        });
+        let vectors = self.vectors.iter().map(|vector| vector.as_flattened());
+        let terms: Vec<(f64, &[f32])> = coefficients.iter().copied().zip(vectors).collect();
+        combine(&terms, weights.as_flattened_mut());
     }
 
     /// Fills `activations` from the images to the logits.
@@ -252,96 +228,12 @@ impl DenseFit {
 
     /// Chain rule and a step: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
     fn update(&mut self, points: &[Point], batch: &Minibatch<'_>) {
-        self.n_steps += 1;
-        let rate = batch.learning_rate;
-        for (index, state) in self.trained.clone().zip(&mut self.states) {
-            let weights = self.vectors[index].par_chunks_mut(CHUNK_ROWS).enumerate();
-            let gradient = |chunk: usize, sum: &mut Vec<f32>| {
-                chained(points, batch.rows, index, chunk * CHUNK_ROWS, sum);
-            };
-            match state {
-                State::Sgd { momentum, velocity } => {
-                    let (momentum, rate) = (*momentum as f32, rate as f32);
-                    let chunks = weights.zip(velocity.par_chunks_mut(CHUNK_ROWS));
-                    chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
-                        gradient(chunk, sum);
-                        let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, rate });
-                    });
-                }
-                State::Adam { first, second } => {
-                    let unbias = |beta: f64| 1.0 - beta.powi(self.n_steps);
-                    let rate = (rate / unbias(BETA_1)) as f32;
-                    let scale = unbias(BETA_2).recip() as f32;
-                    let moments = first.par_chunks_mut(CHUNK_ROWS);
-                    let moments = moments.zip(second.par_chunks_mut(CHUNK_ROWS));
-                    let chunks = weights.zip(moments);
-                    chunks.for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
-                        gradient(chunk, sum);
-                        let (w, m, v) = (w.as_flattened_mut(), m.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(AdamStep { w, m, v, g: sum, rate, scale });
-                    });
-                }
-            }
+        for (index, descent) in self.trained.clone().zip(&mut self.descents) {
+            let terms = points.iter().zip(batch.rows);
+            let terms: Vec<(f64, &[f32])> =
+                terms.map(|(point, row)| (row[index], point.gradient.as_flattened())).collect();
+            descent.step(batch.learning_rate, self.vectors[index].as_flattened_mut(), &terms);
         }
-    }
-}
-
-/// Nesterov's momentum as PyTorch computes it: `v = mu v + g`, `w -= rate (g + mu v)`.
-struct SgdStep<'a> {
-    w: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    momentum: f32,
-    rate: f32,
-}
-
-impl WithSimd for SgdStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        for ((w, v), g) in self.w.iter_mut().zip(self.v).zip(self.g) {
-            *v = self.momentum * *v + g;
-            *w -= self.rate * (g + self.momentum * *v);
-        }
-    }
-}
-
-/// `m` and `v` are the moving means of the gradient and its square; `rate` and `scale` hold their corrections.
-struct AdamStep<'a> {
-    w: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
-    g: &'a [f32],
-    rate: f32,
-    scale: f32,
-}
-
-impl WithSimd for AdamStep<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        let (beta_1, beta_2) = (BETA_1 as f32, BETA_2 as f32);
-        let moments = self.m.iter_mut().zip(self.v);
-        for ((w, (m, v)), g) in self.w.iter_mut().zip(moments).zip(self.g) {
-            *m = beta_1 * *m + (1.0 - beta_1) * g;
-            *v = beta_2 * *v + (1.0 - beta_2) * g * g;
-            *w -= self.rate * *m / ((*v * self.scale).sqrt() + EPSILON);
-        }
-    }
-}
-
-/// A chunk of `sum_t c_index(t) g(t)`.
-fn chained(points: &[Point], rows: &[Vec<f64>], index: usize, start: usize, sum: &mut Vec<f32>) {
-    let chunk = |point: &Point| start..point.gradient.len().min(start + CHUNK_ROWS);
-    sum.clear();
-    for (point, row) in points.iter().zip(rows) {
-        let gradient = point.gradient[chunk(point)].as_flattened();
-        let c = row[index] as f32;
-        sum.resize(gradient.len(), 0.0);
-        simd::add_scaled(sum, c, gradient);
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod batches;
 mod correlate;
+mod descent;
 mod device;
 mod evaluate;
 mod evaluate_dense;
 mod evaluate_tensors;
 mod fit;
 mod fit_dense;
+mod fit_lanes;
 mod fit_tensors;
 mod forward;
 mod lanes;

@@ -15,7 +15,7 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::compute) use tape::{Examples, Statistics, Tape};
+pub(in crate::compute) use tape::{Examples, Tape};
 
 use bytemuck::{Pod, Zeroable};
 
