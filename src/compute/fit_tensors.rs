@@ -86,9 +86,12 @@ impl TensorFit {
 
     /// One vector's values as they are now.
     pub(super) fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
-        let mut values = Vec::with_capacity(self.network.layout().len());
-        for tensor in &self.vectors[index] {
-            values.extend(super::score::read(tensor.clone())?);
+        let layout = self.network.layout();
+        let mut values = vec![0.0; layout.len()];
+        // Running statistics lie behind all trained values, not with their layer's.
+        for (spec, tensor) in layout.specs().iter().zip(&self.vectors[index]) {
+            let found = super::score::read(tensor.clone())?;
+            values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&found);
         }
         Ok(values)
     }
