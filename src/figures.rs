@@ -57,6 +57,8 @@ pub struct PlanePicture<'a> {
     pub names: [String; 3],
     /// Drawn where it falls on the plane.
     pub path: Option<&'a Path>,
+    /// What was done about batch norm, in words, where there is some.
+    pub statistics: Option<String>,
     /// What makes the picture again.
     pub command: Option<String>,
 }
@@ -95,6 +97,9 @@ impl PlanePicture<'_> {
             "{} x {} points, {n_images} {} images. Axes are Euclidean distances in weight space.",
             x.n, y.n, self.split
         );
+        if let Some(statistics) = &self.statistics {
+            caption += &format!(" Points between networks have {statistics}.");
+        }
         if 1e-3 * self.plane.length() < off {
             caption += &format!(" The path runs up to {off:.2} off this plane.");
         }

@@ -56,6 +56,15 @@ pub fn read_limited(path: &Path, max_bytes: u64) -> Result<Vec<u8>, FileError> {
     if found == expected { Ok(bytes) } else { Err(FileError::Changed { path: path.to_owned(), expected, found }) }
 }
 
+/// Reads at most `n_bytes` bytes from the start of a regular file. Like [`read_limited`], it never blocks.
+pub fn read_head(path: &Path, n_bytes: u64) -> Result<Vec<u8>, FileError> {
+    let read_error = |source| read_error(path, source);
+    check_regular(path, &fs::metadata(path).map_err(read_error)?)?;
+    let mut head = Vec::new();
+    File::open(path).map_err(read_error)?.take(n_bytes).read_to_end(&mut head).map_err(read_error)?;
+    Ok(head)
+}
+
 /// Writes a file so that its path holds either what it held before or all of `bytes`, whatever happens in between.
 ///
 /// The bytes go to a temporary file in the same folder, are forced to the disk, and only then take the name. A symbolic

@@ -21,6 +21,7 @@ pub mod files;
 pub mod geometry;
 pub mod matching;
 pub mod net;
+pub mod recipe;
 pub mod render;
 pub mod ui;
 pub mod worker;

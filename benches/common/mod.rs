@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lowroad::checkpoint::{Mode, save_params};
-use lowroad::compute::{DataRef, Engine, Fit, FitSpec, Optimizer, Schedule, TSampling};
-use lowroad::data::{Dataset, Normalization, SplitName, open};
+use lowroad::compute::{DataRef, Engine, Fit, FitSpec, FitStart, Optimizer, Schedule, TSampling};
+use lowroad::data::{Augmentation, Dataset, Normalization, SplitName, open};
 use lowroad::net::{Network, ParamVec, zoo};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -56,15 +56,17 @@ pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: Dat
         family: None,
         basis: vec![start],
         data,
+        augmentation: Augmentation::none(),
         epochs: 1,
-        first_epoch: 0,
+        start: FitStart::default(),
         batch_size: 128,
-        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        optimizer: Optimizer::NESTEROV,
         learning_rate: 0.01,
         schedule: Schedule::Constant,
         weight_decay: 5e-4,
         sampling: TSampling::One,
         seed,
+        checkpoints: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ModeId, RunId, Settings};
+use super::{ModeId, RunId, Settings, TrainingForm};
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
 use crate::worker::{Command, DiskRequest};
@@ -50,6 +50,15 @@ pub enum Action {
     /// Stops everything that runs; what was found stays.
     CancelAll,
     UseDevice(DeviceChoice),
+    /// Shows or hides the panel of trainings.
+    ShowTraining(bool),
+    ChangeTraining(Box<TrainingForm>),
+    /// Trains the modes that the panel is set to.
+    Train,
+    /// Ends the trainings; the mode that runs is kept as it is, or not.
+    StopTraining {
+        keep: bool,
+    },
     DismissNotice(usize),
     DismissNotices,
     Save(PathBuf, Export),

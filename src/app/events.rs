@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
-use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs};
+use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs, training};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
@@ -42,6 +42,7 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::Values { job, values } => on_values(state, job, &values),
         Event::FitStep { job, report } => {
+            training::on_step(state, job, report);
             let (Some(info), Some(path)) = (state.jobs.get_mut(&job), &mut state.path) else {
                 return;
             };
@@ -56,10 +57,12 @@ fn take_in(state: &mut AppState, event: Event) {
             path.last_step = Some(report);
         }
         Event::Trained { job, vectors, epochs_done } => {
+            training::on_trained(state, job, &vectors);
             if state.jobs.contains_key(&job) {
                 move_bends(state, job, vectors, epochs_done);
             }
         }
+        Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
                 on_aligned(state, *alignment);
@@ -105,9 +108,9 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
     effects
 }
 
-/// The user's first own network takes the place of the demo's, which came from no file.
-fn leave_demo(state: &mut AppState) {
-    if state.modes.iter().all(|m| m.mode.path.is_none()) {
+/// The user's first own network takes the place of the demo's, which came from no file and were not trained here.
+pub(super) fn leave_demo(state: &mut AppState) {
+    if state.training.n_finished == 0 && state.modes.iter().all(|m| m.mode.path.is_none()) {
         state.modes.clear();
         state.endpoints = None;
         state.alignment = None;
@@ -216,7 +219,12 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 plane.revision = revision;
             }
         }
-        Purpose::Align | Purpose::Fit | Purpose::Verify { .. } => {}
+        Purpose::WatchTraining => {
+            if let Some((_, value)) = values.last() {
+                training::on_score(state, *value);
+            }
+        }
+        Purpose::Align | Purpose::Fit | Purpose::Train | Purpose::EstimateTraining | Purpose::Verify { .. } => {}
     }
 }
 
@@ -235,6 +243,7 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
                 plane.revision = revision;
             }
         }
+        Purpose::Train => training::on_end(state, false),
         _ => {}
     }
 }
@@ -301,6 +310,8 @@ fn on_finished(state: &mut AppState, job: JobId) {
     };
     match info.purpose {
         Purpose::TryNormalization { .. } => suggest(state),
+        Purpose::Train => training::on_end(state, true),
+        Purpose::EstimateTraining => training::on_measured(state, info.started),
         Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
         _ => {}
     }

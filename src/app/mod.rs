@@ -10,13 +10,17 @@ mod refresh;
 mod runs;
 mod settings;
 mod state;
+mod training;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
-pub use settings::{AlignSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint};
+pub use settings::{
+    AlignSettings, BatchNormSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint,
+};
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
     PlaneState, Purpose, Scored, Suggestion,
 };
+pub use training::{RunningTraining, TrainingForm, TrainingState};

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, Effect, ModeId};
-use crate::compute::{EvaluateSpec, FitSpec};
-use crate::data::SplitName;
+use super::{AppState, BatchNormSettings, Effect, ModeId, training};
+use crate::compute::{EvaluateSpec, FitSpec, FitStart};
+use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Path, PathFamily};
 use crate::net::ParamVec;
 use crate::worker::{Command, JobId, Lane, Request};
@@ -35,6 +35,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
+    training::refresh(state, &mut effects);
     effects
 }
 
@@ -226,6 +227,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         path_revision: path.revision,
         data_revision: data.revision,
         n_points: state.settings.path.n_points,
+        batch_norm: batch_norm_of(state, &pair),
         quick,
     };
     if state.curve.as_ref().is_some_and(|curve| curve.key == key) {
@@ -239,8 +241,10 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     }
     for &split in splits {
         let images = data.split(split, quick.then_some(QUICK_IMAGES));
-        let spec =
-            EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images);
+        let spec = EvaluateSpec {
+            batch_norm: data.batch_norm(key.batch_norm),
+            ..EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images)
+        };
         let label = format!("Evaluating the path on the {split} images");
         effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
     }
@@ -285,9 +289,13 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         return;
     };
     let grid = grid_around(&plane, state, &path);
+    let batch_norm = batch_norm_of(state, &pair);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
-        let same_values = shown.grid == grid && shown.split == settings.split && shown.data_revision == data.revision;
+        let same_values = shown.grid == grid
+            && shown.split == settings.split
+            && shown.data_revision == data.revision
+            && shown.batch_norm == batch_norm;
         let fine_enough = quick || !shown.quick;
         if same_plane && same_values && fine_enough {
             return;
@@ -297,6 +305,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
     let spec = EvaluateSpec {
         levels: grid.levels(COARSE),
+        batch_norm: data.batch_norm(batch_norm),
         ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
     let label = format!("Evaluating the plane, {} x {}", grid.x.n, grid.y.n);
@@ -319,9 +328,16 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         values,
         revision: state.next_id,
         data_revision: data.revision,
+        batch_norm,
+        statistics: batch_norm.map(|settings| data.batch_norm(Some(settings)).caption()),
         quick,
         stale,
     });
+}
+
+/// What is set for batch norm; `None` where the networks have none.
+fn batch_norm_of(state: &AppState, pair: &Pair) -> Option<BatchNormSettings> {
+    pair.network.layout().has_statistics().then_some(state.settings.batch_norm)
 }
 
 /// The pair, if its networks take the images.
@@ -345,19 +361,21 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
         family: Some(path.path.family()),
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
-        epochs: fit.epochs,
-        first_epoch: path.epochs_done,
-        batch_size: fit.batch_size,
-        optimizer: fit.optimizer,
-        learning_rate: fit.learning_rate,
-        schedule: fit.schedule,
-        weight_decay: fit.weight_decay,
+        augmentation: Augmentation::none(),
+        epochs: fit.descent.epochs,
+        start: FitStart::at_epoch(path.epochs_done),
+        batch_size: fit.descent.batch_size,
+        optimizer: fit.descent.optimizer,
+        learning_rate: fit.descent.learning_rate,
+        schedule: fit.descent.schedule,
+        weight_decay: fit.descent.weight_decay,
         sampling: fit.sampling,
         seed: fit.seed,
+        checkpoints: false,
     };
     path.by_hand = false;
     path.dragging = false;
-    let (epochs, until) = (spec.epochs, spec.first_epoch + spec.epochs);
+    let (epochs, until) = (spec.epochs, spec.start.epoch + spec.epochs);
     let effect = start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec));
     let job = state.job_of(Purpose::Fit)?;
     if let Some(path) = &mut state.path {

@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{Optimizer, Schedule, TSampling};
+use crate::compute::{BATCH_NORM_IMAGES, TSampling};
 use crate::data::SplitName;
 use crate::geometry::PathFamily;
+use crate::recipe::Descent;
 
 /// All controls that shape results.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -12,6 +13,22 @@ pub struct Settings {
     pub align: AlignSettings,
     pub path: PathSettings,
     pub plane: PlaneSettings,
+    pub batch_norm: BatchNormSettings,
+}
+
+/// The running statistics of batch norm at points of paths and planes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchNormSettings {
+    /// Measured anew at every point; otherwise combined as they are stored.
+    pub recompute: bool,
+    /// Training images that they are measured on, the first ones.
+    pub n_images: usize,
+}
+
+impl Default for BatchNormSettings {
+    fn default() -> Self {
+        Self { recompute: true, n_images: BATCH_NORM_IMAGES }
+    }
 }
 
 /// How B is lined up with A.
@@ -98,30 +115,14 @@ impl PathSettings {
 /// How bends are fitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FitSettings {
-    pub epochs: usize,
-    pub batch_size: usize,
-    pub optimizer: Optimizer,
-    pub learning_rate: f64,
-    pub schedule: Schedule,
-    pub weight_decay: f64,
+    pub descent: Descent,
     pub sampling: TSampling,
     pub seed: u64,
 }
 
 impl Default for FitSettings {
-    /// Momentum, batch and L2 of Garipov et al. 2018 and Tatro et al. 2020. Their hundreds of epochs are for deep networks;
-    /// small ones need a few tens, at a learning rate between the two papers' 0.015 and 0.1.
     fn default() -> Self {
-        Self {
-            epochs: 30,
-            batch_size: 128,
-            optimizer: Optimizer::Sgd { momentum: 0.9 },
-            learning_rate: 0.05,
-            schedule: Schedule::Garipov,
-            weight_decay: 5e-4,
-            sampling: TSampling::One,
-            seed: 0,
-        }
+        Self { descent: Descent::default(), sampling: TSampling::One, seed: 0 }
     }
 }
 

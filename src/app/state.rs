@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::runs::Run;
-use super::{Notice, Settings, ThirdPoint};
+use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, DataRef, GroupCheck, PointValue, StepReport};
+use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::geometry::{Grid, Path, Plane, Summary, summarise};
 use crate::net::{Network, ParamVec};
@@ -43,6 +43,7 @@ pub struct AppState {
     pub jobs: BTreeMap<JobId, JobInfo>,
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
+    pub training: TrainingState,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
@@ -72,6 +73,16 @@ impl DataState {
     /// The images of a split.
     pub fn split(&self, split: SplitName, limit: Option<usize>) -> DataRef {
         DataRef { dataset: Arc::clone(&self.dataset), split, normalization: self.normalization.clone(), limit }
+    }
+
+    /// Where the statistics of batch norm come from at points between networks.
+    pub(super) fn batch_norm(&self, settings: Option<BatchNormSettings>) -> BatchNorm {
+        match settings {
+            Some(BatchNormSettings { recompute: true, n_images }) => {
+                BatchNorm::Recompute(self.split(SplitName::Train, Some(n_images)))
+            }
+            _ => BatchNorm::Stored,
+        }
     }
 
     /// Why a network cannot take these images, if it cannot.
@@ -200,6 +211,7 @@ pub(super) struct CurveKey {
     pub(super) path_revision: u64,
     pub(super) data_revision: u64,
     pub(super) n_points: usize,
+    pub(super) batch_norm: Option<BatchNormSettings>,
     /// Only few images and no training split, for a path that is on the move.
     pub(super) quick: bool,
 }
@@ -263,6 +275,10 @@ pub struct PlaneState {
     /// Changes whenever the plane or its values do.
     pub revision: u64,
     pub(super) data_revision: u64,
+    /// `None` where the network has no batch norm.
+    pub(super) batch_norm: Option<BatchNormSettings>,
+    /// What was done about batch norm, in words.
+    pub statistics: Option<String>,
     pub(super) quick: bool,
     /// Which values are still those of an earlier picture.
     pub(super) stale: Vec<bool>,
@@ -330,6 +346,12 @@ pub enum Purpose {
     },
     Align,
     Fit,
+    /// A new mode.
+    Train,
+    /// A new mode on few test images.
+    WatchTraining,
+    /// Steps that tell how long a training takes.
+    EstimateTraining,
     Curve(SplitName),
     Plane,
 }

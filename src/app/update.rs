@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::action::Export;
 use super::state::{DataState, Purpose};
-use super::{Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, refresh, runs};
+use super::{Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, refresh, runs, training};
 use crate::compute::CorrelateSpec;
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -60,6 +60,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
         Action::CancelAll => {
+            training::end(state, true, &mut effects);
             let jobs: Vec<_> = state.jobs.keys().copied().collect();
             effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
         }
@@ -67,6 +68,10 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.device.choice = choice;
             effects.push(Effect::Compute(Command::UseDevice(choice)));
         }
+        Action::ShowTraining(open) => state.training.open = open,
+        Action::ChangeTraining(form) => state.training.form = *form,
+        Action::Train => training::begin(state),
+        Action::StopTraining { keep } => training::end(state, keep, &mut effects),
         Action::DismissNotice(index) => {
             if index < state.notices.len() {
                 state.notices.remove(index);

@@ -70,6 +70,25 @@ impl Dtype {
         })
     }
 
+    /// The type that NumPy calls so (`f4`), without its byte order; `None` for what is no real number of up to 8 bytes.
+    pub(super) fn of_numpy(code: &str) -> Option<Self> {
+        Some(match code {
+            "f8" => Self::F64,
+            "f4" => Self::F32,
+            "f2" => Self::F16,
+            "i8" => Self::I64,
+            "i4" => Self::I32,
+            "i2" => Self::I16,
+            "i1" => Self::I8,
+            "u8" => Self::U64,
+            "u4" => Self::U32,
+            "u2" => Self::U16,
+            "u1" => Self::U8,
+            "b1" => Self::Bool,
+            _ => return None,
+        })
+    }
+
     /// The type of a safetensors entry; `None` for those narrower than a byte, of 8-bit floats and complex ones.
     pub(super) fn of_safetensors(dtype: safetensors::Dtype) -> Option<Self> {
         use safetensors::Dtype as In;

@@ -4,25 +4,37 @@
 //! build plain data and knows a dozen names; any other name is refused, with the name. What a file declares about sizes is
 //! checked against the bytes that are there before memory is asked for.
 
+mod archive;
+mod burn_pack;
 mod dtype;
 mod error;
 mod mode;
+pub mod npz;
+mod pickled_dict;
+mod report;
+pub mod onnx;
 mod safetensors;
 mod torch;
+mod trajectory;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use self::archive::Archive;
+pub use self::archive::ArchiveFault;
+pub use self::burn_pack::BurnPackFault;
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
+pub use self::pickled_dict::{PickledDict, PickledDictFault, read_pickled_dict};
+pub use self::report::{Likely, LoadReport, Mends, Mismatch};
 pub use self::safetensors::error::{SafetensorsFault, WriteFault};
-pub use self::torch::archive::ArchiveFault;
 pub use self::torch::legacy::LegacyFault;
 pub use self::torch::pickle::PickleFault;
 pub use self::torch::tensor::TensorFault;
+pub use self::trajectory::{Trajectory, TrajectoryError, trajectory};
 use crate::files;
-pub use mode::{Mode, ModeError, save_params};
+pub use mode::{Mode, ModeError, OpenOptions, save_params};
 
 /// The largest checkpoint that is read into memory, in bytes.
 pub const MAX_FILE_BYTES: u64 = 4 << 30;
@@ -54,6 +66,10 @@ pub enum Format {
     TorchZip,
     /// What `torch.save` wrote before 1.6.
     TorchLegacy,
+    /// What `numpy.savez` and `numpy.savez_compressed` write.
+    Npz,
+    /// What Burn writes since 0.19 (`.bpk`).
+    BurnPack,
 }
 
 impl fmt::Display for Format {
@@ -62,6 +78,8 @@ impl fmt::Display for Format {
             Self::Safetensors => "safetensors",
             Self::TorchZip => "PyTorch zip",
             Self::TorchLegacy => "PyTorch legacy",
+            Self::Npz => "NumPy npz",
+            Self::BurnPack => "Burnpack",
         })
     }
 }
@@ -91,14 +109,32 @@ pub fn read(path: &Path) -> Result<Checkpoint, CheckpointError> {
     parse(&files::read_limited(path, MAX_FILE_BYTES)?, path)
 }
 
+/// Reads a safetensors file with the texts of its header.
+pub fn read_with_metadata(path: &Path) -> Result<(Checkpoint, BTreeMap<String, String>), CheckpointError> {
+    let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+    Ok((safetensors::parse(&bytes, path)?, safetensors::metadata(&bytes, path)?))
+}
+
 /// Reads a checkpoint from the bytes of a file. `path` is only named in errors and in the result.
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
     match sniff(bytes) {
         Content::Safetensors => safetensors::parse(bytes, path),
-        Content::Zip => torch::parse_zip(bytes, path),
+        Content::Zip => parse_zip(bytes, path),
+        Content::BurnPack => burn_pack::parse(bytes, path),
+        Content::LoneArray => Err(CheckpointError::LoneArray { path: path.to_owned() }),
         Content::LegacyTorch => torch::parse_legacy(bytes, path),
         Content::BarePickle => Err(CheckpointError::BarePickle { path: path.to_owned() }),
         Content::Unknown(found) => Err(CheckpointError::Unrecognized { path: path.to_owned(), found }),
+    }
+}
+
+/// A zip file is NumPy's if it holds nothing but arrays.
+fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
+    let archive = Archive::open(bytes).map_err(|fault| CheckpointError::Archive { path: path.to_owned(), fault })?;
+    if npz::is_npz(&archive) {
+        npz::parse(archive, bytes.len(), path)
+    } else {
+        torch::parse_zip(archive, bytes.len(), path)
     }
 }
 
@@ -106,6 +142,8 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
 enum Content {
     Safetensors,
     Zip,
+    BurnPack,
+    LoneArray,
     LegacyTorch,
     BarePickle,
     Unknown(String),
@@ -118,9 +156,8 @@ const LEGACY_TORCH_MAGIC: &[u8] = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50
 const LEGACY_TORCH_MAGIC_WITHIN: usize = 16;
 
 fn sniff(bytes: &[u8]) -> Content {
-    const KNOWN: [(&[u8], &str); 6] = [
+    const KNOWN: [(&[u8], &str); 5] = [
         (b"\x89HDF\r\n", "an HDF5 file (Keras?)"),
-        (b"\x93NUMPY", "a NumPy array"),
         (b"\x1f\x8b", "gzip-compressed data"),
         (b"GGUF", "a GGUF file"),
         (b"version https://git-lfs", "a Git LFS pointer: the weights themselves were not downloaded"),
@@ -131,6 +168,12 @@ fn sniff(bytes: &[u8]) -> Content {
     }
     if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
         return Content::Zip;
+    }
+    if bytes.starts_with(burn_pack::MAGIC) {
+        return Content::BurnPack;
+    }
+    if bytes.starts_with(npz::NPY_MAGIC) {
+        return Content::LoneArray;
     }
     // A header length of 8 bytes, then JSON.
     if bytes.get(8) == Some(&b'{') {

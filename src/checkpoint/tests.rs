@@ -70,6 +70,13 @@ fn files_that_are_no_state_dictionaries_are_refused_by_name() {
         ("refused_list.pt", "expected a dictionary of tensors, found a list of 1"),
         ("refused_keys.pt", "found a dictionary with the keys epoch, generator"),
         ("refused_torchscript.pt", "this is TorchScript"),
+        ("refused_objects.npz", "the array `w`: elements of type `|O` are pickled Python objects"),
+        ("refused_text.npz", "the array `w`: elements of type `<U2` are not supported"),
+        ("refused_structure.npz", "the array `w`: elements are structures of several fields"),
+        (
+            "refused_alone.npy",
+            "found a single NumPy array without a name: save all tensors into one file with numpy.savez",
+        ),
         ("refused_big_endian.pt", "byte order `big`, only `little` is supported"),
     ] {
         let message = read(&Path::new(FIXTURES).join(name)).unwrap_err().to_string();
@@ -86,6 +93,7 @@ fn a_file_of_another_kind_is_described() {
         (b"<!DOCTYPE html>", "a web page"),
         (b"version https://git-lfs.github.com/spec/v1\n", "not downloaded"),
         (b"\x80\x04\x95", "a bare pickle"),
+        (b"\x93NUMPY\x01\0", "a single NumPy array"),
         (b"\x00\x01", "2 bytes that start with 00 01"),
     ] {
         let message = parse(bytes, Path::new("some.pt")).unwrap_err().to_string();
@@ -164,4 +172,31 @@ fn what_is_written_reads_back_in_the_same_order() {
         assert_eq!(bits(&found.values), bits(written.values));
     }
     assert_eq!(fs::read(&path).unwrap(), to_safetensors(&tensors, &metadata).unwrap(), "the same bytes every time");
+}
+
+/// What others trained and published. Runs where `LOWROAD_DATA` names the folder that holds `data/`.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+#[test]
+fn public_checkpoints_are_read_and_a_pickled_module_is_refused_by_name() {
+    let Some(root) = std::env::var_os("LOWROAD_DATA") else {
+        eprintln!("skipped: LOWROAD_DATA is not set, so there are no public checkpoints to read");
+        return;
+    };
+    let folder = Path::new(&root).join("data/weights");
+    for (name, format, n_tensors, n_values) in [
+        ("akamaster-resnet20-12fca82f.th", Format::TorchLegacy, 97, 271_098),
+        ("akamaster-resnet32-d509ac18.th", Format::TorchLegacy, 157, 466_426),
+        ("burn-mnist.pt", Format::TorchZip, 20, 376_940),
+        ("burn-mnist.safetensors", Format::Safetensors, 20, 376_940),
+        ("gabdullin-lenet_example.pth", Format::TorchZip, 10, 61_706),
+    ] {
+        let found = read(&folder.join(name)).unwrap_or_else(|error| panic!("{error}"));
+        let values: usize = found.tensors.iter().map(|tensor| tensor.values.len()).sum();
+        assert_eq!((found.format, found.tensors.len(), values), (format, n_tensors, n_values), "{name}");
+        assert!(found.tensors.iter().all(|tensor| tensor.non_finite() == 0), "{name}");
+        // Burn's example is no network of the zoo.
+        assert_eq!(Mode::from_checkpoint(found).is_ok(), !name.starts_with("burn"), "{name}");
+    }
+    let message = read(&folder.join("reject/burn-import-mnist-full-module.pt")).unwrap_err().to_string();
+    assert!(message.contains("refused: contains `__main__.Net`; nothing was run"), "{message}");
 }

@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::jobs::Jobs;
+use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, table};
 use super::score::ScoreReport;
-use crate::compute::{DataRef, EvaluateSpec, PointValue};
+use crate::compute::{EvaluateSpec, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Path, PathFamily, Summary, summarise};
 use crate::net::Network;
@@ -127,17 +128,20 @@ pub(super) fn evaluate_path(
     path: &Path,
     align: &'static str,
     n_points: usize,
-    data: &[DataRef],
+    measure: &Measure,
 ) -> Result<PathResult> {
     let ts = PathFamily::even_ts(n_points);
     let steps = path.steps(&ts);
     let mut points: Vec<PointReport> =
         ts.iter().map(|&t| PointReport { t, stage: 0, s: t, test: None, train: None }).collect();
     let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
-    let mut all_values = Vec::with_capacity(data.len());
-    for data in data {
+    let mut all_values = Vec::with_capacity(measure.data.len());
+    for data in &measure.data {
         let rows = ts.iter().map(|&t| path.coefficients(t)).collect();
-        let spec = EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone());
+        let spec = EvaluateSpec {
+            batch_norm: measure.batch_norm.clone(),
+            ..EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone())
+        };
         let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
         let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
         for (point, &value) in points.iter_mut().zip(&values) {

@@ -13,14 +13,14 @@ use super::along::{PathReport, PathResult, evaluate_path};
 use super::field::evaluate_plane;
 use super::fitting::{FitOptions, FitTarget};
 use super::jobs::Jobs;
-use super::open::{Endpoints, Images};
+use super::open::{Endpoints, Images, Measure};
 use super::options::DeviceOptions;
 use super::output::{Number, print, save_network, write_json};
 use super::pictures::{PlaneNames, curves_svg, plane_svg, save_svg_and_png};
 use super::plane::{GridSize, grid_over};
 use super::plane_files;
 use crate::app::Metric;
-use crate::compute::TSampling;
+use crate::compute::{BatchNorm, TSampling};
 use crate::data::{EMBEDDED, Normalization, SplitName};
 use crate::demo;
 use crate::files;
@@ -76,7 +76,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let start = straight(PathFamily::Bezier { n_bends: 1 }, b);
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family: Some(start.family()),
+        family: start.family(),
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: TSampling::One,
@@ -86,8 +86,9 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let bend = Arc::clone(bends.first().context("internal error: the fit gave no bend")?);
     let curve = geometry::Path::new(&ends.network, start.family(), Arc::clone(a), Arc::clone(b), bends);
 
-    let scored = [images.of(SplitName::Test, None), images.of(SplitName::Train, None)];
-    let evaluate = |path: &geometry::Path, align| evaluate_path(&jobs, &ends.network, path, align, N_POINTS, &scored);
+    let splits = |data| Measure { data, batch_norm: BatchNorm::Stored };
+    let both = splits(vec![images.of(SplitName::Test, None), images.of(SplitName::Train, None)]);
+    let evaluate = |path: &geometry::Path, align| evaluate_path(&jobs, &ends.network, path, align, N_POINTS, &both);
     let results = [
         ("linear", evaluate(&straight(PathFamily::Linear, b), "none")?),
         ("linear-aligned", evaluate(&straight(PathFamily::Linear, aligned), "activation")?),
@@ -96,7 +97,8 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let plane = Plane::through(Arc::clone(a), Arc::clone(b), Arc::clone(&bend))
         .context("no plane through the demo's endpoints and the bend")?;
     let grid = grid_over(&plane, GRID, MARGIN);
-    let landscape = evaluate_plane(&jobs, &ends.network, &plane, grid, &scored[..1])?;
+    let landscape =
+        evaluate_plane(&jobs, &ends.network, &plane, grid, &splits(vec![images.of(SplitName::Test, None)]))?;
 
     let into = |name: &str| args.out.join(name);
     let names = PlaneNames { points: ["A", "B", "bend"].map(str::to_owned), path: Some(&curve) };

@@ -6,8 +6,9 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::jobs::Jobs;
+use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, numbers, table};
-use crate::compute::{DataRef, EvaluateSpec, PointValue};
+use crate::compute::{EvaluateSpec, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Grid, Plane};
 use crate::net::Network;
@@ -15,6 +16,8 @@ use crate::net::Network;
 /// The report, and the values it was made of, `[y * nx + x]`.
 pub(super) struct PlaneResult {
     pub(super) report: PlaneReport,
+    /// What was done about batch norm, in words, where there is some.
+    pub(super) statistics: Option<String>,
     pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
 }
 
@@ -52,15 +55,18 @@ pub(super) fn evaluate_plane(
     network: &Arc<Network>,
     plane: &Plane,
     grid: Grid,
-    data: &[DataRef],
+    measure: &Measure,
 ) -> Result<PlaneResult> {
     let [a, b, c] = plane.anchors().map(|(x, y)| [x, y]);
     let mut report =
         PlaneReport { x: grid.x.values(), y: grid.y.values(), anchors: Anchors { a, b, c }, test: None, train: None };
-    let mut all_values = Vec::with_capacity(data.len());
-    for data in data {
+    let mut all_values = Vec::with_capacity(measure.data.len());
+    for data in &measure.data {
         let rows = grid.points().into_iter().map(|(x, y)| plane.coefficients(x, y).to_vec()).collect();
-        let spec = EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone());
+        let spec = EvaluateSpec {
+            batch_norm: measure.batch_norm.clone(),
+            ..EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone())
+        };
         let values = jobs.evaluate(&format!("evaluating the plane on {} images", data.split), spec)?;
         let by_row = || values.chunks(grid.x.n.max(1));
         let field = Field {
@@ -74,7 +80,8 @@ pub(super) fn evaluate_plane(
         }
         all_values.push((data.split, values.into_iter().map(Some).collect()));
     }
-    Ok(PlaneResult { report, values: all_values })
+    let statistics = network.layout().has_statistics().then(|| measure.batch_norm.caption());
+    Ok(PlaneResult { report, statistics, values: all_values })
 }
 
 impl PlaneReport {

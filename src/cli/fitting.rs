@@ -1,144 +1,120 @@
 //! How weights are trained: options shared by `path` and `train`.
 
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use super::options::{non_negative_real, positive, positive_real, share};
-use crate::compute::{DataRef, FitSpec, Optimizer, Schedule, TSampling};
+use crate::compute::{DataRef, FitSpec, FitStart, Optimizer, Schedule, TSampling};
+use crate::data::Augmentation;
 use crate::geometry::PathFamily;
 use crate::net::{Network, ParamVec};
+use crate::recipe::Descent;
 
-/// Passes over the training images where `--epochs` says nothing.
-pub(super) const DEFAULT_EPOCHS: usize = 30;
-
-#[derive(Args, Clone, Debug)]
+/// What is said about weights being moved; the rest is as the command or its preset has it.
+#[derive(Args, Clone, Debug, Default)]
 pub(super) struct FitOptions {
-    /// Passes over the training images
+    /// Passes over the training images; 30 unless something else is said
     #[arg(long, value_name = "N")]
     pub(super) epochs: Option<usize>,
-    #[arg(long, value_enum, default_value_t = OptimizerName::Sgd)]
-    optimizer: OptimizerName,
-    /// Learning rate at the start: 0.05 for sgd, 0.001 for adam unless given
+    /// The optimiser; sgd unless something else is said
+    #[arg(long, value_enum)]
+    optimizer: Option<OptimizerName>,
+    /// Learning rate at the start: 0.05 for sgd, 0.001 for adam unless something else is said
     #[arg(long, value_name = "RATE", value_parser = positive_real)]
     lr: Option<f64>,
-    /// Nesterov momentum of sgd
-    #[arg(long, value_name = "M", default_value_t = 0.9, value_parser = share)]
-    momentum: f64,
-    /// L2 factor: half of it times |weights|^2 is added to the loss
-    #[arg(long, value_name = "L2", default_value_t = 5e-4, value_parser = non_negative_real)]
-    weight_decay: f64,
-    /// Images a step
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = positive)]
-    batch: usize,
-    /// The learning rate over the epochs
-    #[arg(long, value_enum, default_value_t = ScheduleName::Garipov)]
-    schedule: ScheduleName,
+    /// Momentum of sgd; 0.9 unless something else is said
+    #[arg(long, value_name = "M", value_parser = share)]
+    momentum: Option<f64>,
+    /// Whether the momentum is Nesterov's; true unless something else is said
+    #[arg(long, value_name = "true|false")]
+    nesterov: Option<bool>,
+    /// L2 factor: half of it times |weights|^2 is added to the loss; 0.0005 unless something else is said
+    #[arg(long, value_name = "L2", value_parser = non_negative_real)]
+    weight_decay: Option<f64>,
+    /// Images a step; 128 unless something else is said
+    #[arg(long, alias = "batch", value_name = "N", value_parser = positive)]
+    batch_size: Option<usize>,
+    /// The learning rate over the epochs: `constant`; `garipov`: full for half of them, then linearly down to a hundredth
+    /// (Garipov et al. 2018); `halving`: halved every 20 (Tatro et al. 2020); `cosine`: half a cosine; or times a factor from
+    /// some epochs on, such as `steps:0.1@150,225`. `garipov` unless something else is said
+    #[arg(long, value_name = "SCHEDULE", value_parser = Schedule::from_str)]
+    schedule: Option<Schedule>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OptimizerName {
-    /// Stochastic gradient descent with Nesterov momentum
+    /// Stochastic gradient descent with momentum
     Sgd,
     /// Kingma & Ba 2015
     Adam,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ScheduleName {
-    Constant,
-    /// Full for half of the epochs, then linearly down to a hundredth (Garipov et al. 2018)
-    Garipov,
-    /// Halved every 20 epochs (Tatro et al. 2020)
-    Halving,
-    /// Half a cosine
-    Cosine,
-}
-
-impl ScheduleName {
-    fn schedule(self) -> Schedule {
-        match self {
-            Self::Constant => Schedule::Constant,
-            Self::Garipov => Schedule::Garipov,
-            Self::Halving => Schedule::Halving,
-            Self::Cosine => Schedule::Cosine,
-        }
-    }
-}
-
 /// What is fitted, beside how.
 pub(super) struct FitTarget {
     pub(super) network: Arc<Network>,
-    /// `None` trains the one vector of `basis`.
-    pub(super) family: Option<PathFamily>,
+    pub(super) family: PathFamily,
     pub(super) basis: Vec<Arc<ParamVec>>,
     pub(super) data: DataRef,
     pub(super) sampling: TSampling,
     pub(super) seed: u64,
 }
 
-impl Default for FitOptions {
-    fn default() -> Self {
-        Self {
-            epochs: None,
-            optimizer: OptimizerName::Sgd,
-            lr: None,
-            momentum: 0.9,
-            weight_decay: 5e-4,
-            batch: 128,
-            schedule: ScheduleName::Garipov,
+impl FitOptions {
+    /// The fit of a path.
+    pub(super) fn spec(&self, target: FitTarget, epochs: usize) -> FitSpec {
+        let FitTarget { network, family, basis, data, sampling, seed } = target;
+        let descent = self.over(Descent::default());
+        FitSpec {
+            network,
+            family: Some(family),
+            basis,
+            data,
+            augmentation: Augmentation::none(),
+            epochs,
+            start: FitStart::default(),
+            batch_size: descent.batch_size,
+            optimizer: descent.optimizer,
+            learning_rate: descent.learning_rate,
+            schedule: descent.schedule,
+            weight_decay: descent.weight_decay,
+            sampling,
+            seed,
+            checkpoints: false,
+        }
+    }
+
+    /// `base` but for what was said otherwise.
+    pub(super) fn over(&self, base: Descent) -> Descent {
+        let (momentum, nesterov) = match base.optimizer {
+            Optimizer::Sgd { momentum, nesterov } => (momentum, nesterov),
+            Optimizer::Adam => (0.9, true),
+        };
+        let sgd =
+            Optimizer::Sgd { momentum: self.momentum.unwrap_or(momentum), nesterov: self.nesterov.unwrap_or(nesterov) };
+        let (optimizer, rate) = match (self.optimizer, base.optimizer) {
+            (Some(OptimizerName::Adam), Optimizer::Sgd { .. }) => {
+                (Optimizer::Adam, Descent::usual_rate(Optimizer::Adam))
+            }
+            (Some(OptimizerName::Sgd), Optimizer::Adam) => (sgd, Descent::usual_rate(sgd)),
+            (Some(OptimizerName::Adam) | None, Optimizer::Adam) => (Optimizer::Adam, base.learning_rate),
+            (Some(OptimizerName::Sgd) | None, Optimizer::Sgd { .. }) => (sgd, base.learning_rate),
+        };
+        Descent {
+            epochs: self.epochs.unwrap_or(base.epochs),
+            batch_size: self.batch_size.unwrap_or(base.batch_size),
+            optimizer,
+            learning_rate: self.lr.unwrap_or(rate),
+            schedule: self.schedule.clone().unwrap_or(base.schedule),
+            weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
         }
     }
 }
 
-impl FitOptions {
-    pub(super) fn spec(&self, target: FitTarget, epochs: usize) -> FitSpec {
-        let FitTarget { network, family, basis, data, sampling, seed } = target;
-        FitSpec {
-            network,
-            family,
-            basis,
-            data,
-            epochs,
-            first_epoch: 0,
-            batch_size: self.batch,
-            optimizer: self.optimizer(),
-            learning_rate: self.learning_rate(),
-            schedule: self.schedule.schedule(),
-            weight_decay: self.weight_decay,
-            sampling,
-            seed,
-        }
-    }
-
-    fn optimizer(&self) -> Optimizer {
-        match self.optimizer {
-            OptimizerName::Sgd => Optimizer::Sgd { momentum: self.momentum },
-            OptimizerName::Adam => Optimizer::Adam,
-        }
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.lr.unwrap_or(match self.optimizer {
-            OptimizerName::Sgd => 0.05,
-            OptimizerName::Adam => 0.001,
-        })
-    }
-
-    /// All of it as options, so that whoever reads it can do it again.
-    pub(super) fn as_arguments(&self, epochs: usize) -> String {
-        let optimizer = match self.optimizer {
-            OptimizerName::Sgd => format!("sgd --momentum {}", self.momentum),
-            OptimizerName::Adam => "adam".to_owned(),
-        };
-        format!(
-            "--epochs {epochs} --optimizer {optimizer} --lr {} --weight-decay {} --batch {} --schedule {}",
-            self.learning_rate(),
-            self.weight_decay,
-            self.batch,
-            self.schedule.schedule().name()
-        )
-    }
+/// Options and their values as they are typed.
+pub(super) fn as_arguments(options: &[(&'static str, String)]) -> String {
+    options.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(" ")
 }
 
 /// Reads `one` or `stratified:N`.
@@ -163,5 +139,16 @@ mod tests {
         for text in ["stratified", "stratified:0", "two", ""] {
             assert!(t_sampling(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn another_optimizer_brings_its_usual_rate_and_what_is_not_said_stays() {
+        let base = Descent { epochs: 7, learning_rate: 0.3, ..Descent::default() };
+        assert_eq!(FitOptions::default().over(base.clone()), base);
+        let adam = FitOptions { optimizer: Some(OptimizerName::Adam), ..FitOptions::default() }.over(base.clone());
+        assert_eq!((adam.optimizer, adam.learning_rate, adam.epochs), (Optimizer::Adam, 0.001, 7));
+        let plain = FitOptions { nesterov: Some(false), ..FitOptions::default() }.over(base);
+        assert_eq!(plain.optimizer, Optimizer::Sgd { momentum: 0.9, nesterov: false });
+        assert_eq!(plain.learning_rate, 0.3);
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::open::{named_network, warn_about_batch_norm};
+use super::open::named_network;
 use super::options::{JsonOptions, NetworkOptions};
 use super::output::{check_targets, report, say, table};
 use crate::checkpoint::{self, Mode, ModeError};
@@ -75,7 +75,6 @@ struct AxisReport {
 
 pub(super) fn run(args: &Info) -> Result<()> {
     check_targets([args.json.json.as_ref()])?;
-    warn_about_batch_norm(&args.network);
     let mut reports = Vec::with_capacity(args.files.len());
     for path in &args.files {
         reports.push(inspect(path, &args.network)?);

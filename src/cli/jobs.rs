@@ -14,7 +14,7 @@ use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
 
 /// Steps of a progress bar.
-const BAR_STEPS: u64 = 1000;
+pub(super) const BAR_STEPS: u64 = 1000;
 
 /// The compute thread as the commands use it.
 pub(super) struct Jobs {
@@ -98,6 +98,11 @@ impl Jobs {
         found.context("internal error: the fit came back empty")
     }
 
+    /// The compute thread itself, for jobs that run side by side.
+    pub(super) fn worker(&self) -> &Worker {
+        &self.worker
+    }
+
     /// Starts a job and waits for its end.
     fn run(&self, what: &str, lane: Lane, request: Request, mut on_event: impl FnMut(Event)) -> Result<()> {
         let bar = bar(what);
@@ -128,7 +133,7 @@ impl Jobs {
 }
 
 /// Draws itself on a terminal and nowhere else.
-fn bar(what: &str) -> ProgressBar {
+pub(super) fn bar(what: &str) -> ProgressBar {
     let bar = ProgressBar::new(BAR_STEPS).with_prefix(what.to_owned());
     let template = "{prefix} [{wide_bar}] {percent:>3} % · {eta} left {msg}";
     if let Ok(style) = ProgressStyle::with_template(template) {

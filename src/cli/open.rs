@@ -5,12 +5,19 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::options::{DataOptions, NetworkOptions, ScoreOptions, UsageError};
+use super::options::{BatchNormChoice, DataOptions, NetworkOptions, ScoreOptions, UsageError};
 use super::output::say;
 use crate::checkpoint::Mode;
-use crate::compute::DataRef;
+use crate::compute::{BATCH_NORM_IMAGES, BatchNorm, DataRef};
 use crate::data::{self, DataError, Dataset, Normalization, SplitName};
 use crate::net::{Network, ParamVec, zoo};
+use crate::recipe;
+
+/// The images that points of weight space are measured on, and those for the statistics of batch norm.
+pub(super) struct Measure {
+    pub(super) data: Vec<DataRef>,
+    pub(super) batch_norm: BatchNorm,
+}
 
 /// A data set ready to be fed to networks.
 #[derive(Clone)]
@@ -61,6 +68,17 @@ impl Images {
         DataRef { dataset: Arc::clone(&self.dataset), split, normalization: self.normalization.clone(), limit }
     }
 
+    /// What points of weight space are measured with.
+    pub(super) fn measure(&self, score: ScoreOptions, network: &NetworkOptions) -> Measure {
+        let batch_norm = match network.bn.unwrap_or(BatchNormChoice::Recompute) {
+            BatchNormChoice::Stored => BatchNorm::Stored,
+            BatchNormChoice::Recompute => {
+                BatchNorm::Recompute(self.of(SplitName::Train, Some(network.bn_images.unwrap_or(BATCH_NORM_IMAGES))))
+            }
+        };
+        Measure { data: self.scored(score), batch_norm }
+    }
+
     /// The splits that scores are wanted on.
     pub(super) fn scored(&self, options: ScoreOptions) -> Vec<DataRef> {
         let splits = options.split.splits().iter();
@@ -97,6 +115,17 @@ pub(super) fn named_network(wanted: &str) -> Result<Arc<Network>> {
     }
 }
 
+/// A network for these images: by its name, or that of a checkpoint.
+pub(super) fn network_for(wanted: &str, images: &Images) -> Result<Arc<Network>> {
+    if Path::new(wanted).exists() {
+        return named_network(wanted);
+    }
+    match recipe::network_for(wanted, &images.dataset) {
+        Ok(network) => Ok(Arc::new(network)),
+        Err(error) => Err(UsageError(format!("--network: {error}, or an existing checkpoint")).into()),
+    }
+}
+
 /// Two modes of one architecture.
 pub(super) struct Endpoints {
     pub(super) network: Arc<Network>,
@@ -111,7 +140,7 @@ impl Endpoints {
         let a = open_mode(a, options)?;
         let b = open_mode(b, options)?;
         let b_params = fitting(&b, &a)?;
-        warn_about_batch_norm(options);
+        warn_about_batch_norm(options, &a.network);
         Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
     }
 }
@@ -133,9 +162,9 @@ fn shown(mode: &Mode) -> String {
     mode.path.as_deref().map_or_else(|| mode.name.clone(), |path| path.display().to_string())
 }
 
-/// No network that is understood so far has batch norm.
-pub(super) fn warn_about_batch_norm(options: &NetworkOptions) {
-    if options.bn.is_some() || options.bn_images.is_some() {
+/// Options about batch norm mean nothing to a network without it.
+pub(super) fn warn_about_batch_norm(options: &NetworkOptions, network: &Network) {
+    if (options.bn.is_some() || options.bn_images.is_some()) && !network.layout().has_statistics() {
         say("note: the network has no batch norm: --bn and --bn-images change nothing");
     }
 }

@@ -75,16 +75,17 @@ pub(super) struct NetworkOptions {
     /// a checkpoint to compare with. Without it the network is recognised from names and shapes
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) network: Option<String>,
-    /// Running statistics of batch norm at points between networks: recomputed there, or combined as they are stored
+    /// Running statistics of batch norm at points of paths and planes: recomputed there (the default), or combined as they
+    /// are stored
     #[arg(long, value_enum)]
-    pub(super) bn: Option<BatchNorm>,
-    /// Training images that running statistics are recomputed on
+    pub(super) bn: Option<BatchNormChoice>,
+    /// Training images that running statistics are recomputed on, the first ones [default: 2048]
     #[arg(long, value_name = "N", value_parser = positive)]
     pub(super) bn_images: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum BatchNorm {
+pub(super) enum BatchNormChoice {
     Recompute,
     Stored,
 }

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 
 use super::align::{SampleOptions, by_activations, warn_if_broken};
 use super::along::evaluate_path;
-use super::fitting::{DEFAULT_EPOCHS, FitOptions, FitTarget, t_sampling};
+use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
 use super::jobs::Jobs;
 use super::open::{Endpoints, Images, fitting, open_mode};
 use super::options::{CommonOptions, UsageError, positive};
@@ -18,6 +18,7 @@ use crate::compute::TSampling;
 use crate::data::SplitName;
 use crate::geometry::{self, PathFamily};
 use crate::net::ParamVec;
+use crate::recipe::Descent;
 
 /// The most points along t.
 const MAX_POINTS: usize = 100_000;
@@ -145,7 +146,7 @@ impl Path {
     /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
     fn epochs(&self, family: PathFamily) -> usize {
         let from_files = matches!(self.bends, Some(Bends::Files(_)));
-        let default = if family.n_bends() == 0 || from_files { 0 } else { DEFAULT_EPOCHS };
+        let default = if family.n_bends() == 0 || from_files { 0 } else { Descent::default().epochs };
         self.fit.epochs.unwrap_or(default)
     }
 
@@ -158,7 +159,7 @@ impl Path {
             family.name(),
             self.align.name(),
             self.seed,
-            self.fit.as_arguments(self.epochs(family))
+            as_arguments(&self.fit.over(Descent { epochs: self.epochs(family), ..Descent::default() }).options())
         )
     }
 }
@@ -190,8 +191,8 @@ pub(super) fn run(args: &Path) -> Result<()> {
     };
     let path = fit(args, &jobs, &ends, &images, start)?;
 
-    let scored = images.scored(args.common.score);
-    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &scored)?.report;
+    let measure = images.measure(args.common.score, &args.common.network);
+    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
     if let Some(folder) = &args.save {
         let command = args.command(family);
         for (index, bend) in path.bends().iter().enumerate() {
@@ -228,7 +229,7 @@ fn fit(args: &Path, jobs: &Jobs, ends: &Endpoints, images: &Images, start: geome
     }
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family: Some(family),
+        family,
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: args.t_sampling,

@@ -49,6 +49,7 @@ pub(super) fn plane_svg(
         style,
         names: names.points.clone(),
         path: names.path,
+        statistics: found.statistics.clone(),
         command: Some(command.to_owned()),
     };
     Ok(picture.figure().to_svg())

@@ -102,7 +102,8 @@ pub(super) fn run(args: &Plane) -> Result<()> {
     images.check(&ends.a)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let grid = grid_over(&plane, args.grid, args.margin);
-    let found = evaluate_plane(&jobs, &ends.network, &plane, grid, &images.scored(args.common.score))?;
+    let found =
+        evaluate_plane(&jobs, &ends.network, &plane, grid, &images.measure(args.common.score, &args.common.network))?;
     if let Some(path) = &args.npz {
         files::write_atomic(path, &plane_files::npz(&found.report)?)?;
     }

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use super::evaluate::DataRef;
 use super::forward::{Activations, is_flat};
 use super::{ComputeError, Engine};
+use crate::data::{Augmentation, Inputs};
 use crate::net::{Network, NodeId};
 
 /// What the largest value of a network may fill when images go through it in a batch. Convolutions on a GPU may unfold their
@@ -87,17 +88,6 @@ pub(super) fn check_fit(network: &Network, data: &DataRef) -> Result<(), Compute
     Ok(())
 }
 
-/// `(byte / max_value - mean) / std` for each byte, a table a channel.
-pub(super) fn byte_tables(data: &DataRef) -> Vec<Vec<f32>> {
-    let max = f32::from(data.dataset.max_value);
-    let channels = data.normalization.mean.iter().zip(&data.normalization.std);
-    let table = |(mean, std): (&f32, &f32)| {
-        let normalised = |byte: u8| (f32::from(byte) / max - mean) / std;
-        (0..=255).map(normalised).collect()
-    };
-    channels.take(data.dataset.shape.channels).map(table).collect()
-}
-
 /// How many of `n_images` go through `network` at once: all of them if its values are flat, a batch that fits into memory if
 /// they are maps.
 pub(super) fn images_at_once(engine: &Engine, network: &Network, n_images: usize) -> usize {
@@ -126,32 +116,80 @@ pub(super) fn live_values(network: &Network) -> usize {
     alive.into_iter().max().unwrap_or(1).max(1)
 }
 
-/// Images as inputs of a network.
-pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
-    let shape = [indices.len(), data.dataset.shape.pixels()];
-    let images = Tensor::from_data(TensorData::new(read_images(data, indices), shape), &engine.device);
-    let labels = &data.dataset.split(data.split).labels;
-    Block { images, labels: indices.iter().map(|&index| labels[index as usize]).collect() }
+/// Examples as inputs of a network: as they are, or as one epoch of a training sees them.
+pub(super) struct Examples<'a> {
+    inputs: Inputs<'a>,
+    changes: Option<Changes<'a>>,
 }
 
-/// Normalised images `[n_images, n_pixels]` on the host.
-pub(super) fn read_images(data: &DataRef, indices: &[u32]) -> Vec<f32> {
-    let dataset = &data.dataset;
-    let split = dataset.split(data.split);
-    let n_pixels = dataset.shape.pixels();
-    let per_channel = dataset.shape.height * dataset.shape.width;
-    let tables = byte_tables(data);
-    let mut values = vec![0.0_f32; indices.len() * n_pixels];
-    let fill = |(out, &index): (&mut [f32], &u32)| {
-        let start = index as usize * n_pixels;
-        let bytes = &split.pixels[start..start + n_pixels];
-        for ((out, bytes), table) in out.chunks_exact_mut(per_channel).zip(bytes.chunks_exact(per_channel)).zip(&tables)
-        {
-            for (value, &byte) in out.iter_mut().zip(bytes) {
-                *value = table[usize::from(byte)];
+/// Random changes that are the same for an image of an epoch, whichever thread reads it.
+struct Changes<'a> {
+    augmentation: &'a Augmentation,
+    seed: u64,
+    epoch: usize,
+}
+
+impl<'a> Examples<'a> {
+    /// As they are.
+    pub(super) fn of(data: &'a DataRef) -> Self {
+        Self { inputs: data.inputs(), changes: None }
+    }
+
+    /// As an epoch (from 0) of the training of this seed sees them.
+    pub(super) fn of_epoch(data: &'a DataRef, augmentation: &'a Augmentation, seed: u64, epoch: usize) -> Self {
+        let changes = Changes { augmentation, seed, epoch };
+        Self { inputs: data.inputs(), changes: (!augmentation.is_none()).then_some(changes) }
+    }
+
+    /// Values of one example.
+    pub(super) fn n_values(&self) -> usize {
+        self.inputs.n_values()
+    }
+
+    pub(super) fn label(&self, index: u32) -> u16 {
+        self.inputs.label(index as usize)
+    }
+
+    /// Whether a network sees them otherwise than they are.
+    pub(super) fn are_changed(&self) -> bool {
+        self.changes.is_some()
+    }
+
+    /// Writes as many of one example's values as `out` takes, from its value `first` on, without any changes.
+    pub(super) fn read_unchanged(&self, index: u32, first: usize, out: &mut [f32]) {
+        self.inputs.read_from(index as usize, first, out);
+    }
+
+    /// Writes one example, `[channels, height, width]`.
+    pub(super) fn read(&self, index: u32, out: &mut [f32]) {
+        match &self.changes {
+            None => self.inputs.read(index as usize, out),
+            Some(Changes { augmentation, seed, epoch }) => {
+                let mut rng = ChaCha8Rng::seed_from_u64(*seed);
+                // The streams below 2^32 belong to the orders of the epochs.
+                rng.set_stream((*epoch as u64 + 1) << 32 | u64::from(index));
+                self.inputs.read_augmented(index as usize, augmentation, &mut rng, out);
             }
         }
-    };
-    values.par_chunks_exact_mut(n_pixels).zip(indices).with_min_len(32).for_each(fill);
-    values
+    }
+
+    /// Writes some examples, `[indices.len(), n_values]`, on all cores.
+    pub(super) fn read_all(&self, indices: &[u32], out: &mut [f32]) {
+        let examples = out.par_chunks_exact_mut(self.n_values()).zip(indices).with_min_len(32);
+        examples.for_each(|(out, &index)| self.read(index, out));
+    }
+}
+
+/// Images as inputs of a network.
+pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
+    load_examples(engine, &Examples::of(data), indices)
+}
+
+/// Examples as inputs of a network.
+pub(super) fn load_examples(engine: &Engine, examples: &Examples<'_>, indices: &[u32]) -> Block {
+    let mut values = vec![0.0_f32; indices.len() * examples.n_values()];
+    examples.read_all(indices, &mut values);
+    let images = Tensor::from_data(TensorData::new(values, [indices.len(), examples.n_values()]), &engine.device);
+    let labels = indices.iter().map(|&index| examples.label(index)).collect();
+    Block { images, labels }
 }

@@ -4,52 +4,50 @@
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::fit::Optimizer;
+use super::fit::{BETA_1, BETA_2, EPSILON, Optimizer};
 use super::simd;
 
 /// Values that one thread moves at a time: few enough to stay in its cache.
 const CHUNK: usize = 4096;
-/// Adam's, as in the paper.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f32 = 1e-8;
 
-/// What an optimiser remembers of a vector's gradients.
+/// A vector and a factor of it.
+pub(super) type Term<'a> = (f64, &'a [f32]);
+
+/// The optimiser of one vector, with what it remembers of the gradients.
 pub(super) struct Descent {
-    n_steps: i32,
-    state: State,
-}
-
-enum State {
-    Sgd { momentum: f64, velocity: Vec<f32> },
-    Adam { first: Vec<f32>, second: Vec<f32> },
+    optimizer: Optimizer,
+    /// As many as [`Optimizer::n_moments`], in the vector's layout.
+    moments: Vec<Vec<f32>>,
 }
 
 impl Descent {
     /// For vectors of `n` values.
     pub(super) fn new(optimizer: Optimizer, n: usize) -> Self {
-        let state = match optimizer {
-            Optimizer::Sgd { momentum } => State::Sgd { momentum, velocity: vec![0.0; n] },
-            Optimizer::Adam => State::Adam { first: vec![0.0; n], second: vec![0.0; n] },
-        };
-        Self { n_steps: 0, state }
+        Self { optimizer, moments: vec![vec![0.0; n]; optimizer.n_moments()] }
     }
 
-    /// One step of `weights` against `sum_t c_t g_t`, given as pairs of a factor and a gradient.
-    pub(super) fn step(&mut self, rate: f64, weights: &mut [f32], gradients: &[(f64, &[f32])]) {
-        self.n_steps += 1;
+    pub(super) fn moments(&self) -> &[Vec<f32>] {
+        &self.moments
+    }
+
+    pub(super) fn moments_mut(&mut self) -> &mut [Vec<f32>] {
+        &mut self.moments
+    }
+
+    /// Step number `n_steps` (from 1) of `weights` against the sum of `gradients`.
+    pub(super) fn step(&mut self, n_steps: u64, rate: f64, weights: &mut [f32], gradients: &[Term<'_>]) {
         let weights = weights.par_chunks_mut(CHUNK).enumerate();
-        match &mut self.state {
-            State::Sgd { momentum, velocity } => {
-                let (momentum, rate) = (*momentum as f32, rate as f32);
+        match (self.optimizer, self.moments.as_mut_slice()) {
+            (Optimizer::Sgd { momentum, nesterov }, [velocity]) => {
+                let (momentum, rate) = (momentum as f32, rate as f32);
                 let chunks = weights.zip(velocity.par_chunks_mut(CHUNK));
                 chunks.for_each_init(Vec::new, |g, ((chunk, w), v)| {
                     sum_chunk(gradients, chunk, w.len(), g);
-                    AutoArch::new().dispatch(SgdStep { w, v, g, momentum, rate });
+                    AutoArch::new().dispatch(SgdStep { w, v, g, momentum, nesterov, rate });
                 });
             }
-            State::Adam { first, second } => {
-                let unbias = |beta: f64| 1.0 - beta.powi(self.n_steps);
+            (Optimizer::Adam, [first, second]) => {
+                let unbias = |beta: f64| 1.0 - beta.powf(n_steps as f64);
                 let rate = (rate / unbias(BETA_1)) as f32;
                 let scale = unbias(BETA_2).recip() as f32;
                 let moments = first.par_chunks_mut(CHUNK).zip(second.par_chunks_mut(CHUNK));
@@ -58,36 +56,39 @@ impl Descent {
                     AutoArch::new().dispatch(AdamStep { w, m, v, g, rate, scale });
                 });
             }
+            _ => unreachable!("an optimiser has as many moments as it was made with"),
         }
     }
 }
 
-/// `sum_i c_i w_i` into `sum`, for pairs of a factor and a vector of its length.
-pub(super) fn combine(vectors: &[(f64, &[f32])], sum: &mut [f32]) {
+/// The sum of `terms` into `sum`, all of one length.
+pub(super) fn combine(terms: &[Term<'_>], sum: &mut [f32]) {
     sum.par_chunks_mut(CHUNK).enumerate().for_each(|(chunk, sum)| {
         sum.fill(0.0);
-        add_chunk(vectors, chunk, sum);
+        add_chunk(terms, chunk, sum);
     });
 }
 
-fn sum_chunk(vectors: &[(f64, &[f32])], chunk: usize, n: usize, sum: &mut Vec<f32>) {
+fn sum_chunk(terms: &[Term<'_>], chunk: usize, n: usize, sum: &mut Vec<f32>) {
     sum.clear();
     sum.resize(n, 0.0);
-    add_chunk(vectors, chunk, sum);
+    add_chunk(terms, chunk, sum);
 }
 
-fn add_chunk(vectors: &[(f64, &[f32])], chunk: usize, sum: &mut [f32]) {
-    for &(factor, vector) in vectors {
+fn add_chunk(terms: &[Term<'_>], chunk: usize, sum: &mut [f32]) {
+    for &(factor, vector) in terms {
         simd::add_scaled(sum, factor as f32, &vector[chunk * CHUNK..][..sum.len()]);
     }
 }
 
-/// Nesterov's momentum as PyTorch computes it: `v = mu v + g`, `w -= rate (g + mu v)`.
+/// Momentum as PyTorch computes it: `v = mu v + g`, then `w -= rate (g + mu v)` for Nesterov's and `w -= rate v` for the plain
+/// one.
 struct SgdStep<'a> {
     w: &'a mut [f32],
     v: &'a mut [f32],
     g: &'a [f32],
     momentum: f32,
+    nesterov: bool,
     rate: f32,
 }
 
@@ -98,7 +99,7 @@ impl WithSimd for SgdStep<'_> {
     fn with_simd<S: Simd>(self) {
         for ((w, v), g) in self.w.iter_mut().zip(self.v).zip(self.g) {
             *v = self.momentum * *v + g;
-            *w -= self.rate * (g + self.momentum * *v);
+            *w -= self.rate * if self.nesterov { g + self.momentum * *v } else { *v };
         }
     }
 }

@@ -14,7 +14,7 @@ use super::forward::{Basis, forward_from};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
 use super::{ComputeError, Engine};
-use crate::data::{Dataset, Normalization, SplitName};
+use crate::data::{Dataset, Inputs, Normalization, SplitName};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Images that one set of first-layer products covers.
@@ -39,6 +39,36 @@ impl DataRef {
         let n = self.dataset.split(self.split).len();
         self.limit.map_or(n, |limit| limit.min(n))
     }
+
+    /// The images as inputs, those behind the limit included.
+    pub(super) fn inputs(&self) -> Inputs<'_> {
+        self.dataset.inputs(self.split, &self.normalization)
+    }
+}
+
+/// Training images that statistics of batch norm are measured on unless said otherwise.
+pub const BATCH_NORM_IMAGES: usize = 2048;
+
+/// Which running statistics the batch norms of a network have at a point of weight space.
+#[derive(Clone, Debug, Default)]
+pub enum BatchNorm {
+    /// Combined as they are stored, like weights: right for the networks of files, wrong between them.
+    #[default]
+    Stored,
+    /// Measured anew at every point on these images (METHODS-ALIGNMENT, section 2.3).
+    Recompute(DataRef),
+}
+
+impl BatchNorm {
+    /// For a picture's caption.
+    pub fn caption(&self) -> String {
+        match self {
+            Self::Stored => "batch norm with stored statistics".to_owned(),
+            Self::Recompute(data) => {
+                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+            }
+        }
+    }
 }
 
 /// What to evaluate.
@@ -53,15 +83,25 @@ pub struct EvaluateSpec {
     pub data: DataRef,
     /// Few images first, then more. Otherwise each point gets all its images at once.
     pub progressive: bool,
+    pub batch_norm: BatchNorm,
     /// Whether the first layer's products are shared by all points; off only to measure what that saves.
     pub share_first_layer: bool,
 }
 
 impl EvaluateSpec {
-    /// All points in one level, progressively.
+    /// All points in one level, progressively, with stored statistics.
     pub fn new(network: Arc<Network>, basis: Vec<Arc<ParamVec>>, coefficients: Vec<Vec<f64>>, data: DataRef) -> Self {
         let levels = vec![(0..coefficients.len()).collect()];
-        Self { network, basis, coefficients, levels, data, progressive: true, share_first_layer: true }
+        Self {
+            network,
+            basis,
+            coefficients,
+            levels,
+            data,
+            progressive: true,
+            batch_norm: BatchNorm::Stored,
+            share_first_layer: true,
+        }
     }
 }
 
@@ -114,9 +154,12 @@ impl Evaluate {
     /// Prepares an evaluation.
     ///
     /// # Errors
-    /// When the network does not fit the data.
+    /// When the network does not fit the data, or the images that its statistics are measured on.
     pub fn new(engine: &Engine, spec: EvaluateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
+        if let BatchNorm::Recompute(images) = &spec.batch_norm {
+            check_fit(&spec.network, images)?;
+        }
         let scorer = Scorers::new(engine, &spec);
         Ok(Self::with_scorer(spec, scorer))
     }
@@ -263,7 +306,7 @@ mod tests {
     use super::super::evaluate_tensors::Tiles;
     use super::super::scorer::Scorer;
     use super::*;
-    use crate::data::{ImageShape, Split};
+    use crate::data::{ImageShape, Split, Values};
     use crate::net::zoo;
     use rand::{RngExt as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
@@ -271,7 +314,7 @@ mod tests {
     /// A small data set, `n` test images of 12 pixels and 3 classes.
     fn digits(n: usize, rng: &mut ChaCha8Rng) -> DataRef {
         let split = |n: usize, rng: &mut ChaCha8Rng| Split {
-            pixels: (0..12 * n).map(|_| rng.random()).collect(),
+            values: Values::Bytes((0..12 * n).map(|_| rng.random()).collect()),
             labels: (0..n).map(|_| rng.random_range(0..3)).collect(),
         };
         let dataset = Dataset {
@@ -282,6 +325,7 @@ mod tests {
             class_names: vec![String::new(); 3],
             train: split(1, rng),
             test: split(n, rng),
+            notes: Vec::new(),
         };
         DataRef {
             dataset: Arc::new(dataset),
@@ -301,7 +345,7 @@ mod tests {
         let share = spec.share_first_layer;
         let dense = Dense::new(&spec.network, &spec.basis, share).unwrap();
         let tiles = Tiles::new(&engine, &spec.network, &spec.basis, share, None);
-        [Scorer::Dense(dense), Scorer::Tiles(tiles)].map(Scorers::only).map(|scorer| {
+        [Scorer::Dense(dense), Scorer::Tiles(Box::new(tiles))].map(Scorers::only).map(|scorer| {
             let mut job = Evaluate::with_scorer(spec.clone(), scorer);
             while !job.step(Duration::from_millis(5)).unwrap().finished {}
             (0..spec.coefficients.len()).map(|point| job.value(point)).collect()

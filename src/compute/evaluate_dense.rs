@@ -17,11 +17,11 @@ use std::sync::Arc;
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
-use super::batches::byte_tables;
 use super::evaluate::DataRef;
 use super::forward::{DenseLayer, dense_layers};
 use super::score::Score;
 use super::simd::{self, exp_of_negative, lanes, load, relu, store};
+use crate::data::Inputs;
 use crate::net::{Network, ParamVec};
 
 /// Images of a tile.
@@ -97,16 +97,15 @@ impl Dense {
 
     /// Reads images and, if the first layer is shared, multiplies them with every basis vector's first weights.
     pub(super) fn load(&self, data: &DataRef, indices: &[u32]) -> DenseBlock {
-        let tables = byte_tables(data);
+        let inputs = data.inputs();
         let load_tile = |indices: &[u32]| {
-            let images = image_rows(data, &tables, indices);
+            let images = image_rows(&inputs, indices);
             let rows = if self.share_first_layer {
                 AutoArch::new().dispatch(Products { dense: self, images: &images })
             } else {
                 images
             };
-            let labels = &data.dataset.split(data.split).labels;
-            DenseTile { labels: indices.iter().map(|&index| labels[index as usize]).collect(), rows }
+            DenseTile { labels: indices.iter().map(|&index| inputs.label(index as usize)).collect(), rows }
         };
         DenseBlock { tiles: indices.par_chunks(TILE).map(load_tile).collect() }
     }
@@ -174,18 +173,13 @@ fn pack(layer: &Layer, w: &ParamVec) -> Vec<PanelRow> {
 }
 
 /// A row a pixel; images that fill up the last tile are zero.
-fn image_rows(data: &DataRef, tables: &[Vec<f32>], indices: &[u32]) -> Vec<Row> {
-    let pixels = &data.dataset.split(data.split).pixels;
-    let n_pixels = data.dataset.shape.pixels();
-    let per_channel = n_pixels / tables.len();
-    let mut rows = vec![[0.0; TILE]; n_pixels];
+fn image_rows(inputs: &Inputs<'_>, indices: &[u32]) -> Vec<Row> {
+    let mut rows = vec![[0.0; TILE]; inputs.n_values()];
+    let mut image = vec![0.0; inputs.n_values()];
     for (place, &index) in indices.iter().enumerate() {
-        let bytes = &pixels[index as usize * n_pixels..][..n_pixels];
-        let channels = rows.chunks_exact_mut(per_channel).zip(bytes.chunks_exact(per_channel));
-        for ((rows, bytes), table) in channels.zip(tables) {
-            for (row, &byte) in rows.iter_mut().zip(bytes) {
-                row[place] = table[usize::from(byte)];
-            }
+        inputs.read(index as usize, &mut image);
+        for (row, &value) in rows.iter_mut().zip(&image) {
+            row[place] = value;
         }
     }
     rows

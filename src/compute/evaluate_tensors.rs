@@ -180,3 +180,6 @@ fn product_tile(node: NodeId, products: &Tensor<3>, images: Range<usize>) -> Til
     let part = products.clone().slice([0..n_basis, images.clone(), 0..n_units]);
     TileInput::Products { node, n_units, products: part.reshape([n_basis, images.len() * n_units]) }
 }
+
+#[cfg(test)]
+mod tests;

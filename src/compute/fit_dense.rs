@@ -16,10 +16,9 @@ use std::sync::Arc;
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
-use super::batches::byte_tables;
-use super::descent::{Descent, combine};
-use super::evaluate::DataRef;
-use super::fit::{FitSpec, Minibatch};
+use super::batches::Examples;
+use super::descent::{Descent, Term, combine};
+use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{DenseLayer, dense_layers};
 use super::simd::{lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
@@ -67,6 +66,7 @@ pub(super) struct DenseFit {
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
     descents: Vec<Descent>,
+    n_steps: u64,
     /// Memory that is used again each step.
     points: Vec<Point>,
     /// The inputs of each layer, and at the end the logits.
@@ -89,6 +89,7 @@ impl DenseFit {
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| pack(&layers, w)).collect(),
             descents: spec.trained().map(descent).collect(),
+            n_steps: 0,
             points: Vec::new(),
             activations: vec![Vec::new(); layers.len() + 1],
             layout: Arc::clone(spec.network.layout()),
@@ -98,9 +99,32 @@ impl DenseFit {
 
     /// One vector's values as they are now, in the network's layout.
     pub(super) fn values(&self, index: usize) -> Vec<f32> {
+        self.unpack(&self.vectors[index])
+    }
+
+    /// What the optimiser remembers, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> OptimizerState {
+        let moments = self.descents.iter().flat_map(Descent::moments);
+        let moments = moments.map(|moment| self.unpack(bytemuck::cast_slice(moment)));
+        OptimizerState { n_steps: self.n_steps, moments: moments.collect() }
+    }
+
+    /// Takes up what an earlier fit's optimiser remembered: as many moments as this one keeps, each as long as the layout.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let kept = self.descents.iter_mut().flat_map(Descent::moments_mut);
+        for (packed, values) in kept.zip(&state.moments) {
+            if let Some(vector) = ParamVec::new(Arc::clone(&self.layout), values.clone()) {
+                packed.copy_from_slice(pack(&self.layers, &vector).as_flattened());
+            }
+        }
+    }
+
+    /// Packed rows as values in the network's layout.
+    fn unpack(&self, packed: &[Row]) -> Vec<f32> {
         let mut found = ParamVec::zeros(Arc::clone(&self.layout));
         for layer in &self.layers {
-            let rows = &self.vectors[index][layer.rows.clone()];
+            let rows = &packed[layer.rows.clone()];
             let row = |output: usize, i: usize| rows[output / PANEL * layer.panel_rows() + i][output % PANEL];
             let weight = found.tensor_mut(layer.shape.weight);
             for (output, weights) in weight.chunks_exact_mut(layer.shape.n_in).enumerate() {
@@ -123,12 +147,12 @@ impl DenseFit {
         self.points.resize_with(n_points, Point::default);
         let mut points = std::mem::take(&mut self.points);
         let mut loss = 0.0;
+        let examples = batch.examples();
         let shares = batch.indices.chunks_exact(batch.indices.len() / n_points);
         for ((point, row), indices) in points.iter_mut().zip(batch.rows).zip(shares) {
             self.combine(row, &mut point.weights);
-            self.forward(batch.data, indices, &point.weights);
-            let labels = &batch.data.dataset.split(batch.data.split).labels;
-            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(labels[i as usize])).collect();
+            self.forward(&examples, indices, &point.weights);
+            let labels: Vec<usize> = indices.iter().map(|&i| usize::from(examples.label(i))).collect();
             loss += self.logits_to_gradient(&labels, batch.indices.len());
             let decay = (batch.weight_decay / n_points as f64) as f32;
             self.backward(indices.len().next_multiple_of(BLOCK), decay, point);
@@ -142,14 +166,14 @@ impl DenseFit {
     fn combine(&self, coefficients: &[f64], weights: &mut Vec<Row>) {
         weights.resize(self.vectors[0].len(), [0.0; PANEL]);
         let vectors = self.vectors.iter().map(|vector| vector.as_flattened());
-        let terms: Vec<(f64, &[f32])> = coefficients.iter().copied().zip(vectors).collect();
+        let terms: Vec<Term<'_>> = coefficients.iter().copied().zip(vectors).collect();
         combine(&terms, weights.as_flattened_mut());
     }
 
     /// Fills `activations` from the images to the logits.
-    fn forward(&mut self, data: &DataRef, indices: &[u32], weights: &[Row]) {
+    fn forward(&mut self, examples: &Examples<'_>, indices: &[u32], weights: &[Row]) {
         let n_images = indices.len().next_multiple_of(BLOCK);
-        image_panels(data, indices, n_images, &mut self.activations[0]);
+        image_panels(examples, indices, n_images, &mut self.activations[0]);
         for (index, layer) in self.layers.iter().enumerate() {
             let (inputs, outputs) = self.activations.split_at_mut(index + 1);
             let (inputs, outputs) = (&inputs[index], &mut outputs[0]);
@@ -228,11 +252,12 @@ impl DenseFit {
 
     /// Chain rule and a step: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
     fn update(&mut self, points: &[Point], batch: &Minibatch<'_>) {
+        self.n_steps += 1;
         for (index, descent) in self.trained.clone().zip(&mut self.descents) {
             let terms = points.iter().zip(batch.rows);
-            let terms: Vec<(f64, &[f32])> =
-                terms.map(|(point, row)| (row[index], point.gradient.as_flattened())).collect();
-            descent.step(batch.learning_rate, self.vectors[index].as_flattened_mut(), &terms);
+            let terms: Vec<Term<'_>> = terms.map(|(point, row)| (row[index], point.gradient.as_flattened())).collect();
+            let weights = self.vectors[index].as_flattened_mut();
+            descent.step(self.n_steps, batch.learning_rate, weights, &terms);
         }
     }
 }
@@ -259,24 +284,23 @@ fn pack(layers: &[Layer], w: &ParamVec) -> Vec<Row> {
 }
 
 /// Normalised images in panels of pixels; `n_images` with those that fill up the last block, which stay zero.
-fn image_panels(data: &DataRef, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
-    let tables = byte_tables(data);
-    let pixels = &data.dataset.split(data.split).pixels;
-    let n_pixels = data.dataset.shape.pixels();
-    let per_channel = n_pixels / tables.len();
-    let last = tables.len() - 1;
-    panels.resize(n_pixels.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+fn image_panels(examples: &Examples<'_>, indices: &[u32], n_images: usize, panels: &mut Vec<Row>) {
+    let n_values = examples.n_values();
+    panels.resize(n_values.div_ceil(PANEL) * n_images, [0.0; PANEL]);
+    // Changes are made to whole images, which are then dealt out to the panels.
+    let changed = examples.are_changed().then(|| {
+        let mut values = vec![0.0_f32; indices.len() * n_values];
+        examples.read_all(indices, &mut values);
+        values
+    });
     panels.par_chunks_exact_mut(n_images).enumerate().for_each(|(panel, rows)| {
         let first = panel * PANEL;
-        let n = PANEL.min(n_pixels - first);
-        // Which channel a pixel is of is the same for all images.
-        let tables: [&Vec<f32>; PANEL] =
-            std::array::from_fn(|place| &tables[((first + place) / per_channel).min(last)]);
+        let n = PANEL.min(n_values - first);
         rows[indices.len()..].fill([0.0; PANEL]);
-        for (row, &index) in rows.iter_mut().zip(indices) {
-            let bytes = &pixels[index as usize * n_pixels + first..][..n];
-            for (place, (value, &byte)) in row.iter_mut().zip(bytes).enumerate() {
-                *value = tables[place][usize::from(byte)];
+        for (place, (row, &index)) in rows.iter_mut().zip(indices).enumerate() {
+            match &changed {
+                None => examples.read_unchanged(index, first, &mut row[..n]),
+                Some(values) => row[..n].copy_from_slice(&values[place * n_values + first..][..n]),
             }
         }
     });

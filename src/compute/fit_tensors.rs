@@ -4,51 +4,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::optim::momentum::MomentumConfig;
-use burn::optim::{Adam, AdamConfig, AdamState, Optimizer as _, Sgd, SgdConfig, SgdState};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
-use super::batches::load;
-use super::fit::{FitSpec, Minibatch, Optimizer};
+use super::batches::load_examples;
+use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
+use super::optimizer_tensors::TensorOptimizer;
+use super::score::read;
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, Op, ParamVec};
 
 /// Share of a minibatch's statistics in the running ones (PyTorch's default).
 pub(super) const STATISTICS_MOMENTUM: f64 = 0.1;
-
-#[expect(clippy::large_enum_variant, reason = "a handful of them, one a parameter, never moved about")]
-enum OptimizerState {
-    Sgd(Sgd, Option<SgdState<3>>),
-    Adam(Box<Adam>, Option<AdamState<3>>),
-}
-
-impl OptimizerState {
-    fn new(optimizer: Optimizer) -> Self {
-        match optimizer {
-            Optimizer::Sgd { momentum } => {
-                let momentum = MomentumConfig::new().with_momentum(momentum).with_dampening(0.0).with_nesterov(true);
-                Self::Sgd(SgdConfig::new().with_momentum(Some(momentum)).build(), None)
-            }
-            Optimizer::Adam => Self::Adam(Box::new(AdamConfig::new().with_epsilon(1e-8).build()), None),
-        }
-    }
-
-    fn step(&mut self, learning_rate: f64, tensor: Tensor<3>, gradient: Tensor<3>) -> Tensor<3> {
-        match self {
-            Self::Sgd(sgd, state) => {
-                let (tensor, next) = sgd.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-            Self::Adam(adam, state) => {
-                let (tensor, next) = adam.step(learning_rate, tensor, gradient, state.take());
-                *state = next;
-                tensor
-            }
-        }
-    }
-}
 
 /// The basis on the device, and the state of its optimisation.
 pub(super) struct TensorFit {
@@ -59,7 +26,8 @@ pub(super) struct TensorFit {
     /// `[basis][parameter]`, each `[1, rows, columns]`.
     vectors: Vec<Vec<Tensor<3>>>,
     /// `[trained][parameter]`.
-    optimizers: Vec<Vec<OptimizerState>>,
+    optimizers: Vec<Vec<TensorOptimizer<3>>>,
+    n_steps: u64,
     /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
     /// measured where a point is evaluated.
     updates_statistics: bool,
@@ -73,27 +41,64 @@ impl TensorFit {
         let n_params = spec.network.layout().specs().len();
         let vector =
             |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points().into_iter().flatten().collect();
-        let optimizers = |_| (0..n_params).map(|_| OptimizerState::new(spec.optimizer)).collect();
+        let optimizers = |_| (0..n_params).map(|_| TensorOptimizer::new(spec.optimizer)).collect();
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
             trained: spec.trained(),
             vectors: spec.basis.iter().map(vector).collect(),
             optimizers: spec.trained().map(optimizers).collect(),
+            n_steps: 0,
             updates_statistics: spec.family.is_none(),
         }
     }
 
-    /// One vector's values as they are now.
+    /// One vector's values as they are now, in the network's layout.
     pub(super) fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
         let layout = self.network.layout();
         let mut values = vec![0.0; layout.len()];
-        // Running statistics lie behind all trained values, not with their layer's.
         for (spec, tensor) in layout.specs().iter().zip(&self.vectors[index]) {
-            let found = super::score::read(tensor.clone())?;
-            values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&found);
+            values[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&read(tensor.clone())?);
         }
         Ok(values)
+    }
+
+    /// What the optimisers remember, in the order of the layout.
+    pub(super) fn optimizer_state(&self) -> Result<OptimizerState, ComputeError> {
+        let layout = self.network.layout();
+        let mut moments = Vec::new();
+        for optimizers in &self.optimizers {
+            let first = moments.len();
+            for (spec, optimizer) in layout.specs().iter().zip(optimizers).filter(|(spec, _)| spec.kind.is_trained()) {
+                for (index, values) in optimizer.moments(spec.n_values())?.into_iter().enumerate() {
+                    if moments.len() == first + index {
+                        moments.push(vec![0.0; layout.n_trained()]);
+                    }
+                    moments[first + index][spec.offset..spec.offset + spec.n_values()].copy_from_slice(&values);
+                }
+            }
+        }
+        Ok(OptimizerState { n_steps: self.n_steps, moments })
+    }
+
+    /// Takes up what an earlier fit's optimisers remembered: as many moments as they keep, each as long as the layout's
+    /// trained part.
+    pub(super) fn restore(&mut self, state: &OptimizerState) {
+        self.n_steps = state.n_steps;
+        let layout = Arc::clone(self.network.layout());
+        let each = state.moments.len() / self.optimizers.len().max(1);
+        for (slot, (optimizers, moments)) in
+            self.optimizers.iter_mut().zip(state.moments.chunks_exact(each.max(1))).enumerate()
+        {
+            let tensors = &self.vectors[self.trained.start + slot];
+            for ((spec, optimizer), tensor) in layout.specs().iter().zip(optimizers).zip(tensors) {
+                if spec.kind.is_trained() {
+                    let part = spec.offset..spec.offset + spec.n_values();
+                    let moments: Vec<&[f32]> = moments.iter().map(|values| &values[part.clone()]).collect();
+                    optimizer.restore(&self.engine, tensor.dims(), &moments);
+                }
+            }
+        }
     }
 
     /// Gradient at the minibatch's points, then a step of every trained vector. Returns the mean cross-entropy if
@@ -109,14 +114,15 @@ impl TensorFit {
         for (rows, indices) in batch.rows.chunks(n_together).zip(batch.indices.chunks(n_together * n_images)) {
             let part = self.add_gradients(batch, rows, indices, &mut gradients);
             if with_loss {
-                let part = super::score::read(part)?;
+                let part = read(part)?;
                 loss += part.iter().map(|&l| f64::from(l)).sum::<f64>() * rows.len() as f64 / n_points as f64;
             }
         }
+        self.n_steps += 1;
         for ((vector, states), gradients) in self.trained.clone().zip(&mut self.optimizers).zip(gradients) {
             for ((values, state), gradient) in self.vectors[vector].iter_mut().zip(states).zip(gradients) {
                 if let Some(gradient) = gradient {
-                    *values = state.step(batch.learning_rate, values.clone(), gradient);
+                    *values = state.step(self.n_steps, batch.learning_rate, values.clone(), gradient);
                 }
             }
         }
@@ -133,7 +139,7 @@ impl TensorFit {
         gradients: &mut Gradients,
     ) -> Tensor<1> {
         let share = indices.len() / rows.len();
-        let block = load(&self.engine, batch.data, indices);
+        let block = load_examples(&self.engine, &batch.examples(), indices);
         let labels: Tensor<3, Int> = block.label_tensor(&self.engine).reshape([rows.len(), share, 1]).autodiff();
         let n_pixels = block.images.dims()[1];
         let images = block.images.reshape([rows.len(), share, n_pixels]).autodiff();
@@ -221,4 +227,100 @@ impl TensorFit {
 /// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.
 fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
     activation::log_softmax(logits, 2).gather(2, labels).mean().neg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_data::fit_spec;
+    use super::*;
+    use crate::geometry::PathFamily;
+    use crate::net::{Conv, GraphBuilder};
+
+    /// Loss of each of two steps on given points, and the vectors afterwards.
+    fn run(spec: &FitSpec, rows: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f32>>) {
+        let mut fit = TensorFit::new(&Engine::cpu(), spec);
+        let indices: Vec<u32> = (0..24).collect();
+        let step = |indices: &[u32]| {
+            let batch = Minibatch {
+                data: &spec.data,
+                indices,
+                rows,
+                learning_rate: spec.learning_rate,
+                weight_decay: spec.weight_decay,
+                augmentation: &spec.augmentation,
+                seed: spec.seed,
+                epoch: 0,
+            };
+            fit.step(&batch, true).unwrap()
+        };
+        let losses = indices.chunks(12).map(step).collect();
+        (losses, (0..spec.basis.len()).map(|index| fit.values(index).unwrap()).collect())
+    }
+
+    /// Two layers with batch norm: convolutions of single pixels, or the same as linear layers.
+    fn twin(convolutions: bool) -> Network {
+        let shape: &[usize] = if convolutions { &[6, 1, 1] } else { &[6] };
+        let (mut graph, x) = GraphBuilder::new(shape);
+        let layer = |graph: &mut GraphBuilder, x, name| {
+            if convolutions { graph.conv(x, name, Conv::new(5, 1)) } else { graph.linear(x, name, 5, true) }
+        };
+        let x = layer(&mut graph, x, "a").unwrap();
+        let x = graph.batch_norm(x, "norm").unwrap();
+        let x = graph.relu(x).unwrap();
+        let x = layer(&mut graph, x, "b").unwrap();
+        let x = graph.flatten(x).unwrap();
+        graph.linear(x, "head", 3, true).unwrap();
+        graph.finish("twin").unwrap()
+    }
+
+    #[test]
+    fn points_one_by_one_and_together_move_the_bends_alike() {
+        let bezier = PathFamily::Bezier { n_bends: 2 };
+        let rows: Vec<Vec<f64>> = [0.1, 0.45, 0.8].map(|t| bezier.coefficients(t)).to_vec();
+        let (losses, vectors) = run(&fit_spec(twin(true), Some(bezier), 24), &rows);
+        let (expected_losses, expected) = run(&fit_spec(twin(false), Some(bezier), 24), &rows);
+        for (loss, expected) in losses.iter().zip(&expected_losses) {
+            assert!((loss - expected).abs() < 1e-5, "{losses:?} {expected_losses:?}");
+        }
+        assert_eq!((&vectors[0], &vectors[3]), (&expected[0], &expected[3]));
+        for (vector, expected) in vectors.iter().flatten().zip(expected.iter().flatten()) {
+            assert!((vector - expected).abs() < 1e-5, "{vector} {expected}");
+        }
+    }
+
+    #[test]
+    fn running_statistics_follow_the_minibatches_of_a_mode_but_not_of_a_path() {
+        let (mut graph, x) = GraphBuilder::new(&[4]);
+        let x = graph.batch_norm(x, "norm").unwrap();
+        graph.linear(x, "head", 3, true).unwrap();
+        let spec = fit_spec(graph.finish("norm first").unwrap(), None, 24);
+        let layout = Arc::clone(spec.network.layout());
+        let (_, vectors) = run(&spec, &[vec![1.0]]);
+        let mut expected = spec.basis[0].values()[layout.n_trained()..].to_vec();
+        let images = |batch: usize| (0..12).map(move |i| 12 * batch + i);
+        let pixel = |image: usize, unit: usize| {
+            let mut pixels = [0.0; 4];
+            spec.data.inputs().read(image, &mut pixels);
+            f64::from(pixels[unit])
+        };
+        for batch in 0..2 {
+            for unit in 0..4 {
+                let mean = images(batch).map(|i| pixel(i, unit)).sum::<f64>() / 12.0;
+                let var = images(batch).map(|i| (pixel(i, unit) - mean).powi(2)).sum::<f64>() / 11.0;
+                for (value, new) in [(unit, mean), (4 + unit, var)] {
+                    expected[value] = 0.9 * expected[value] + 0.1 * new as f32;
+                }
+            }
+        }
+        for (found, expected) in vectors[0][layout.n_trained()..].iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+        }
+
+        let chain = Some(PathFamily::Chain { n_bends: 1 });
+        let spec = fit_spec(twin(false), chain, 24);
+        let n_trained = spec.network.layout().n_trained();
+        let (_, vectors) = run(&spec, &[vec![0.0, 1.0, 0.0]]);
+        assert_eq!(vectors[1][n_trained..], spec.basis[1].values()[n_trained..]);
+        assert_ne!(vectors[1][..n_trained], spec.basis[1].values()[..n_trained]);
+    }
 }

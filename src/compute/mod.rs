@@ -16,16 +16,21 @@ mod forward;
 mod lanes;
 mod match_weights;
 mod measured_statistics;
+mod optimizer_tensors;
 mod score;
 mod scorer;
 mod simd;
+#[cfg(test)]
+mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
-pub use evaluate::{DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits};
-pub use fit::{Fit, FitSpec, Optimizer, Schedule, StepReport, TSampling};
+pub use evaluate::{
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+};
+pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
@@ -44,6 +49,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit cannot start there: {0}")]
+    Start(String),
     #[error(transparent)]
     Assignment(#[from] crate::matching::AssignmentError),
 }

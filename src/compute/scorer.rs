@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::evaluate::{DataRef, EvaluateSpec};
+use super::evaluate::{BatchNorm, DataRef, EvaluateSpec};
 use super::evaluate_dense::{Dense, DenseBlock};
 use super::evaluate_tensors::{TileBlock, Tiles};
 use super::score::Score;
@@ -83,7 +83,7 @@ impl Scorers {
 
 pub(super) enum Scorer {
     Dense(Dense),
-    Tiles(Tiles),
+    Tiles(Box<Tiles>),
 }
 
 pub(super) enum Block {
@@ -100,7 +100,11 @@ impl Scorer {
         {
             return Self::Dense(dense);
         }
-        Self::Tiles(Tiles::new(engine, &spec.network, basis, share, None))
+        let recompute = match &spec.batch_norm {
+            BatchNorm::Stored => None,
+            BatchNorm::Recompute(images) => Some(images),
+        };
+        Self::Tiles(Box::new(Tiles::new(engine, &spec.network, basis, share, recompute)))
     }
 
     fn group(&self) -> usize {

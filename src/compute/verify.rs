@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::correlate::{Seal, compare_logits};
 use super::evaluate::{DataRef, logits};
 use super::{ComputeError, Engine};
-use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName};
+use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values};
 use crate::matching::{Permutation, permute};
 use crate::net::{Network, ParamVec, PermutationGroup};
 
@@ -128,7 +128,7 @@ fn noise(network: &Network) -> DataRef {
     let shape = ImageShape { channels, height, width };
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     let pixels: Vec<u8> = (0..N_IMAGES * shape.pixels()).map(|_| rng.random()).collect();
-    let test = Split { pixels, labels: vec![0; N_IMAGES] };
+    let test = Split { values: Values::Bytes(pixels), labels: vec![0; N_IMAGES] };
     let dataset = Dataset {
         name: "noise".to_owned(),
         source: "made for the check".to_owned(),
@@ -137,6 +137,7 @@ fn noise(network: &Network) -> DataRef {
         class_names: (0..network.n_classes()).map(|class| class.to_string()).collect(),
         train: Split::default(),
         test,
+        notes: Vec::new(),
     };
     DataRef {
         dataset: Arc::new(dataset),

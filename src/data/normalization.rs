@@ -4,9 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset};
+use super::{DataError, Dataset, ImageShape, Values};
 
-/// Per channel: `x = (byte / max_value - mean) / std`.
+/// Per channel: `x = (byte / max_value - mean) / std`, and for floats `x = (value - mean) / std`.
 ///
 /// The commonest reason why a sound network scores like a guess is that it was trained with another one than this.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,7 @@ impl fmt::Display for Normalization {
 }
 
 impl Normalization {
-    /// Pixels between 0 and 1 and nothing else.
+    /// Pixels between 0 and 1, floats as they are, and nothing else.
     pub fn identity(channels: usize) -> Self {
         Self::same(channels, 0.0, 1.0)
     }
@@ -55,28 +55,22 @@ impl Normalization {
             }
         };
         let found = Self { mean: numbers(mean)?, std: numbers(std)? };
-        // A deviation whose inverse is infinite would make every input so.
-        if found.std.iter().any(|std| *std <= 0.0 || !std.recip().is_finite()) {
+        if !found.std.iter().all(|std| usable_deviation(*std)) {
             return Err(fail("a standard deviation must be positive"));
         }
         Ok(found)
     }
 
-    /// Mean and (population) standard deviation of each channel of the training images, in units of `max_value`. A channel
-    /// that never changes gets a deviation of 1.
+    /// Mean and (population) standard deviation of each channel of the training images, in units of `max_value` for
+    /// bytes. A channel that never changes gets a deviation of 1.
     pub fn of_train(dataset: &Dataset) -> Self {
-        let shape = dataset.shape;
-        let mut counts = vec![[0_u64; 256]; shape.channels];
-        let side = (shape.height * shape.width).max(1);
-        for image in dataset.train.pixels.chunks_exact(shape.pixels().max(1)) {
-            for (channel, counts) in image.chunks_exact(side).zip(&mut counts) {
-                for byte in channel {
-                    // A byte is always below 256.
-                    counts[usize::from(*byte)] += 1;
-                }
+        let (mean, std) = match &dataset.train.values {
+            Values::Bytes(bytes) => {
+                let histograms = histograms(dataset.shape, bytes);
+                histograms.iter().map(|counts| mean_and_std(counts, dataset.max_value)).unzip()
             }
-        }
-        let (mean, std) = counts.iter().map(|counts| mean_and_std(counts, dataset.max_value)).unzip();
+            Values::Floats(floats) => float_statistics(dataset.shape, floats).into_iter().unzip(),
+        };
         Self { mean, std }
     }
 
@@ -84,6 +78,10 @@ impl Normalization {
     /// no better than chance.
     pub fn usual(dataset: &Dataset) -> Vec<(String, Self)> {
         let channels = dataset.shape.channels;
+        if matches!(dataset.train.values, Values::Floats(_)) {
+            let statistics = ("mean and deviation of the training values".to_owned(), Self::of_train(dataset));
+            return vec![("values as they are".to_owned(), Self::identity(channels)), statistics];
+        }
         let max = dataset.max_value;
         let mut usual = vec![(format!("pixels / {max}"), Self::identity(channels))];
         let mut add = |name: &str, mean: &[f32], std: &[f32]| {
@@ -107,6 +105,42 @@ impl Normalization {
     }
 }
 
+/// How often each byte occurs, a histogram a channel.
+fn histograms(shape: ImageShape, bytes: &[u8]) -> Vec<[u64; 256]> {
+    let mut counts = vec![[0_u64; 256]; shape.channels];
+    let side = (shape.height * shape.width).max(1);
+    for image in bytes.chunks_exact(shape.pixels().max(1)) {
+        for (channel, counts) in image.chunks_exact(side).zip(&mut counts) {
+            for byte in channel {
+                // A byte is always below 256.
+                counts[usize::from(*byte)] += 1;
+            }
+        }
+    }
+    counts
+}
+
+/// Mean and deviation of each channel in two passes, so that a large mean takes nothing from the deviation.
+fn float_statistics(shape: ImageShape, floats: &[f32]) -> Vec<(f32, f32)> {
+    let side = (shape.height * shape.width).max(1);
+    let mean_of = |channel: usize, term: &dyn Fn(f64) -> f64| -> f64 {
+        let channels = floats.chunks_exact(side).skip(channel).step_by(shape.channels);
+        let n = (floats.len() / shape.channels.max(1)).max(1);
+        channels.flatten().map(|value| term(f64::from(*value))).sum::<f64>() / n as f64
+    };
+    let statistics = |channel| {
+        let mean = mean_of(channel, &|value| value);
+        let std = mean_of(channel, &|value| (value - mean).powi(2)).sqrt() as f32;
+        (mean as f32, if usable_deviation(std) { std } else { 1.0 })
+    };
+    (0..shape.channels).map(statistics).collect()
+}
+
+/// A deviation whose inverse is infinite would make every input so.
+fn usable_deviation(std: f32) -> bool {
+    std > 0.0 && std.recip().is_finite()
+}
+
 /// Exact sums over a histogram of bytes, then one division.
 fn mean_and_std(counts: &[u64; 256], max_value: u8) -> (f32, f32) {
     let n: u64 = counts.iter().sum();
@@ -120,16 +154,16 @@ fn mean_and_std(counts: &[u64; 256], max_value: u8) -> (f32, f32) {
     let scale = f64::from(max_value.max(1));
     let variance = (moment(2) - moment(1) * moment(1)).max(0.0);
     let std = (variance.sqrt() / scale) as f32;
-    ((moment(1) / scale) as f32, if std > 0.0 { std } else { 1.0 })
+    ((moment(1) / scale) as f32, if usable_deviation(std) { std } else { 1.0 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{ImageShape, Split};
+    use crate::data::Split;
 
     fn two_channels() -> Dataset {
-        let split = Split { pixels: vec![0, 255, 51, 51, 255, 0, 51, 51], labels: vec![0, 1] };
+        let split = Split { values: Values::Bytes(vec![0, 255, 51, 51, 255, 0, 51, 51]), labels: vec![0, 1] };
         Dataset {
             name: "two".to_owned(),
             source: "embedded".to_owned(),
@@ -138,6 +172,7 @@ mod tests {
             class_names: vec!["0".to_owned(), "1".to_owned()],
             train: split.clone(),
             test: split,
+            notes: Vec::new(),
         }
     }
 
@@ -180,6 +215,23 @@ mod tests {
     fn statistics_of_the_training_images_are_per_channel() {
         let found = Normalization::of_train(&two_channels());
         assert_eq!(found, Normalization { mean: vec![0.5, 0.2], std: vec![0.5, 1.0] });
+    }
+
+    #[test]
+    fn statistics_of_floats_lose_nothing_to_a_large_mean() {
+        let mut dataset = two_channels();
+        dataset.shape = ImageShape::tabular(2);
+        dataset.train.values = Values::Floats(vec![1e6, 3.0, 1e6 + 1.0, 3.0, 1e6 + 2.0, 3.0, 1e6 + 1.0, 3.0]);
+        let found = Normalization::of_train(&dataset);
+        // A column that never changes is only shifted.
+        assert_eq!(found, Normalization { mean: vec![1e6 + 1.0, 3.0], std: vec![0.5_f32.sqrt(), 1.0] });
+    }
+
+    #[test]
+    fn floats_are_offered_as_they_are_first() {
+        let mut dataset = two_channels();
+        dataset.train.values = Values::Floats(vec![0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(Normalization::usual(&dataset)[0].1, Normalization::identity(2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, ImageShape, Split};
+use super::{DataError, Dataset, ImageShape, Split, Values};
 
 const SHAPE: ImageShape = ImageShape { channels: 1, height: 8, width: 8 };
 const MAX_VALUE: u8 = 16;
@@ -21,12 +21,13 @@ pub fn optdigits() -> Dataset {
         class_names: (0..N_CLASSES).map(|digit| digit.to_string()).collect(),
         train: train.expect("the embedded file is part of the program, and a test reads it"),
         test: test.expect("the embedded file is part of the program, and a test reads it"),
+        notes: Vec::new(),
     }
 }
 
 /// Rows of 64 pixels and a label.
 fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
-    let mut split = Split::default();
+    let (mut all_pixels, mut labels) = (Vec::new(), Vec::new());
     let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text);
     let mut row = csv::ByteRecord::new();
     let mut line = 0;
@@ -34,7 +35,7 @@ fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
         line += 1;
         // Reading bytes from memory cannot fail, and rows of any length are allowed here.
         if !rows.read_byte_record(&mut row).unwrap_or(false) {
-            return Ok(split);
+            return Ok(Split { values: Values::Bytes(all_pixels), labels });
         }
         let numbers: Option<Vec<u8>> =
             row.iter().map(|field| str::from_utf8(field).ok()?.trim().parse().ok()).collect();
@@ -42,8 +43,8 @@ fn parse(text: &[u8], path: &Path) -> Result<Split, DataError> {
             Some([pixels @ .., label])
                 if pixels.len() == SHAPE.pixels() && *label < N_CLASSES && pixels.iter().all(|p| *p <= MAX_VALUE) =>
             {
-                split.pixels.extend_from_slice(pixels);
-                split.labels.push(u16::from(*label));
+                all_pixels.extend_from_slice(pixels);
+                labels.push(u16::from(*label));
             }
             _ => return Err(bad_row(path.to_owned(), line, &row)),
         }
@@ -66,9 +67,9 @@ mod tests {
     fn the_embedded_digits_are_as_their_authors_describe_them() {
         let digits = optdigits();
         assert_eq!((digits.train.len(), digits.test.len()), (3_823, 1_797));
-        assert_eq!(digits.train.pixels.len(), 3_823 * 64);
-        assert_eq!(digits.test.pixels.len(), 1_797 * 64);
-        assert_eq!(digits.train.pixels.iter().max(), Some(&16));
+        assert_eq!(digits.train.values.len(), 3_823 * 64);
+        assert_eq!(digits.test.values.len(), 1_797 * 64);
+        assert!(matches!(&digits.train.values, Values::Bytes(pixels) if pixels.iter().max() == Some(&16)));
         let counts = |split: &Split| {
             (0..10).map(|digit| split.labels.iter().filter(|label| **label == digit).count()).collect::<Vec<_>>()
         };

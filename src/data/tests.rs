@@ -5,7 +5,7 @@ fn the_embedded_set_opens_by_its_name() {
     let digits = open("optdigits").unwrap();
     assert_eq!((digits.source.as_str(), digits.n_classes(), digits.max_value), ("embedded", 10, 16));
     assert_eq!(digits.split(SplitName::Test).len(), 1_797);
-    assert_eq!(digits.split(SplitName::Train).pixels.len(), digits.train.len() * digits.shape.pixels());
+    assert_eq!(digits.split(SplitName::Train).values.len(), digits.train.len() * digits.shape.pixels());
 }
 
 #[test]

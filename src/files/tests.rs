@@ -35,6 +35,7 @@ fn pipes_and_devices_are_refused_without_blocking() {
     assert!(status.success());
     assert!(matches!(read_limited(&pipe, 9), Err(FileError::NotAFile { found: "a pipe", .. })));
     assert!(matches!(read_limited(Path::new("/dev/zero"), 9), Err(FileError::NotAFile { found: "a device", .. })));
+    assert!(matches!(read_head(&pipe, 9), Err(FileError::NotAFile { found: "a pipe", .. })));
     assert!(matches!(write_atomic(&pipe, b"x"), Err(FileError::NotAFile { found: "a pipe", .. })));
     assert!(matches!(write_atomic(Path::new("/dev/full"), b"x"), Err(FileError::NotAFile { found: "a device", .. })));
 }

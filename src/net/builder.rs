@@ -1,12 +1,12 @@
 //! Builds a [`Network`] node by node, inferring and checking shapes on the way.
 //!
 //! Layers get a name; their tensors are named as PyTorch names them: `NAME.weight`, `NAME.bias`, `NAME.running_mean`, ...
-//! [`Network::with_names`] renames them to those of a file.
+//! [`Network::renamed`] renames them to those of a file.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::op::{Activation, Padding, Window};
-use super::{Network, Node, NodeId, Op, ParamId, ParamKind, ParamLayout, ShapeError, groups, shapes};
+use super::{Network, Node, NodeId, Op, ParamId, ParamKind, ParamLayout, ShapeError, shapes};
 
 /// A convolution to be added: square and plain unless said otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,13 +191,12 @@ impl GraphBuilder {
                 return Err(ShapeError::Output { found: shape.clone() });
             }
         }
-        let groups = groups::derive(&self.nodes, &self.layout, &super::outputs(&self.nodes, &self.aux_heads));
         Ok(Network {
             name: name.into(),
             nodes: self.nodes,
             layout: Arc::new(self.layout),
             aux_heads: self.aux_heads,
-            groups,
+            groups: OnceLock::new(),
         })
     }
 

@@ -327,7 +327,9 @@ impl Network {
     /// Breaks a group on purpose.
     #[cfg(test)]
     pub(crate) fn forget_axis_for_tests(&mut self, group: usize, forgotten: impl Fn(&AxisUse) -> bool) {
-        self.groups[group].axes.retain(|axis_use| !forgotten(axis_use));
+        let mut groups = self.groups().to_vec();
+        groups[group].axes.retain(|axis_use| !forgotten(axis_use));
+        self.groups = groups.into();
     }
 
     /// Why units of this network are restricted in changing places, one remark a layer that restricts them.

@@ -3,21 +3,28 @@
 //! Pure: no files, no tensors, no threads.
 
 mod builder;
+mod describe;
 mod groups;
+mod init;
 pub mod op;
 mod params;
 mod recognise;
+#[cfg(test)]
+pub(crate) mod reference;
 mod shapes;
+mod summary;
 pub mod zoo;
 
 pub use builder::{Conv, GraphBuilder};
+pub use describe::{DescribeError, describe, description};
 pub use groups::{AxisUse, PermutationGroup, Reading};
+pub use init::Init;
 pub use op::{Activation, Op};
 pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
-pub use recognise::{RecogniseError, Recognised, recognise};
+pub use recognise::{RecogniseError, Recognised, fit, recognise};
 pub use shapes::ShapeError;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index of a node in [`Network::nodes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +48,8 @@ pub struct Network {
     layout: Arc<ParamLayout>,
     /// Auxiliary outputs and the weights of their losses in training.
     aux_heads: Vec<(NodeId, f32)>,
-    groups: Vec<PermutationGroup>,
+    /// Derived when they are first asked for: most networks that recognition builds are dropped again.
+    groups: OnceLock<Vec<PermutationGroup>>,
 }
 
 impl Network {
@@ -84,8 +92,7 @@ impl Network {
     /// `None` if their number is not the layout's.
     pub fn renamed(self, name: impl Into<String>, tensors: Vec<String>) -> Option<Self> {
         let layout = Arc::new(self.layout.renamed(tensors)?);
-        let groups = groups::derive(&self.nodes, &layout, &outputs(&self.nodes, &self.aux_heads));
-        Some(Self { name: name.into(), layout, groups, ..self })
+        Some(Self { name: name.into(), layout, groups: OnceLock::new(), ..self })
     }
 
     /// The same network for examples of another shape: convolutions and pooling do not fix the size of the images.
@@ -102,14 +109,18 @@ impl Network {
             let found = shapes::infer(&node.op, &inputs, &self.layout, &layer)?;
             reshaped.nodes[index].shape = found;
         }
-        reshaped.groups =
-            groups::derive(&reshaped.nodes, &reshaped.layout, &outputs(&reshaped.nodes, &reshaped.aux_heads));
+        reshaped.groups = OnceLock::new();
         Ok(reshaped)
     }
 
     /// Sets of parameter axes that must be permuted together, in order of depth.
     pub fn groups(&self) -> &[PermutationGroup] {
-        &self.groups
+        self.groups.get_or_init(|| groups::derive(&self.nodes, &self.layout, &self.outputs()))
+    }
+
+    /// The auxiliary outputs and the output.
+    fn outputs(&self) -> Vec<NodeId> {
+        self.aux_heads.iter().map(|(head, _)| *head).chain([NodeId(self.nodes.len() - 1)]).collect()
     }
 
     /// Shape of one input example.
@@ -164,9 +175,4 @@ pub(crate) fn layer_name(tensor: &str) -> &str {
         .iter()
         .find_map(|end| tensor.strip_suffix(end))
         .unwrap_or(tensor)
-}
-
-/// The output and the auxiliary outputs.
-fn outputs(nodes: &[Node], aux_heads: &[(NodeId, f32)]) -> Vec<NodeId> {
-    aux_heads.iter().map(|(head, _)| *head).chain([NodeId(nodes.len() - 1)]).collect()
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rand::RngExt as _;
+use super::Init;
 
 /// Index of a tensor in a [`ParamLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,21 +138,9 @@ impl ParamVec {
         Self { layout, values }
     }
 
-    /// PyTorch's defaults: weights and biases of layers uniform in ±1/sqrt(fan_in), normalisations the identity.
+    /// Initial weights by PyTorch's defaults.
     pub fn random(layout: Arc<ParamLayout>, rng: &mut impl rand::Rng) -> Self {
-        let mut params = Self::zeros(Arc::clone(&layout));
-        for (index, spec) in layout.specs().iter().enumerate() {
-            let values = params.tensor_mut(ParamId(index));
-            match spec.kind {
-                ParamKind::Weight | ParamKind::Bias => {
-                    let bound = 1.0 / (spec.fan_in.max(1) as f32).sqrt();
-                    values.fill_with(|| rng.random_range(-bound..=bound));
-                }
-                ParamKind::Scale | ParamKind::RunningVar => values.fill(1.0),
-                ParamKind::Shift | ParamKind::RunningMean => {}
-            }
-        }
-        params
+        Init::Torch.draw(&layout, rng)
     }
 
     pub fn layout(&self) -> &Arc<ParamLayout> {

@@ -149,10 +149,13 @@ fn resnet(rest: &str, input: &[usize], n_classes: usize) -> Option<ResNet> {
     let mut parts = rest.split('-');
     let depth = parts.next()?.parse().ok()?;
     let parts: Vec<&str> = parts.collect();
-    if parts.is_empty() || parts == ["imagenet"] {
-        if let Some(found) = ResNet::four_stages(depth, !parts.is_empty(), input, n_classes) {
-            return Some(found);
-        }
+    let four_stages = match *parts {
+        [] => ResNet::four_stages(depth, false, input, n_classes),
+        ["imagenet"] => ResNet::four_stages(depth, true, input, n_classes),
+        _ => None,
+    };
+    if four_stages.is_some() {
+        return four_stages;
     }
     let projected = Shortcut::Project { norm: true };
     let (shortcut, factor) = match *parts {

@@ -48,13 +48,15 @@ fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Actio
     if let Some(Err(reason)) = &state.pair {
         ui.label(RichText::new(format!("These two cannot be joined: {reason}")).color(ui.visuals().error_fg_color));
     }
-    if ui
-        .button("Open checkpoints…")
-        .on_hover_text("Or drop .safetensors, .pt or .pth files on the window (Ctrl+O)")
-        .clicked()
-    {
-        view.dialogs.ask(Wish::OpenCheckpoints);
-    }
+    ui.horizontal(|ui| {
+        let tip = "Or drop .safetensors, .pt or .pth files on the window (Ctrl+O)";
+        if ui.button("Open checkpoints…").on_hover_text(tip).clicked() {
+            view.dialogs.ask(Wish::OpenCheckpoints);
+        }
+        if ui.button("Train…").on_hover_text("Train new modes on the data below").clicked() {
+            actions.push(Action::ShowTraining(true));
+        }
+    });
 }
 
 fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, actions: &mut Vec<Action>) {

@@ -242,6 +242,9 @@ fn readout(ui: &mut Ui, plane: &PlaneState, path: &PathState, sketch: &Sketch, h
             if known.len() < plane.values.len() {
                 text = format!("{} of {} points evaluated", known.len(), plane.values.len());
             }
+            if let Some(statistics) = &plane.statistics {
+                text += &format!("; {statistics}");
+            }
             match sketch.off_plane() {
                 Some(off) => text += &format!("; the path runs up to {off:.2} off this plane"),
                 None => text += "; the path lies in this plane",

@@ -41,6 +41,9 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
     if ui.button("Open data…").clicked() {
         view.dialogs.ask(Wish::OpenData);
     }
+    if ui.button("Train modes…").clicked() {
+        actions.push(Action::ShowTraining(true));
+    }
     if ui.button("Type a path…").clicked() {
         view.dialogs.type_path(Wish::OpenCheckpoints);
     }

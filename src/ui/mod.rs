@@ -2,6 +2,7 @@
 
 mod along_path;
 mod controls;
+mod descent_controls;
 mod dialogs;
 mod exports;
 mod fields;
@@ -13,6 +14,7 @@ mod popups;
 mod sketch;
 mod status_bar;
 mod theme;
+mod train_panel;
 mod window;
 
 pub use window::{UiError, Window, WindowOptions, run};
@@ -154,6 +156,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
         view.tree = tree;
     });
     popups::show(ui.ctx(), state, view, &mut actions);
+    train_panel::show(ui.ctx(), state, &mut actions);
     along_path::play(ui.ctx(), state, view, &mut actions);
     actions
 }

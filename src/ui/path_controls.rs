@@ -1,16 +1,13 @@
 //! Controls of the path family, its fit, and the plane.
 
-use egui::{ComboBox, DragValue, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{Line, Plot};
+use egui::{ComboBox, DragValue, RichText, Ui};
 
-use super::landscape::{plot_points, push_settings};
+use super::descent_controls::{self, number_row};
+use super::landscape::push_settings;
 use super::{View, theme};
-use crate::app::{Action, AppState, Family, FitSettings, PathState, PlaneSettings, ThirdPoint};
-use crate::compute::{Optimizer, Schedule, TSampling};
+use crate::app::{Action, AppState, BatchNormSettings, Family, FitSettings, PathState, PlaneSettings, ThirdPoint};
+use crate::compute::TSampling;
 use crate::ui::dialogs::Wish;
-
-/// Points of the picture of the fit's loss.
-const LOSS_POINTS: usize = 80;
 
 pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let mut settings = state.settings.clone();
@@ -86,48 +83,9 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
 
 fn fit(ui: &mut Ui, fit: &mut FitSettings) {
     egui::CollapsingHeader::new("Fit settings").id_salt("fit settings").show(ui, |ui| {
-        number_row(
-            ui,
-            "Epochs",
-            &mut fit.epochs,
-            1..=10_000,
-            "Passes over the training images; continuing adds as many",
-        );
-        number_row(ui, "Batch size", &mut fit.batch_size, 1..=100_000, "Images a step (the papers: 128)");
-        ui.horizontal(|ui| {
-            let label = ui.label("Learning rate");
-            ui.add(DragValue::new(&mut fit.learning_rate).range(1e-6..=10.0).speed(0.001).max_decimals(6))
-                .labelled_by(label.id);
-        });
-        ui.horizontal(|ui| {
-            let label =
-                ui.label("L2 factor").on_hover_text("Weight decay on the interpolated weights (the papers: 0.0005)");
-            ui.add(DragValue::new(&mut fit.weight_decay).range(0.0..=1.0).speed(1e-5).max_decimals(7))
-                .labelled_by(label.id);
-        });
-        ui.horizontal(|ui| {
-            ui.label("Optimiser");
-            if ui
-                .selectable_label(matches!(fit.optimizer, Optimizer::Sgd { .. }), "SGD")
-                .on_hover_text("Nesterov momentum 0.9")
-                .clicked()
-            {
-                fit.optimizer = Optimizer::Sgd { momentum: 0.9 };
-            }
-            if ui.selectable_label(fit.optimizer == Optimizer::Adam, "Adam").clicked() {
-                fit.optimizer = Optimizer::Adam;
-            }
-        });
-        ui.horizontal(|ui| {
-            let label = ui.label("Schedule");
-            let shown =
-                ComboBox::from_id_salt("schedule").selected_text(schedule_label(fit.schedule)).show_ui(ui, |ui| {
-                    for schedule in Schedule::ALL {
-                        ui.selectable_value(&mut fit.schedule, schedule, schedule_label(schedule));
-                    }
-                });
-            shown.response.labelled_by(label.id).on_hover_text("Learning rate over the epochs");
-        });
+        let tip = "Passes over the training images; continuing adds as many";
+        number_row(ui, "Epochs", &mut fit.descent.epochs, 1..=10_000, tip);
+        descent_controls::rates(ui, &mut fit.descent);
         ui.horizontal(|ui| {
             ui.label("t").on_hover_text("Where on the path each minibatch is evaluated");
             ui.selectable_value(&mut fit.sampling, TSampling::One, "one a batch");
@@ -140,55 +98,11 @@ fn fit(ui: &mut Ui, fit: &mut FitSettings) {
     });
 }
 
-fn schedule_label(schedule: Schedule) -> &'static str {
-    match schedule {
-        Schedule::Constant => "constant",
-        Schedule::Garipov => "Garipov 2018",
-        Schedule::Halving => "halved every 20 (Tatro 2020)",
-        Schedule::Cosine => "cosine",
-    }
-}
-
-fn number_row(ui: &mut Ui, name: &str, value: &mut usize, range: std::ops::RangeInclusive<usize>, tip: &str) {
-    ui.horizontal(|ui| {
-        let label = ui.label(name).on_hover_text(tip);
-        ui.add(DragValue::new(value).range(range)).labelled_by(label.id);
-    });
-}
-
 /// The loss of the fit, as it falls.
 fn losses(ui: &mut Ui, path: &PathState) {
-    if path.losses.len() < 2 {
-        return;
-    }
-    let dark = ui.visuals().dark_mode;
-    let points = thinned(&path.losses);
     let last = path.losses.last().map_or(f64::NAN, |l| l.1);
-    let response = Plot::new("fit losses")
-        .height(64.0)
-        .show_axes([false, true])
-        .show_grid(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_zoom(false)
-        .show_crosshair(false)
-        .y_axis_min_width(28.0)
-        .label_formatter(|_| None)
-        .show(ui, |plot| {
-            plot.line(Line::new("loss of the fit", plot_points(points)).color(theme::path_color(dark)).width(1.2));
-        });
     let text = format!("Loss of the fit: {} after {} epochs", theme::nats(last), path.epochs_done);
-    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
-}
-
-/// Means of neighbours, so that a long fit's noise does not fill the picture.
-fn thinned(losses: &[(f64, f64)]) -> Vec<[f64; 2]> {
-    let mean = |part: &[(f64, f64)]| {
-        let n = part.len() as f64;
-        let sum = part.iter().fold((0.0, 0.0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
-        [sum.0 / n, sum.1 / n]
-    };
-    losses.chunks(losses.len().div_ceil(LOSS_POINTS)).map(mean).collect()
+    descent_controls::loss_plot(ui, "fit losses", &text, &path.losses);
 }
 
 /// Places of the bends on the plane, for those who do not drag with a mouse.
@@ -254,7 +168,25 @@ pub(super) fn plane(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             ui.add(DragValue::new(seed)).labelled_by(label.id);
         });
     }
+    let has_statistics = state.joined().is_some_and(|pair| pair.network.layout().has_statistics());
+    if has_statistics {
+        batch_norm(ui, &mut settings.batch_norm);
+    }
     push_settings(state, settings, actions);
+}
+
+/// Where the running statistics of batch norm come from at points between networks.
+fn batch_norm(ui: &mut Ui, settings: &mut BatchNormSettings) {
+    ui.horizontal(|ui| {
+        ui.checkbox(&mut settings.recompute, "Measure batch norm anew on").on_hover_text(
+            "Stored statistics fit the networks of the files and no point in between: without new ones paths and planes look \
+             far worse than they are. Along the path too.",
+        );
+        ui.add_enabled_ui(settings.recompute, |ui| {
+            let label = ui.label("training images");
+            ui.add(DragValue::new(&mut settings.n_images).range(16..=1_000_000)).labelled_by(label.id);
+        });
+    });
 }
 
 fn third_points(state: &AppState, plane: &PlaneSettings) -> Vec<ThirdPoint> {

@@ -17,6 +17,8 @@ const SLICE: Duration = Duration::from_millis(20);
 const FIT_SLICE: Duration = Duration::from_millis(50);
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
+/// How long a fit goes on within an epoch before it hands over a checkpoint.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(180);
 
 /// Sends events and wakes whoever draws them.
 pub(super) struct Outbox {
@@ -52,7 +54,14 @@ enum Work {
     Align(Box<Correlate>),
     MatchWeights(Box<MatchWeights>),
     Verify(Box<VerifyGroups>),
-    Fit { fit: Box<Fit>, last_snapshot: Instant },
+    Fit(Box<FitWork>),
+}
+
+/// A fit, and when it last showed what it has.
+struct FitWork {
+    fit: Fit,
+    last_snapshot: Instant,
+    last_checkpoint: Instant,
 }
 
 struct Job {
@@ -120,8 +129,9 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Alignment => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Training | Lane::Alignment => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
+        Lane::Watch | Lane::Estimate => 0,
         Lane::Trial(_) => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -174,7 +184,10 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
-        Request::Fit(spec) => Work::Fit { fit: Box::new(Fit::new(engine, spec)?), last_snapshot: Instant::now() },
+        Request::Fit(spec) => {
+            let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
+            Work::Fit(Box::new(FitWork { fit, last_snapshot: now, last_checkpoint: now }))
+        }
     })
 }
 
@@ -186,7 +199,8 @@ fn cancel(jobs: &mut Vec<Job>, which: impl Fn(&Job) -> bool, outbox: &Outbox) ->
             kept.push(job);
             continue;
         }
-        if let Work::Fit { fit, .. } = &job.work {
+        if let Work::Fit(work) = &job.work {
+            let fit = &work.fit;
             let trained = catch_unwind(AssertUnwindSafe(|| fit.trained()));
             if let Ok(vectors) = flatten(trained) {
                 outbox.send(Event::Trained { job: job.id, vectors, epochs_done: fit.epochs_done() })?;
@@ -258,26 +272,24 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),
         },
-        Work::Fit { fit, last_snapshot } => fit_slice(id, fit, last_snapshot, outbox),
+        Work::Fit(work) => fit_slice(id, work, outbox),
     }
 }
 
-fn fit_slice(
-    id: JobId,
-    fit: &mut Fit,
-    last_snapshot: &mut Instant,
-    outbox: &Outbox,
-) -> Result<Result<Turn, Closed>, ComputeError> {
+fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
+    let FitWork { fit, last_snapshot, last_checkpoint } = work;
     let started = Instant::now();
     let mut last: Option<StepReport> = None;
     let (mut sum, mut n) = (0.0, 0.0);
-    let mut finished = false;
-    while !finished && started.elapsed() < FIT_SLICE {
+    let (mut finished, mut epoch_ended) = (false, false);
+    // What is handed over after an epoch must be what it ended with.
+    while !finished && !(epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;
                 n += 1.0;
                 last = Some(report);
+                epoch_ended = fit.is_between_epochs();
             }
             None => finished = true,
         }
@@ -286,6 +298,14 @@ fn fit_slice(
         let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
         outbox.send_lossy(Event::FitStep { job: id, report: StepReport { loss: sum / n, ..report } });
         outbox.send_lossy(Event::Progress { job: id, done });
+    }
+    let wants_checkpoint = fit.wants_checkpoints() && (epoch_ended || CHECKPOINT_EVERY <= last_checkpoint.elapsed());
+    if wants_checkpoint {
+        *last_checkpoint = Instant::now();
+        let checkpoint = Box::new(fit.checkpoint()?);
+        if outbox.send(Event::Checkpoint { job: id, checkpoint }).is_err() {
+            return Ok(Err(Closed));
+        }
     }
     if finished || SNAPSHOT_EVERY <= last_snapshot.elapsed() {
         *last_snapshot = Instant::now();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, GroupCheck, MatchWeightsSpec,
-    PointValue, StepReport, WeightMatch,
+    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck,
+    MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::net::{Network, ParamVec};
@@ -28,7 +28,14 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
+    /// A path's bends.
     Fit,
+    /// A new mode.
+    Training,
+    /// A new mode's values after an epoch.
+    Watch,
+    /// Some steps of a new mode, to see how long they take.
+    Estimate,
     /// Values along the path.
     Curve(SplitName),
     Plane,
@@ -43,7 +50,7 @@ pub enum Request {
     Align(CorrelateSpec),
     /// Answered by `Event::Matched`.
     MatchWeights(MatchWeightsSpec),
-    /// Answered by `Event::FitStep` and `Event::Trained`.
+    /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
@@ -99,6 +106,11 @@ pub enum Event {
         job: JobId,
         vectors: Vec<Arc<ParamVec>>,
         epochs_done: usize,
+    },
+    /// All that a fit needs to go on from here: after each epoch, and from time to time within a long one.
+    Checkpoint {
+        job: JobId,
+        checkpoint: Box<FitCheckpoint>,
     },
     Aligned {
         job: JobId,

@@ -10,7 +10,7 @@ use lowroad::app::{
 };
 use lowroad::checkpoint::Mode;
 use lowroad::compute::{DeviceChoice, FitSpec, PointValue};
-use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, optdigits};
+use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values, optdigits};
 use lowroad::demo;
 use lowroad::net::{ParamVec, zoo};
 use lowroad::worker::{Command, Disk, DiskEvent, DiskRequest, Event, JobId, Lane, Request, Worker};
@@ -41,7 +41,7 @@ impl Desk {
         state.settings.plane.nx = 9;
         state.settings.plane.ny = 7;
         state.settings.path.n_points = 17;
-        state.settings.path.fit.epochs = 4;
+        state.settings.path.fit.descent.epochs = 4;
         Self {
             state,
             worker: Worker::spawn(DeviceChoice::Cpu, || ()).unwrap(),
@@ -204,7 +204,7 @@ impl Desk {
 
     /// Starts a fit that takes long, and waits until it moved the bends.
     fn start_long_fit(&mut self) {
-        self.set(|s| s.path.fit.epochs = 5_000);
+        self.set(|s| s.path.fit.descent.epochs = 5_000);
         self.act(Action::FindPath);
         let straight = self.bend(0);
         self.until("the fit moved a bend", |state| {
@@ -313,7 +313,7 @@ fn the_same_straight_line_is_one_card_however_often_it_is_drawn() {
 #[test]
 fn stopping_a_fit_keeps_its_bends_and_continuing_goes_on_from_them() {
     let mut desk = Desk::demo();
-    desk.set(|s| s.path.fit.epochs = 5_000);
+    desk.set(|s| s.path.fit.descent.epochs = 5_000);
     desk.act(Action::FindPath);
     desk.until("two epochs are done", |s| s.path.as_ref().is_some_and(|p| 2 <= p.epochs_done));
     desk.act(Action::CancelAll);
@@ -324,10 +324,10 @@ fn stopping_a_fit_keeps_its_bends_and_continuing_goes_on_from_them() {
     assert!(desk.state.curve.as_ref().unwrap().test.iter().all(Option::is_some), "the curve was evaluated again");
     assert_eq!(desk.state.runs.len(), 2, "a stopped fit leaves a card too");
 
-    desk.set(|s| s.path.fit.epochs = 2);
+    desk.set(|s| s.path.fit.descent.epochs = 2);
     desk.find_path();
     assert_eq!(desk.fits[1].basis[1].values(), stopped.values(), "the second fit starts from these bends");
-    assert_eq!(desk.fits[1].first_epoch, epochs);
+    assert_eq!(desk.fits[1].start.epoch, epochs);
     assert_eq!(desk.state.path.as_ref().unwrap().epochs_done, epochs + 2);
     let losses = &desk.state.path.as_ref().unwrap().losses;
     assert!(losses.windows(2).all(|w| w[0].0 <= w[1].0 + 1.0), "the losses are in order");
@@ -336,7 +336,7 @@ fn stopping_a_fit_keeps_its_bends_and_continuing_goes_on_from_them() {
 #[test]
 fn a_fit_that_is_stopped_in_its_first_epoch_is_no_straight_line() {
     let mut desk = Desk::demo();
-    desk.set(|s| s.path.fit.batch_size = 1);
+    desk.set(|s| s.path.fit.descent.batch_size = 1);
     desk.act(Action::FindPath);
     desk.until("a step was made", |s| s.path.as_ref().is_some_and(|p| p.last_step.is_some()));
     desk.act(Action::CancelAll);
@@ -648,7 +648,7 @@ fn an_alignment_belongs_to_the_pair_it_was_made_for() {
 fn data_that_the_networks_cannot_take_is_said_and_starts_no_job() {
     let mut desk = Desk::demo();
     let n_started = desk.started.len();
-    let split = Split { pixels: vec![9; 16 * 6], labels: vec![0, 1, 2, 0, 1, 2] };
+    let split = Split { values: Values::Bytes(vec![9; 16 * 6]), labels: vec![0, 1, 2, 0, 1, 2] };
     desk.data(Dataset {
         name: "small".to_owned(),
         source: "a test".to_owned(),
@@ -657,6 +657,7 @@ fn data_that_the_networks_cannot_take_is_said_and_starts_no_job() {
         class_names: ["x", "y", "z"].map(str::to_owned).to_vec(),
         train: split.clone(),
         test: split,
+        notes: Vec::new(),
     });
     assert!(desk.state.jobs.is_empty());
     desk.act(Action::Align);

@@ -33,12 +33,12 @@ fn open_sized(size: [f32; 2], files: Vec<PathBuf>) -> Screen {
         s.plane.nx = 9;
         s.plane.ny = 7;
         s.path.n_points = 17;
-        s.path.fit.epochs = 3;
+        s.path.fit.descent.epochs = 3;
     });
     screen
 }
 
-fn open() -> Screen {
+pub(crate) fn open() -> Screen {
     open_sized([1440.0, 900.0], Vec::new())
 }
 
@@ -238,7 +238,7 @@ fn keys_do_what_the_list_of_shortcuts_says() {
     key(&mut screen, Modifiers::COMMAND, Key::L);
     until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
     settle(&mut screen);
-    set(&mut screen, |s| s.path.fit.epochs = 5_000);
+    set(&mut screen, |s| s.path.fit.descent.epochs = 5_000);
     key(&mut screen, Modifiers::COMMAND, Key::Enter);
     until(&mut screen, "an epoch is done", |s| s.path.as_ref().is_some_and(|p| 0 < p.epochs_done));
     assert_shows(&screen, "Fitting the path: epoch");
@@ -460,7 +460,7 @@ fn the_window_can_be_closed_in_the_middle_of_any_job() {
     press(&mut screen, "Align");
     drop(screen);
     let mut screen = demo();
-    set(&mut screen, |s| s.path.fit.epochs = 5_000);
+    set(&mut screen, |s| s.path.fit.descent.epochs = 5_000);
     press(&mut screen, "Find path");
     until(&mut screen, "an epoch is done", |s| s.path.as_ref().is_some_and(|p| 0 < p.epochs_done));
     let folder = tempfile::tempdir().unwrap();

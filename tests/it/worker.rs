@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, Optimizer, Schedule, TSampling};
-use lowroad::data::{Normalization, SplitName, optdigits};
+use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, Schedule, TSampling};
+use lowroad::data::{Augmentation, Normalization, SplitName, optdigits};
 use lowroad::geometry::PathFamily;
 use lowroad::net::{Network, ParamVec, zoo};
 use lowroad::worker::{Command, Event, JobError, JobId, Lane, Request, Worker};
@@ -51,15 +51,17 @@ fn fit(epochs: usize) -> Request {
         family: Some(PathFamily::Bezier { n_bends: 1 }),
         basis,
         data: data(SplitName::Train),
+        augmentation: Augmentation::none(),
         epochs,
-        first_epoch: 0,
+        start: FitStart::default(),
         batch_size: 128,
-        optimizer: Optimizer::Sgd { momentum: 0.9 },
+        optimizer: Optimizer::NESTEROV,
         learning_rate: 0.05,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
         sampling: TSampling::One,
         seed: 0,
+        checkpoints: false,
     })
 }
 
@@ -71,6 +73,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Values { job, .. }
         | Event::FitStep { job, .. }
         | Event::Trained { job, .. }
+        | Event::Checkpoint { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
         | Event::Verified { job, .. }

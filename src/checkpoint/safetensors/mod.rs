@@ -4,6 +4,7 @@ pub(super) mod error;
 mod header;
 pub(super) mod write;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -14,6 +15,16 @@ use super::{Checkpoint, CheckpointError, Dtype, Format, MAX_RANK, MAX_VALUES, Ra
 pub(super) fn parse(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
     let tensors = tensors(bytes).map_err(|fault| CheckpointError::Safetensors { path: path.to_owned(), fault })?;
     Ok(Checkpoint { path: path.to_owned(), format: Format::Safetensors, tensors, notes: Vec::new() })
+}
+
+/// The texts in the header that are not tensors.
+pub(super) fn metadata(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, String>, CheckpointError> {
+    let read = || -> Result<_, SafetensorsFault> {
+        header::check(bytes)?;
+        let (_, header) = SafeTensors::read_metadata(bytes)?;
+        Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+    };
+    read().map_err(|fault| CheckpointError::Safetensors { path: path.to_owned(), fault })
 }
 
 /// All tensors in the order of their data (tensors without data: by name).

@@ -84,12 +84,18 @@ fn a_header_of_many_megabytes_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn a_header_with_too_many_tensors_is_refused_in_time() {
+fn a_header_with_too_many_tensors_is_refused() {
     let entries: Vec<String> =
         (0..=MAX_TENSORS).map(|i| format!(r#""{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#)).collect();
-    let started = std::time::Instant::now();
     check(&file(&format!("{{{}}}", entries.join(",")), 0), "expected at most 100000 tensors");
-    assert!(started.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn nesting_without_end_in_the_header_is_an_error_and_no_overflow() {
+    let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    check(&file(&ONE.replacen('{', &format!("{{\"__metadata__\":{nested},"), 1), 8), "invalid");
+    check(&file(&ONE.replace("[2]", &nested), 8), "invalid");
+    check(&file(&ONE.replace("\"dtype\"", &format!("\"more\":{nested},\"dtype\"")), 8), "recursion limit exceeded");
 }
 
 #[test]

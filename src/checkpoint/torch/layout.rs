@@ -8,8 +8,19 @@ use super::tensor::TensorView;
 use crate::checkpoint::{CheckpointError, MAX_TENSORS, is_plain_name, shown};
 
 /// Looked for in this order.
-const STATE_DICT_KEYS: [&str; 7] =
-    ["state_dict", "model_state", "model_state_dict", "model", "net", "network", "params"];
+const STATE_DICT_KEYS: [&str; 11] = [
+    "state_dict",
+    "model_state",
+    "model_state_dict",
+    "model",
+    "net",
+    "network",
+    "params",
+    "weights",
+    "ema",
+    "state_dict_ema",
+    "model_ema",
+];
 /// How deep such keys may nest.
 const MAX_NESTING: usize = 3;
 /// How many keys a message lists.

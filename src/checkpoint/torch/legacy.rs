@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use super::pickle::{Heap, Object, PickleFault};
+use super::pickle::{Heap, MAX_BYTES, Object, PickleFault};
 use super::tensor::Storage;
 use crate::checkpoint::shown;
 
@@ -100,8 +100,8 @@ impl<'a> File<'a> {
 
     fn pickle(&mut self) -> Result<Heap<'a>, LegacyFault> {
         let start = self.position();
-        let (heap, rest) =
-            Heap::load_first(self.rest).map_err(|(at, fault)| LegacyFault::Pickle { at: start + at, fault })?;
+        let (heap, rest) = Heap::load_first(self.rest, MAX_BYTES)
+            .map_err(|(at, fault)| LegacyFault::Pickle { at: start + at, fault })?;
         self.rest = rest;
         Ok(heap)
     }

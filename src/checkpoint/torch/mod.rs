@@ -4,7 +4,7 @@
 //! `archive` opens the container of today (a zip file), `legacy` the one before PyTorch 1.6. Both hand on the same things:
 //! the values of the pickle, and the bytes of each storage by its key.
 
-pub(super) mod archive;
+mod archive;
 mod layout;
 pub(super) mod legacy;
 pub(super) mod pickle;
@@ -13,20 +13,24 @@ pub(super) mod tensor;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use self::archive::{Archive, ArchiveFault};
-use self::pickle::Heap;
+use self::archive::TorchArchive;
+use self::pickle::{Heap, MAX_BYTES};
 use self::tensor::{Budget, TensorFault};
+use super::archive::{Archive, ArchiveFault};
 use super::{Checkpoint, CheckpointError, Format, RawTensor, shown};
 
-/// Reads a file of `torch.save` since PyTorch 1.6.
-pub(super) fn parse_zip(bytes: &[u8], path: &Path) -> Result<Checkpoint, CheckpointError> {
+/// Reads a file of `torch.save` since PyTorch 1.6 from its container, which has `file_bytes` bytes.
+pub(super) fn parse_zip(archive: Archive<'_>, file_bytes: usize, path: &Path) -> Result<Checkpoint, CheckpointError> {
     let in_archive = |fault| CheckpointError::Archive { path: path.to_owned(), fault };
-    let mut archive = Archive::open(bytes).map_err(in_archive)?;
+    let mut archive = TorchArchive::new(archive).map_err(in_archive)?;
     archive.check_byte_order().map_err(in_archive)?;
     let pickle = archive.record("data.pkl").map_err(in_archive)?;
-    let heap =
-        Heap::load(pickle).map_err(|(at, fault)| CheckpointError::Pickle { path: path.to_owned(), at, fault })?;
-    let (tensors, notes) = read_tensors(&heap, bytes.len(), path, |key| storage_bytes(&mut archive, key))?;
+    let heap = Heap::load(pickle, MAX_BYTES).map_err(|(at, fault)| CheckpointError::Pickle {
+        path: path.to_owned(),
+        at,
+        fault,
+    })?;
+    let (tensors, notes) = read_tensors(&heap, file_bytes, path, |key| storage_bytes(&mut archive, key))?;
     Ok(Checkpoint { path: path.to_owned(), format: Format::TorchZip, tensors, notes })
 }
 
@@ -70,7 +74,7 @@ fn read_tensors<'a>(
 }
 
 /// The bytes of a storage, its checksum verified.
-fn storage_bytes<'a>(archive: &mut Archive<'a>, key: &str) -> Result<&'a [u8], TensorFault> {
+fn storage_bytes<'a>(archive: &mut TorchArchive<'a>, key: &str) -> Result<&'a [u8], TensorFault> {
     archive.record(&format!("data/{key}")).map_err(|fault| match fault {
         ArchiveFault::MissingRecord { .. } => TensorFault::MissingStorage { key: shown(key) },
         fault => TensorFault::Storage { key: shown(key), fault: Box::new(fault) },

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::archive::ArchiveFault;
+use crate::checkpoint::archive::ArchiveFault;
 use crate::checkpoint::{Dtype, MAX_RANK, MAX_VALUES};
 
 #[derive(Debug, Error)]
@@ -27,7 +27,7 @@ pub enum TensorFault {
 
 /// A storage that the pickle refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Storage<'a> {
+pub(in crate::checkpoint) struct Storage<'a> {
     /// Its name in the container.
     pub(super) key: &'a str,
     pub(super) dtype: Dtype,
@@ -37,7 +37,7 @@ pub(super) struct Storage<'a> {
 
 /// A tensor as the pickle describes it; nothing of it is checked yet.
 #[derive(Clone, Debug)]
-pub(super) struct TensorView<'a> {
+pub(in crate::checkpoint) struct TensorView<'a> {
     pub(super) storage: Storage<'a>,
     /// Place of the first element, in elements.
     pub(super) offset: i64,

@@ -1,14 +1,17 @@
-use std::sync::Arc;
-
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::super::test_data::params;
+use super::super::verify_groups;
 use super::*;
 use crate::net::op::Window;
-use crate::net::{Conv, GraphBuilder, ParamKind, ShapeError};
+use crate::net::{Conv, GraphBuilder, ShapeError, reference, zoo};
 
 const N_CLASSES: usize = 3;
+
+/// Adds a layer behind a node.
+type Layer = dyn Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>;
 
 /// A network of a convolution, one layer of maps `[4, 7, 6]`, put in by `layer`, and a classifier.
 fn over_maps(name: &str, layer: impl Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>) -> Network {
@@ -78,7 +81,7 @@ fn every_operation() -> Vec<Network> {
         networks.push(over_maps("adaptive max pool", |graph, x| graph.apply(Op::AdaptiveMaxPool { size }, &[x])));
         networks.push(over_maps("adaptive average pool", |graph, x| graph.apply(Op::AdaptiveAvgPool { size }, &[x])));
     }
-    let everywhere: &[(&str, &dyn Fn(&mut GraphBuilder, NodeId) -> Result<NodeId, ShapeError>)] = &[
+    let everywhere: &[(&str, &Layer)] = &[
         ("batch norm", &|graph, x| graph.batch_norm(x, "norm")),
         ("batch norm, large epsilon", &|graph, x| graph.batch_norm_eps(x, "norm", 0.3)),
         ("layer norm", &|graph, x| graph.layer_norm(x, "norm", 1e-5)),
@@ -99,28 +102,17 @@ fn every_operation() -> Vec<Network> {
         networks.push(over_maps(&format!("{name}, maps"), layer));
         networks.push(over_flat(&format!("{name}, flat"), layer));
     }
+    networks.push(over_maps("auxiliary head", |graph, x| {
+        let y = graph.global_avg_pool(x)?;
+        let head = graph.linear(y, "head", N_CLASSES, true)?;
+        graph.aux_head(head, 0.3);
+        graph.relu(x)
+    }));
     for activation in ACTIVATIONS {
         networks.push(over_maps(activation.name(), |graph, x| graph.activation(x, activation)));
         networks.push(over_flat(activation.name(), |graph, x| graph.activation(x, activation)));
     }
     networks
-}
-
-/// Weights of no special values: normalisations are no identities.
-fn params(network: &Network, rng: &mut ChaCha8Rng) -> Arc<ParamVec> {
-    let mut params = ParamVec::random(Arc::clone(network.layout()), rng);
-    for (index, spec) in network.layout().specs().iter().enumerate() {
-        match spec.kind {
-            ParamKind::Weight | ParamKind::Bias => {}
-            ParamKind::Scale | ParamKind::RunningVar => {
-                params.tensor_mut(ParamId(index)).fill_with(|| rng.random_range(0.5..2.0));
-            }
-            ParamKind::Shift | ParamKind::RunningMean => {
-                params.tensor_mut(ParamId(index)).fill_with(|| rng.random_range(-1.0..1.0));
-            }
-        }
-    }
-    Arc::new(params)
 }
 
 fn noise(network: &Network, n_images: usize, rng: &mut ChaCha8Rng) -> Vec<f32> {
@@ -138,9 +130,8 @@ fn loss(network: &Network, images: &Tensor<3>, params: &PointTensors) -> Tensor<
     let n_images = images.dims()[1];
     let labels: Vec<i64> = (0..n_images as i64).map(|i| i % N_CLASSES as i64).collect();
     let labels = Tensor::<3, Int>::from_data(TensorData::new(labels, [1, n_images, 1]), &images.device());
-    let entropy = |logits: Tensor<3>| {
-        burn::tensor::activation::log_softmax(logits, 2).gather(2, labels.clone()).mean().neg()
-    };
+    let entropy =
+        |logits: Tensor<3>| burn::tensor::activation::log_softmax(logits, 2).gather(2, labels.clone()).mean().neg();
     let mut loss = entropy(found.logits);
     for (logits, weight) in found.heads {
         loss = loss + entropy(logits) * weight;
@@ -156,15 +147,14 @@ fn value(loss: Tensor<1>) -> f64 {
 fn assert_gradient_is_true(network: &Network) {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let n_images = 5;
-    let params = params(network, &mut rng);
+    let params = params(network, 7);
     let images = upload(noise(network, n_images, &mut rng), n_images).cast(DType::F64);
     let point: PointTensors = Basis::new(&Engine::cpu(), &[params])
         .as_points()
         .into_iter()
         .map(|tensor| tensor.map(|tensor| tensor.cast(DType::F64)))
         .collect();
-    let leaves: PointTensors =
-        point.iter().map(|w| w.as_ref().map(|w| w.clone().autodiff().require_grad())).collect();
+    let leaves: PointTensors = point.iter().map(|w| w.as_ref().map(|w| w.clone().autodiff().require_grad())).collect();
     let mut gradients = loss(network, &images.clone().autodiff(), &leaves).backward();
     for (index, spec) in network.layout().specs().iter().enumerate().filter(|(_, spec)| spec.kind.is_trained()) {
         let gradient = tensor(&leaves, ParamId(index)).grad_remove(&mut gradients).unwrap();
@@ -194,8 +184,90 @@ fn assert_gradient_is_true(network: &Network) {
 }
 
 #[test]
+fn every_operation_computes_what_plain_loops_compute() {
+    for network in every_operation().into_iter().chain(zoo::samples()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(6);
+        let (n_images, params) = (3, params(&network, 5));
+        let images = noise(&network, n_images, &mut rng);
+        let point = Basis::new(&Engine::cpu(), std::slice::from_ref(&params)).as_points();
+        let mut outputs: Vec<Vec<f32>> = vec![images.clone()];
+        let input = Activations::images(&network, upload(images.clone(), n_images));
+        visit_nodes(&network, input.clone(), &point, |_, value| {
+            outputs.push(value.clone().flatten().into_data().try_into_vec().unwrap());
+        });
+        let logits = forward_from(&network, NodeId(0), input, &point);
+        let logits: Vec<f32> = logits.into_data().try_into_vec().unwrap();
+        for (image, values) in images.chunks(network.n_inputs()).enumerate() {
+            let expected = reference::logits(&network, &params, values);
+            for (x, e) in logits[image * N_CLASSES..].iter().zip(expected) {
+                assert!((f64::from(*x) - e).abs() < 1e-5 * e.abs().max(1.0), "{}: {x} {e}", network.name());
+            }
+            for (node, expected) in reference::outputs(&network, &params, values).iter().enumerate() {
+                let found = &outputs[node][image * expected.len()..(image + 1) * expected.len()];
+                let largest = expected.iter().fold(1.0_f64, |largest, x| largest.max(x.abs()));
+                for (x, e) in found.iter().zip(expected) {
+                    let op = network.nodes()[node].op.name();
+                    assert!((f64::from(*x) - e).abs() < 1e-5 * largest, "{}, {op}: {x} {e}", network.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn gradients_of_every_operation_are_those_of_finite_differences() {
     for network in every_operation() {
         assert_gradient_is_true(&network);
+    }
+}
+
+#[test]
+fn permuted_networks_of_the_zoo_compute_the_same() {
+    for network in zoo::samples() {
+        let name = network.name().to_owned();
+        let params = params(&network, 2);
+        let check = verify_groups(&Engine::cpu(), &Arc::new(network), &params).unwrap();
+        assert!(check.holds() && 0 < check.n_groups, "{name}: {check:?}");
+    }
+}
+
+#[test]
+fn statistics_of_batches_together_are_those_of_all_images_at_once() {
+    for network in every_operation().iter().chain(&zoo::samples()).filter(|n| n.layout().has_statistics()) {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let images = upload(noise(network, 9, &mut rng), 9);
+        let point = Basis::new(&Engine::cpu(), &[params(network, 3)]).as_points();
+        let in_batches = |n_images: usize| {
+            let batches = images.clone().split(n_images, 1).into_iter();
+            batch_statistics(network, batches.map(|batch| Activations::images(network, batch)).collect(), &point)
+        };
+        let (whole, parts) = (in_batches(9), in_batches(4));
+        assert_eq!(whole.len(), parts.len());
+        for ((_, whole), (_, parts)) in whole.iter().zip(&parts) {
+            for (w, p) in [(&whole.mean, &parts.mean), (&whole.biased_var, &parts.biased_var)] {
+                let difference = (w.clone() - p.clone()).abs().max().into_scalar::<f32>();
+                let largest = w.clone().abs().max().into_scalar::<f32>().max(1.0);
+                assert!(difference < 1e-5 * largest, "{}: {difference}", network.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn batch_norm_measures_what_it_sees() {
+    let (mut graph, x) = GraphBuilder::new(&[1, 2, 2]);
+    let x = graph.batch_norm(x, "norm").unwrap();
+    let x = graph.flatten(x).unwrap();
+    graph.linear(x, "head", 2, true).unwrap();
+    let network = graph.finish("batch norm").unwrap();
+    let point = Basis::new(&Engine::cpu(), &[params(&network, 3)]).as_points();
+    let images = upload(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], 2);
+    let found = batch_statistics(&network, vec![Activations::images(&network, images)], &point);
+    // Of 1..8: the mean is 4.5, the squared deviations sum to 42.
+    let (_, statistics) = &found[0];
+    let values = [&statistics.mean, &statistics.biased_var, &statistics.unbiased_var()];
+    for (found, expected) in values.into_iter().zip([4.5, 42.0 / 8.0, 42.0 / 7.0]) {
+        let found = found.clone().into_scalar::<f32>();
+        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
     }
 }

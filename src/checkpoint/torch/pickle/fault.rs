@@ -10,10 +10,12 @@ pub enum PickleFault {
     Refused { global: String },
     #[error("refused: calls `{what}`, which is data and cannot be called; nothing was run")]
     NotCallable { what: String },
-    #[error("`{function}` has arguments that PyTorch never writes ({found})")]
+    #[error("`{function}` has arguments that are never written ({found})")]
     Arguments { function: &'static str, found: String },
     #[error("tensors of `{class}` are not supported: convert them to a floating-point type first")]
     StorageClass { class: String },
+    #[error("NumPy arrays of type `{code}` are not supported: expected numbers of at most 8 bytes")]
+    ArrayDtype { code: String },
     #[error("expected a reference to a storage, found {found}")]
     PersistentId { found: String },
     #[error("the pickle ends in the middle of an instruction")]

@@ -4,17 +4,23 @@ use std::fmt;
 
 use super::fault::PickleFault;
 use super::heap::{Heap, Object, ObjectId};
+use super::numpy::NumpyName;
 use crate::checkpoint::torch::tensor::{Storage, TensorView};
 use crate::checkpoint::{Dtype, shown};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::checkpoint::torch) enum Global<'a> {
+pub(in crate::checkpoint) enum Global<'a> {
     OrderedDict,
+    /// What schedules of learning rates count their milestones with.
+    Counter,
+    /// How Python 3 writes bytes in pickles that Python 2 can read.
+    Encode,
     RebuildTensor,
     RebuildTensorV2,
     RebuildParameter,
     RebuildParameterWithState,
     Size,
+    Numpy(NumpyName),
     /// A class of storages, by the type of its elements.
     Storage(Dtype),
     /// `torch.float32` and its like, by name.
@@ -62,6 +68,8 @@ impl<'a> Global<'a> {
     pub(super) fn find(module: &'a str, name: &'a str) -> Result<Self, PickleFault> {
         Ok(match (module, name) {
             ("collections", "OrderedDict") => Self::OrderedDict,
+            ("collections", "Counter") => Self::Counter,
+            ("_codecs", "encode") => Self::Encode,
             ("torch._utils", "_rebuild_tensor") => Self::RebuildTensor,
             ("torch._utils", "_rebuild_tensor_v2") => Self::RebuildTensorV2,
             ("torch._utils", "_rebuild_parameter") => Self::RebuildParameter,
@@ -74,29 +82,39 @@ impl<'a> Global<'a> {
                     return Err(PickleFault::StorageClass { class: shown(class) });
                 }
             },
-            (module, name) => {
-                return Err(PickleFault::Refused { global: shown(&format!("{module}.{name}")) });
-            }
+            (module, name) => match NumpyName::find(module, name) {
+                Some(name) => Self::Numpy(name),
+                None => return Err(PickleFault::Refused { global: shown(&format!("{module}.{name}")) }),
+            },
         })
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::OrderedDict => "collections.OrderedDict",
+            Self::Counter => "collections.Counter",
+            Self::Encode => "_codecs.encode",
             Self::RebuildTensor => "torch._utils._rebuild_tensor",
             Self::RebuildTensorV2 => "torch._utils._rebuild_tensor_v2",
             Self::RebuildParameter => "torch._utils._rebuild_parameter",
             Self::RebuildParameterWithState => "torch._utils._rebuild_parameter_with_state",
             Self::Size => "torch.Size",
+            Self::Numpy(name) => name.name(),
             Self::Storage(_) => "a storage class",
             Self::Dtype(_) => "an element type",
         }
     }
 
-    /// The value that PyTorch would get by calling this with `arguments`. Nothing is called.
+    pub(super) fn is_ndarray(self) -> bool {
+        self == Self::Numpy(NumpyName::Ndarray)
+    }
+
+    /// The value that Python would get by calling this with `arguments`. Nothing is called.
     pub(super) fn apply(self, heap: &mut Heap<'a>, arguments: &[ObjectId]) -> Result<ObjectId, PickleFault> {
         let result = match self {
             Self::OrderedDict => ordered_dict(heap, arguments),
+            Self::Counter => counter(heap, arguments),
+            Self::Encode => encoded(heap, arguments),
             Self::RebuildTensor | Self::RebuildTensorV2 => tensor(heap, arguments).map(Object::Tensor),
             Self::RebuildParameter | Self::RebuildParameterWithState => {
                 // A parameter is its tensor: whether it is trained is not ours to know.
@@ -106,6 +124,7 @@ impl<'a> Global<'a> {
                 };
             }
             Self::Size => size(heap, arguments),
+            Self::Numpy(name) => name.apply(heap, arguments)?,
             Self::Storage(_) | Self::Dtype(_) => {
                 return Err(PickleFault::NotCallable { what: self.to_string() });
             }
@@ -145,6 +164,26 @@ fn ordered_dict<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a
         _ => None,
     };
     pairs.iter().map(pair).collect::<Option<_>>().map(Object::Dict)
+}
+
+/// `Counter()` or `Counter({value: count, ..})`.
+fn counter<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a>> {
+    match arguments {
+        [] => Some(Object::Dict(Vec::new())),
+        [counts] => match heap.get(*counts) {
+            Object::Dict(counts) => Some(Object::Dict(counts.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `encode(text, "latin1")`: bytes, each written as the character of the same number.
+fn encoded<'a>(heap: &Heap<'a>, arguments: &[ObjectId]) -> Option<Object<'a>> {
+    let [text, encoding] = arguments else {
+        return None;
+    };
+    (heap.text(*encoding)? == "latin1").then_some(Object::Latin1(heap.text(*text)?))
 }
 
 /// `(storage, offset, shape, strides, ..)`; what may follow (gradients, hooks, metadata) says nothing about the values.

@@ -1,6 +1,9 @@
 //! The values of a pickle.
 
+use std::borrow::Cow;
+
 use super::globals::Global;
+use super::numpy::{ArrayDtype, PickledArray};
 use super::{MAX_OBJECTS, MAX_OPS, PickleFault};
 use crate::checkpoint::shown;
 use crate::checkpoint::torch::tensor::{Storage, TensorView};
@@ -10,10 +13,10 @@ const MAX_INTS: usize = 64;
 
 /// Place of a value in its [`Heap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::checkpoint::torch) struct ObjectId(u32);
+pub(in crate::checkpoint) struct ObjectId(u32);
 
 #[derive(Clone, Debug)]
-pub(in crate::checkpoint::torch) enum Object<'a> {
+pub(in crate::checkpoint) enum Object<'a> {
     None,
     Bool(bool),
     Int(i64),
@@ -22,6 +25,8 @@ pub(in crate::checkpoint::torch) enum Object<'a> {
     Float(f64),
     Text(&'a str),
     Bytes(&'a [u8]),
+    /// Bytes written as text, one character each.
+    Latin1(&'a str),
     Tuple(Vec<ObjectId>),
     List(Vec<ObjectId>),
     /// Also `OrderedDict`. In the order of the file; a key that was set twice is there twice.
@@ -29,11 +34,15 @@ pub(in crate::checkpoint::torch) enum Object<'a> {
     Global(Global<'a>),
     Storage(Storage<'a>),
     Tensor(TensorView<'a>),
+    ArrayDtype(ArrayDtype<'a>),
+    /// An array of NumPy whose state was not read yet.
+    EmptyArray,
+    Array(PickledArray<'a>),
 }
 
 impl Object<'_> {
     /// What it is, for messages.
-    pub(in crate::checkpoint::torch) fn describe(&self) -> String {
+    pub(in crate::checkpoint) fn describe(&self) -> String {
         match self {
             Self::None => "None".to_owned(),
             Self::Bool(value) => format!("the truth value {value}"),
@@ -42,19 +51,23 @@ impl Object<'_> {
             Self::Float(value) => format!("the number {value}"),
             Self::Text(text) => format!("the text `{}`", shown(text)),
             Self::Bytes(bytes) => format!("{} bytes", bytes.len()),
+            Self::Latin1(text) => format!("{} bytes", text.chars().count()),
             Self::Tuple(items) => format!("a tuple of {}", items.len()),
             Self::List(items) => format!("a list of {}", items.len()),
             Self::Dict(items) => format!("a dictionary of {}", items.len()),
             Self::Global(global) => format!("`{global}`"),
             Self::Storage(_) => "a storage".to_owned(),
             Self::Tensor(_) => "a single tensor".to_owned(),
+            Self::ArrayDtype(dtype) => format!("the NumPy type `{}`", dtype.code),
+            Self::EmptyArray => "a NumPy array without content".to_owned(),
+            Self::Array(array) => format!("a NumPy array of type `{}` and shape {:?}", array.dtype.code, array.shape),
         }
     }
 }
 
 /// All values of one pickle.
 #[derive(Debug)]
-pub(in crate::checkpoint::torch) struct Heap<'a> {
+pub(in crate::checkpoint) struct Heap<'a> {
     objects: Vec<Object<'a>>,
     /// How many identifiers the objects held when they were added. A short pickle can ask for the same long list again and
     /// again; this bounds what the copies cost.
@@ -73,7 +86,7 @@ impl<'a> Heap<'a> {
     }
 
     /// The value that the pickle describes.
-    pub(in crate::checkpoint::torch) fn root(&self) -> ObjectId {
+    pub(in crate::checkpoint) fn root(&self) -> ObjectId {
         self.root
     }
 
@@ -95,7 +108,7 @@ impl<'a> Heap<'a> {
         Ok(id)
     }
 
-    pub(in crate::checkpoint::torch) fn get(&self, id: ObjectId) -> &Object<'a> {
+    pub(in crate::checkpoint) fn get(&self, id: ObjectId) -> &Object<'a> {
         self.objects.get(id.0 as usize).unwrap_or(&Object::None)
     }
 
@@ -104,21 +117,34 @@ impl<'a> Heap<'a> {
     }
 
     /// All storages that the pickle refers to, in the order of the file; one may occur many times.
-    pub(in crate::checkpoint::torch) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
+    pub(in crate::checkpoint) fn storages(&self) -> impl Iterator<Item = &Storage<'a>> {
         self.objects.iter().filter_map(|object| match object {
             Object::Storage(storage) => Some(storage),
             _ => None,
         })
     }
 
-    pub(in crate::checkpoint::torch) fn text(&self, id: ObjectId) -> Option<&'a str> {
+    pub(in crate::checkpoint) fn text(&self, id: ObjectId) -> Option<&'a str> {
         match self.get(id) {
             Object::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(in crate::checkpoint::torch) fn int(&self, id: ObjectId) -> Option<i64> {
+    /// What was bytes in Python 2 or 3. `None` also where a text has characters that are no bytes.
+    pub(in crate::checkpoint) fn bytes(&self, id: ObjectId) -> Option<Cow<'a, [u8]>> {
+        match self.get(id) {
+            Object::Text(text) => Some(Cow::Borrowed(text.as_bytes())),
+            Object::Bytes(bytes) => Some(Cow::Borrowed(bytes)),
+            Object::Latin1(text) => {
+                let bytes: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
+                bytes.map(Cow::Owned)
+            }
+            _ => None,
+        }
+    }
+
+    pub(in crate::checkpoint) fn int(&self, id: ObjectId) -> Option<i64> {
         match self.get(id) {
             Object::Int(value) => Some(*value),
             _ => None,

@@ -6,28 +6,30 @@ use super::fault::PickleFault;
 use super::globals::{self, Global};
 use super::heap::{Heap, Object, ObjectId};
 use super::input::Input;
-use super::{MAX_BYTES, MAX_DEPTH, MAX_OPS};
+use super::{MAX_DEPTH, MAX_OPS, numpy};
 use crate::checkpoint::shown;
 
 impl<'a> Heap<'a> {
-    /// Reads the one pickle that `bytes` consist of. On failure: the place of the instruction, and what is wrong.
-    pub(in crate::checkpoint::torch) fn load(bytes: &'a [u8]) -> Result<Self, (usize, PickleFault)> {
-        if bytes.len() > MAX_BYTES {
-            let what = "bytes in the pickle";
-            let limit = MAX_BYTES;
-            return Err((0, PickleFault::Limit { what, limit }));
+    /// Reads the one pickle, of at most `limit` bytes, that `bytes` consist of. On failure: the place of the instruction,
+    /// and what is wrong.
+    pub(in crate::checkpoint) fn load(bytes: &'a [u8], limit: usize) -> Result<Self, (usize, PickleFault)> {
+        if bytes.len() > limit {
+            return Err((0, PickleFault::Limit { what: "bytes in the pickle", limit }));
         }
-        let (heap, rest) = Self::load_first(bytes)?;
+        let (heap, rest) = Self::load_first(bytes, limit)?;
         match rest.len() {
             0 => Ok(heap),
             extra => Err((bytes.len() - extra, PickleFault::TrailingBytes { extra })),
         }
     }
 
-    /// Reads the pickle that `bytes` begin with. Also returns the bytes after it.
-    pub(in crate::checkpoint::torch) fn load_first(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), (usize, PickleFault)> {
+    /// Reads the pickle, of at most `limit` bytes, that `bytes` begin with. Also returns the bytes after it.
+    pub(in crate::checkpoint) fn load_first(
+        bytes: &'a [u8],
+        limit: usize,
+    ) -> Result<(Self, &'a [u8]), (usize, PickleFault)> {
         let mut machine = Machine {
-            input: Input::new(bytes.get(..MAX_BYTES).unwrap_or(bytes)),
+            input: Input::new(bytes.get(..limit).unwrap_or(bytes)),
             heap: Self::new(),
             stack: Vec::new(),
             marks: Vec::new(),
@@ -366,12 +368,22 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Attributes for the value below. A state dictionary has some (`_metadata`); they say nothing about its tensors.
+    /// Attributes for the value below. A state dictionary has some (`_metadata`); they say nothing about its tensors. An
+    /// array of NumPy gets its elements this way.
     fn build(&mut self) -> Result<(), PickleFault> {
         let state = self.pop()?;
         let target = self.top()?;
         match (self.heap.get(target), self.heap.get(state)) {
             (Object::Dict(_), Object::Dict(_)) => Ok(()),
+            // What this adds to the type matters to records and dates only; its byte order to nothing that is read here.
+            (Object::ArrayDtype(_), Object::Tuple(_)) => Ok(()),
+            (Object::EmptyArray, state_value) => {
+                let found =
+                    || PickleFault::Type { expected: "the state of a NumPy array", found: state_value.describe() };
+                let array = numpy::array(&self.heap, state).ok_or_else(found)?;
+                *self.heap.get_mut(target)? = Object::Array(array);
+                Ok(())
+            }
             (Object::Dict(_), other) => {
                 Err(PickleFault::Type { expected: "a dictionary of attributes", found: other.describe() })
             }

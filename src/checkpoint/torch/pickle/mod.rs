@@ -1,6 +1,7 @@
 //! A pickle machine that can build plain data and nothing else.
 //!
-//! It knows lists, tuples, dictionaries, texts, numbers, and the handful of names with which PyTorch describes tensors.
+//! It knows lists, tuples, dictionaries, texts, numbers, and the handful of names with which PyTorch describes tensors and
+//! NumPy arrays.
 //! Those names are recognized, never looked up or called. Every other name ends the reading with an error that says it.
 //! Values live in one flat [`Heap`] and refer to each other by number: a pickle that nests or repeats values exponentially
 //! costs no more than its own length, cycles cannot leak, and nothing recurses.
@@ -10,12 +11,14 @@ mod globals;
 mod heap;
 mod input;
 mod machine;
+mod numpy;
 
 pub use self::fault::PickleFault;
-pub(super) use self::heap::{Heap, Object, ObjectId};
+pub(in crate::checkpoint) use self::heap::{Heap, Object, ObjectId};
+pub(in crate::checkpoint) use self::numpy::PickledArray;
 
-/// The longest pickle, in bytes. Tensor data is not in it.
-const MAX_BYTES: usize = 64 << 20;
+/// The longest pickle of a checkpoint, in bytes. Tensor data is not in it.
+pub(super) const MAX_BYTES: usize = 64 << 20;
 /// The most instructions.
 const MAX_OPS: usize = 5_000_000;
 /// The most values.

@@ -2,18 +2,16 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, IdxImages, Split, parse_idx_images, parse_idx_labels};
+use super::detect::{MAX_ENTRIES, list, listed, named};
+use super::{DataError, Dataset, IdxImages, Split, Values, parse_idx_images, parse_idx_labels};
 use crate::files;
 
-/// The most entries of a folder that are looked at.
-const MAX_ENTRIES: usize = 10_000;
 /// The largest file, in bytes, compressed or not.
 const MAX_FILE_BYTES: u64 = (1 << 30) + 16;
-/// How many of a folder's names a message lists.
-const MAX_LISTED: usize = 12;
+/// Images and labels of two splits.
+const N_FILES: usize = 4;
 /// Where torchvision puts the files.
 const INNER_FOLDER: &str = "raw";
 
@@ -26,19 +24,11 @@ const TEST_LABELS: &[&str] = &["t10k-labels-idx1-ubyte", "test-labels-idx1-ubyte
 const FASHION_CLASSES: [&str; 10] =
     ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"];
 
-/// Opens the data set in a folder, or beside a file in it.
-pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
-    let folder = match fs::metadata(path) {
-        Ok(found) if found.is_dir() => path,
-        Ok(_) => path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(DataError::NotFound { path: path.to_owned() });
-        }
-        Err(source) => {
-            return Err(DataError::Folder { path: path.to_owned(), source });
-        }
+/// Opens the data set whose files are among a folder's `entries` or in `raw` there; `None` if there is none of them.
+pub(super) fn open(folder: &Path, entries: &[PathBuf]) -> Result<Option<Dataset>, DataError> {
+    let Some(files) = find(folder, entries)? else {
+        return Ok(None);
     };
-    let files = find(folder)?;
     let (train_images, train) = read_split(&files.train)?;
     let (test_images, test) = read_split(&files.test)?;
     if train_images != test_images {
@@ -48,7 +38,8 @@ pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     let name = name(folder);
     let class_names = class_names(&name, &[&train, &test]);
     let source = folder.display().to_string();
-    Ok(Dataset { name, source, shape: train_images, max_value: u8::MAX, class_names, train, test })
+    let notes = Vec::new();
+    Ok(Some(Dataset { name, source, shape: train_images, max_value: u8::MAX, class_names, train, test, notes }))
 }
 
 struct SplitFiles {
@@ -61,11 +52,10 @@ struct Files {
     test: SplitFiles,
 }
 
-fn find(folder: &Path) -> Result<Files, DataError> {
-    let mut entries = list(folder)?;
-    if let Some(inner) = entries.iter().find(|path| path.file_name() == Some(OsStr::new(INNER_FOLDER)) && path.is_dir())
-    {
-        entries.extend(list(inner)?);
+fn find(folder: &Path, entries: &[PathBuf]) -> Result<Option<Files>, DataError> {
+    let mut entries = entries.to_vec();
+    if let Some(inner) = named(&entries, INNER_FOLDER).filter(|path| path.is_dir()) {
+        entries.extend(list(inner, MAX_ENTRIES)?);
     }
     let mut missing = Vec::new();
     let mut pick = |names: &[&'static str]| {
@@ -79,24 +69,12 @@ fn find(folder: &Path) -> Result<Files, DataError> {
         train: SplitFiles { images: pick(TRAIN_IMAGES), labels: pick(TRAIN_LABELS) },
         test: SplitFiles { images: pick(TEST_IMAGES), labels: pick(TEST_LABELS) },
     };
-    if missing.is_empty() {
-        return Ok(files);
+    match missing.len() {
+        0 => return Ok(Some(files)),
+        N_FILES => return Ok(None),
+        _ => {}
     }
     Err(DataError::Missing { path: folder.to_owned(), missing, found: listed(&entries) })
-}
-
-/// The entries of a folder in the order of their names.
-fn list(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let in_folder = |source| DataError::Folder { path: folder.to_owned(), source };
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).map_err(in_folder)? {
-        if entries.len() == MAX_ENTRIES {
-            return Err(DataError::FolderTooLarge { path: folder.to_owned(), limit: MAX_ENTRIES });
-        }
-        entries.push(entry.map_err(in_folder)?.path());
-    }
-    entries.sort();
-    Ok(entries)
 }
 
 /// The entry with one of the names. Plain files go before compressed ones, which sort after them.
@@ -109,18 +87,6 @@ fn pick(entries: &[PathBuf], names: &[&str]) -> Option<PathBuf> {
     entries.iter().filter(is_named).min_by_key(|path| path.extension() == Some(OsStr::new("gz"))).cloned()
 }
 
-fn listed(entries: &[PathBuf]) -> String {
-    if entries.is_empty() {
-        return "an empty folder".to_owned();
-    }
-    let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().escape_debug().to_string();
-    let mut text = entries.iter().take(MAX_LISTED).map(name).collect::<Vec<_>>().join(", ");
-    if entries.len() > MAX_LISTED {
-        text.push_str(&format!(" and {} more", entries.len() - MAX_LISTED));
-    }
-    text
-}
-
 fn read_split(files: &SplitFiles) -> Result<(super::ImageShape, Split), DataError> {
     let IdxImages { n, shape, pixels } =
         parse_idx_images(&files::read_limited(&files.images, MAX_FILE_BYTES)?, &files.images)?;
@@ -128,7 +94,7 @@ fn read_split(files: &SplitFiles) -> Result<(super::ImageShape, Split), DataErro
     if labels.len() != n {
         return Err(DataError::Counts { path: files.labels.clone(), images: n, labels: labels.len() });
     }
-    Ok((shape, Split { pixels, labels }))
+    Ok((shape, Split { values: Values::Bytes(pixels), labels }))
 }
 
 /// The folder's own name, put right for the two sets that everyone has.

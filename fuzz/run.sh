@@ -1,0 +1,52 @@
+#!/bin/sh
+# Runs every fuzz target for MINUTES (1 if not given), one after the other, from the fixtures of the tests.
+#
+#   fuzz/run.sh [MINUTES] [TARGET..]
+#
+# Needs cargo-fuzz (`cargo install cargo-fuzz`), a C++ compiler for libFuzzer, and unzip for some of the seeds. A nightly
+# toolchain is not needed: no sanitizer is asked for (the code under test has no unsafe blocks), and RUSTC_BOOTSTRAP lets the
+# stable compiler count the branches taken.
+set -eu
+cd "$(dirname "$0")/.."
+minutes=${1:-1}
+[ $# -gt 0 ] && shift
+fixtures=tests/fixtures/checkpoints
+targets=${*:-$(RUSTC_BOOTSTRAP=1 cargo fuzz list)}
+export RUSTC_BOOTSTRAP=1
+cargo fuzz build -s none
+
+# What lies inside the fixtures, for the targets that wrap it themselves.
+seeds() {
+    mkdir -p "fuzz/corpus/$1"
+    case $1 in
+    checkpoint) cp $fixtures/*.pt $fixtures/*.npz $fixtures/*.safetensors "fuzz/corpus/$1" ;;
+    torch_pickle)
+        for file in $fixtures/*.pt; do
+            unzip -p "$file" '*/data.pkl' >"fuzz/corpus/$1/$(basename "$file")" 2>/dev/null || true
+        done ;;
+    torch_legacy) for file in $fixtures/legacy*.pt; do tail -c +23 "$file" >"fuzz/corpus/$1/$(basename "$file")"; done ;;
+    npy) for name in f2 u8 fortran big_f4 scalar empty; do
+            unzip -p $fixtures/arrays.npz "$name.npy" >"fuzz/corpus/$1/$name" || true
+        done ;;
+    safetensors) tail -c +7 $fixtures/dtypes.safetensors >"fuzz/corpus/$1/dtypes" ;;
+    pickled_dict) cp tests/fixtures/pickles/cifar10_* tests/fixtures/pickles/fortran "fuzz/corpus/$1" ;;
+    idx)
+        printf '\000\000\010\003\000\000\000\001\000\000\000\002\000\000\000\002abcd' >"fuzz/corpus/$1/images"
+        printf '\000\000\010\001\000\000\000\002ab' >"fuzz/corpus/$1/labels"
+        gzip -c "fuzz/corpus/$1/images" >"fuzz/corpus/$1/images.gz" ;;
+    normalization) printf '0.485,0.456,0.406/0.229,0.224,0.225' >"fuzz/corpus/$1/imagenet" ;;
+    esac
+}
+
+host=$(rustc -vV | sed -n 's/^host: //p')
+for target in $targets; do
+    seeds "$target"
+    mkdir -p "fuzz/artifacts/$target"
+    echo "== $target"
+    log=fuzz/artifacts/$target.log
+    # A crash leaves its input in the folder of the target and ends this script.
+    "fuzz/target/$host/release/$target" "fuzz/corpus/$target" -artifact_prefix="fuzz/artifacts/$target/" \
+        -max_total_time=$((minutes * 60)) -max_len=16384 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+        >"$log" 2>&1 || { tail -n 40 "$log"; exit 1; }
+    grep -E 'DONE|number_of_executed|new_units_added|peak_rss' "$log"
+done

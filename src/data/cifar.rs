@@ -1,0 +1,166 @@
+//! CIFAR-10 and CIFAR-100 (A. Krizhevsky, 2009) in their binary version: records of one or two label bytes and 3 x 32 x 32
+//! pixels.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Dataset, ImageShape, Split, Values};
+use crate::files;
+
+const SHAPE: ImageShape = ImageShape { channels: 3, height: 32, width: 32 };
+const N_TEST: usize = 10_000;
+/// The largest file, in bytes; the largest there is has 154 MB.
+const MAX_FILE_BYTES: u64 = 1 << 30;
+
+/// One of the two sets.
+struct Version {
+    name: &'static str,
+    train_files: &'static [&'static str],
+    test_file: &'static str,
+    /// Images of each training file.
+    n_per_file: usize,
+    n_classes: usize,
+    /// Label bytes of a record; the last is the class.
+    label_bytes: usize,
+    names_file: &'static str,
+}
+
+const VERSIONS: [Version; 2] = [
+    Version {
+        name: "CIFAR-10",
+        train_files: &[
+            "data_batch_1.bin",
+            "data_batch_2.bin",
+            "data_batch_3.bin",
+            "data_batch_4.bin",
+            "data_batch_5.bin",
+        ],
+        test_file: "test_batch.bin",
+        n_per_file: 10_000,
+        n_classes: 10,
+        label_bytes: 1,
+        names_file: "batches.meta.txt",
+    },
+    Version {
+        name: "CIFAR-100",
+        train_files: &["train.bin"],
+        test_file: "test.bin",
+        n_per_file: 50_000,
+        n_classes: 100,
+        label_bytes: 2,
+        names_file: "fine_label_names.txt",
+    },
+];
+
+/// Opens the set whose files are among a folder's `entries`; `None` if there is neither.
+pub(super) fn open(folder: &Path, entries: &[PathBuf]) -> Result<Option<Dataset>, DataError> {
+    let named = |name: &str| entries.iter().find(|path| path.file_name() == Some(OsStr::new(name)));
+    for version in &VERSIONS {
+        let train: Vec<&PathBuf> = version.train_files.iter().filter_map(|name| named(name)).collect();
+        match (train.is_empty(), named(version.test_file)) {
+            (true, None) => {}
+            (false, Some(test)) => return version.open(folder, &train, test, named(version.names_file)).map(Some),
+            (_, test) => {
+                let missing = if test.is_some() { version.train_files[0] } else { version.test_file };
+                let (path, what) = (folder.to_owned(), version.name);
+                return Err(DataError::MissingFile { path, what, missing });
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Version {
+    fn open(
+        &self,
+        folder: &Path,
+        train_files: &[&PathBuf],
+        test_file: &Path,
+        names: Option<&PathBuf>,
+    ) -> Result<Dataset, DataError> {
+        let mut train = Records::default();
+        for path in train_files {
+            self.read(path, &mut train)?;
+        }
+        let mut test = Records::default();
+        self.read(test_file, &mut test)?;
+        let mut notes = Vec::new();
+        let whole = [
+            ("training", train.labels.len(), self.train_files.len() * self.n_per_file),
+            ("test", test.labels.len(), N_TEST),
+        ];
+        for (split, found, expected) in whole {
+            if found != expected {
+                notes.push(format!("{found} of the {expected} {split} images of {} are there", self.name));
+            }
+        }
+        let class_names = match names {
+            Some(path) => self.class_names(path)?,
+            None => (0..self.n_classes).map(|class| class.to_string()).collect(),
+        };
+        Ok(Dataset {
+            name: self.name.to_owned(),
+            source: folder.display().to_string(),
+            shape: SHAPE,
+            max_value: u8::MAX,
+            class_names,
+            train: train.into_split(),
+            test: test.into_split(),
+            notes,
+        })
+    }
+
+    fn read(&self, path: &Path, records: &mut Records) -> Result<(), DataError> {
+        let bytes = files::read_limited(path, MAX_FILE_BYTES)?;
+        let record_bytes = self.label_bytes + SHAPE.pixels();
+        if bytes.is_empty() || bytes.len() % record_bytes != 0 {
+            return Err(DataError::Records { path: path.to_owned(), record_bytes, found: bytes.len() });
+        }
+        let n = bytes.len() / record_bytes;
+        records.pixels.try_reserve_exact(n * SHAPE.pixels()).map_err(|_refused| DataError::OutOfMemory {
+            path: path.to_owned(),
+            what: "images",
+            bytes: (n * SHAPE.pixels()) as u64,
+        })?;
+        for (index, record) in bytes.chunks_exact(record_bytes).enumerate() {
+            let (labels, pixels) = record.split_at(self.label_bytes);
+            let label = labels[self.label_bytes - 1];
+            if usize::from(label) >= self.n_classes {
+                let (found, n_classes) = (i64::from(label), self.n_classes);
+                return Err(DataError::Label { path: path.to_owned(), index, found, n_classes });
+            }
+            records.labels.push(u16::from(label));
+            records.pixels.extend_from_slice(pixels);
+        }
+        Ok(())
+    }
+
+    /// A name a line.
+    fn class_names(&self, path: &Path) -> Result<Vec<String>, DataError> {
+        const MAX_BYTES: u64 = 1 << 16;
+        let bytes = files::read_limited(path, MAX_BYTES)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let names: Vec<String> =
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        if names.len() != self.n_classes {
+            let (expected, found) = (self.n_classes, names.len());
+            return Err(DataError::ClassNames { path: path.to_owned(), expected, found });
+        }
+        Ok(names)
+    }
+}
+
+#[derive(Default)]
+struct Records {
+    pixels: Vec<u8>,
+    labels: Vec<u16>,
+}
+
+impl Records {
+    fn into_split(self) -> Split {
+        Split { values: Values::Bytes(self.pixels), labels: self.labels }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Controls of how weights are moved, and the loss as it falls: for fits of paths and trainings of modes alike.
+
+use std::ops::RangeInclusive;
+
+use egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
+use egui_plot::{Line, Plot};
+
+use super::landscape::plot_points;
+use super::theme;
+use crate::compute::{Optimizer, Schedule};
+use crate::recipe::Descent;
+
+/// Points of the picture of a loss.
+const LOSS_POINTS: usize = 80;
+
+/// Batch size, learning rate, L2 factor, optimiser and schedule, a row each.
+pub(super) fn rates(ui: &mut Ui, descent: &mut Descent) {
+    number_row(ui, "Batch size", &mut descent.batch_size, 1..=100_000, "Images a step (the papers: 128)");
+    ui.horizontal(|ui| {
+        let label = ui.label("Learning rate");
+        ui.add(DragValue::new(&mut descent.learning_rate).range(1e-6..=10.0).speed(0.001).max_decimals(6))
+            .labelled_by(label.id)
+            .on_hover_text("At the start; the schedule takes it from there");
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("L2 factor").on_hover_text("Weight decay on the weights (the papers: 0.0005)");
+        ui.add(DragValue::new(&mut descent.weight_decay).range(0.0..=1.0).speed(1e-5).max_decimals(7))
+            .labelled_by(label.id);
+    });
+    ui.horizontal(|ui| {
+        ui.label("Optimiser");
+        let is_sgd = |nesterov: bool| matches!(descent.optimizer, Optimizer::Sgd { nesterov: n, .. } if n == nesterov);
+        for (chosen, optimizer, label, tip) in [
+            (is_sgd(true), Optimizer::NESTEROV, "SGD", "Nesterov momentum 0.9"),
+            (
+                is_sgd(false),
+                Optimizer::Sgd { momentum: 0.9, nesterov: false },
+                "SGD, plain",
+                "Momentum 0.9 without Nesterov's correction",
+            ),
+            (descent.optimizer == Optimizer::Adam, Optimizer::Adam, "Adam", "Kingma & Ba 2015"),
+        ] {
+            if ui.selectable_label(chosen, label).on_hover_text(tip).clicked() {
+                descent.optimizer = optimizer;
+            }
+        }
+    });
+    ui.horizontal(|ui| {
+        let label = ui.label("Schedule");
+        let combo = ComboBox::from_id_salt("schedule").selected_text(schedule_label(&descent.schedule));
+        let shown = combo.show_ui(ui, |ui| {
+            for schedule in Schedule::PLAIN {
+                let text = schedule_label(&schedule);
+                ui.selectable_value(&mut descent.schedule, schedule, text);
+            }
+        });
+        shown.response.labelled_by(label.id).on_hover_text("Learning rate over the epochs");
+    });
+}
+
+fn schedule_label(schedule: &Schedule) -> String {
+    match schedule {
+        Schedule::Constant => "constant".to_owned(),
+        Schedule::Garipov => "Garipov 2018".to_owned(),
+        Schedule::Halving => "halved every 20 (Tatro 2020)".to_owned(),
+        Schedule::Cosine => "cosine".to_owned(),
+        Schedule::Steps { factor, epochs } => {
+            let epochs: Vec<String> = epochs.iter().map(usize::to_string).collect();
+            format!("× {factor} at {}", epochs.join(", "))
+        }
+    }
+}
+
+pub(super) fn number_row(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usize>, tip: &str) {
+    ui.horizontal(|ui| {
+        let label = ui.label(name).on_hover_text(tip);
+        ui.add(DragValue::new(value).range(range)).labelled_by(label.id);
+    });
+}
+
+/// A small picture of (epoch, loss); `text` says it in words. Nothing while there is too little to draw.
+pub(super) fn loss_plot(ui: &mut Ui, id: &str, text: &str, losses: &[(f64, f64)]) {
+    if losses.len() < 2 {
+        return;
+    }
+    let dark = ui.visuals().dark_mode;
+    let points = thinned(losses);
+    let response = Plot::new(id)
+        .height(64.0)
+        .show_axes([false, true])
+        .show_grid(false)
+        .allow_drag(false)
+        .allow_scroll(false)
+        .allow_zoom(false)
+        .show_crosshair(false)
+        .y_axis_min_width(28.0)
+        .label_formatter(|_| None)
+        .show(ui, |plot| {
+            plot.line(Line::new("loss", plot_points(points)).color(theme::path_color(dark)).width(1.2));
+        });
+    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, text));
+}
+
+/// Means of neighbours, so that a long fit's noise does not fill the picture.
+fn thinned(losses: &[(f64, f64)]) -> Vec<[f64; 2]> {
+    let mean = |part: &[(f64, f64)]| {
+        let n = part.len() as f64;
+        let sum = part.iter().fold((0.0, 0.0), |sum, l| (sum.0 + l.0, sum.1 + l.1));
+        [sum.0 / n, sum.1 / n]
+    };
+    losses.chunks(losses.len().div_ceil(LOSS_POINTS)).map(mean).collect()
+}
