@@ -97,11 +97,13 @@ impl Pool {
                     let out = place * self.output.c + channel;
                     let mut left = dy[out].0;
                     for from in bin.0.iter().map(|place| place * self.input.c + channel) {
-                        for i in 0..LANES {
-                            let share = if x[from].0[i] == y[out].0[i] { left[i] } else { 0.0 };
-                            dx[from].0[i] += share;
-                            left[i] -= share;
+                        let holds = x[from].0.iter().zip(&y[out].0);
+                        for ((dx, left), (x, y)) in dx[from].0.iter_mut().zip(&mut left).zip(holds) {
+                            let share = if x == y { *left } else { 0.0 };
+                            *dx += share;
+                            *left -= share;
                         }
+                    }
                     }
                 }
             }

@@ -9,6 +9,9 @@ use super::{Examples, Tape};
 use crate::net::op::{Window, adaptive_bin};
 use crate::net::{Activation, Conv, GraphBuilder, Network, NodeId, Op, ParamId, ParamVec};
 
+/// A value of the output from an image's input values, for a channel, line and column.
+type AtPlace<'a> = dyn Fn(&[f64], usize, usize, usize) -> f64 + 'a;
+
 /// Values `[image][channel][y][x]` of a node, in f64.
 struct Plain<'a> {
     network: &'a Network,
@@ -56,7 +59,7 @@ impl Plain<'_> {
         }
         let x = &self.values[node.inputs[0].0];
         let [ci, hi, wi] = shape(node.inputs[0]);
-        let each = |f: &dyn Fn(&[f64], usize, usize, usize) -> f64| -> Vec<Vec<f64>> {
+        let each = |f: &AtPlace<'_>| -> Vec<Vec<f64>> {
             let places = |x: &Vec<f64>| (0..out_size).map(|i| f(x, i / (h * w), i / w % h, i % w)).collect();
             x.iter().map(places).collect()
         };
