@@ -104,7 +104,6 @@ impl Pool {
                             *left -= share;
                         }
                     }
-                    }
                 }
             }
         });
