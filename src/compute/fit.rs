@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use super::batches::{Examples, ImageOrder, check_fit};
 use super::evaluate::DataRef;
 use super::fit_dense::DenseFit;
+use super::fit_lanes::LanesFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
 use crate::data::Augmentation;
@@ -155,21 +156,25 @@ impl Minibatch<'_> {
 /// What computes gradients and moves weights.
 enum Trainer {
     Dense(Box<DenseFit>),
+    Lanes(Box<LanesFit>),
     Tensors(Box<TensorFit>),
 }
 
 impl Trainer {
     fn new(engine: &Engine, spec: &FitSpec) -> Self {
-        let dense = if engine.is_gpu() { None } else { DenseFit::new(spec) };
-        match dense {
+        if engine.is_gpu() {
+            return Self::Tensors(Box::new(TensorFit::new(engine, spec)));
+        }
+        match DenseFit::new(spec) {
             Some(dense) => Self::Dense(Box::new(dense)),
-            None => Self::Tensors(Box::new(TensorFit::new(engine, spec))),
+            None => Self::Lanes(Box::new(LanesFit::new(spec))),
         }
     }
 
     fn step(&mut self, batch: &Minibatch<'_>, with_loss: bool) -> Result<f64, ComputeError> {
         match self {
             Self::Dense(dense) => Ok(dense.step(batch)),
+            Self::Lanes(lanes) => Ok(lanes.step(batch)),
             Self::Tensors(tensors) => tensors.step(batch, with_loss),
         }
     }
@@ -177,6 +182,7 @@ impl Trainer {
     fn values(&self, index: usize) -> Result<Vec<f32>, ComputeError> {
         match self {
             Self::Dense(dense) => Ok(dense.values(index)),
+            Self::Lanes(lanes) => Ok(lanes.values(index)),
             Self::Tensors(tensors) => tensors.values(index),
         }
     }
@@ -184,6 +190,7 @@ impl Trainer {
     fn optimizer_state(&self) -> Result<OptimizerState, ComputeError> {
         match self {
             Self::Dense(dense) => Ok(dense.optimizer_state()),
+            Self::Lanes(lanes) => Ok(lanes.optimizer_state()),
             Self::Tensors(tensors) => tensors.optimizer_state(),
         }
     }
@@ -192,6 +199,7 @@ impl Trainer {
     fn restore(&mut self, state: &OptimizerState) {
         match self {
             Self::Dense(dense) => dense.restore(state),
+            Self::Lanes(lanes) => lanes.restore(state),
             Self::Tensors(tensors) => tensors.restore(state),
         }
     }

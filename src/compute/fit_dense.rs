@@ -10,8 +10,6 @@
 //!
 //! Agrees with `fit_tensors.rs` but for rounding.
 
-mod steps;
-
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,11 +17,11 @@ use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
 use rayon::prelude::*;
 
 use super::batches::Examples;
-use super::fit::{BETA_1, BETA_2, FitSpec, Minibatch, Optimizer, OptimizerState};
+use super::descent::{Descent, Term, combine};
+use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::forward::{DenseLayer, dense_layers};
-use super::simd::{self, lanes, load, relu, store};
+use super::simd::{lanes, load, relu, store};
 use crate::net::{ParamLayout, ParamVec};
-use steps::{AdamStep, SgdStep};
 
 /// Units of a panel.
 const PANEL: usize = 32;
@@ -31,8 +29,6 @@ const PANEL: usize = 32;
 const BLOCK: usize = 8;
 /// The same for dot products, which are blocks of `DOTS x DOTS`.
 const DOTS: usize = 4;
-/// Rows of weights that one thread moves at a time: few enough to stay in its cache.
-const CHUNK_ROWS: usize = 128;
 
 type Row = [f32; PANEL];
 
@@ -54,12 +50,6 @@ impl Layer {
     }
 }
 
-/// What an optimiser remembers of a vector's gradients.
-enum State {
-    Sgd { momentum: f64, nesterov: bool, velocity: Vec<Row> },
-    Adam { first: Vec<Row>, second: Vec<Row> },
-}
-
 /// Weights and their gradient at one point of the path.
 #[derive(Default)]
 struct Point {
@@ -75,7 +65,7 @@ pub(super) struct DenseFit {
     trained: Range<usize>,
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
-    states: Vec<State>,
+    descents: Vec<Descent>,
     n_steps: u64,
     /// Memory that is used again each step.
     points: Vec<Point>,
@@ -94,15 +84,11 @@ impl DenseFit {
             layer
         };
         let layers: Vec<Layer> = dense_layers(&spec.network)?.into_iter().map(place).collect();
-        let zeros = || vec![[0.0; PANEL]; start];
-        let state = |_| match spec.optimizer {
-            Optimizer::Sgd { momentum, nesterov } => State::Sgd { momentum, nesterov, velocity: zeros() },
-            Optimizer::Adam => State::Adam { first: zeros(), second: zeros() },
-        };
+        let descent = |_| Descent::new(spec.optimizer, start * PANEL);
         Some(Self {
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| pack(&layers, w)).collect(),
-            states: spec.trained().map(state).collect(),
+            descents: spec.trained().map(descent).collect(),
             n_steps: 0,
             points: Vec::new(),
             activations: vec![Vec::new(); layers.len() + 1],
@@ -118,26 +104,18 @@ impl DenseFit {
 
     /// What the optimiser remembers, in the order of the layout.
     pub(super) fn optimizer_state(&self) -> OptimizerState {
-        let moments = self.states.iter().flat_map(|state| match state {
-            State::Sgd { velocity, .. } => vec![self.unpack(velocity)],
-            State::Adam { first, second } => vec![self.unpack(first), self.unpack(second)],
-        });
+        let moments = self.descents.iter().flat_map(Descent::moments);
+        let moments = moments.map(|moment| self.unpack(bytemuck::cast_slice(moment)));
         OptimizerState { n_steps: self.n_steps, moments: moments.collect() }
     }
 
     /// Takes up what an earlier fit's optimiser remembered: as many moments as this one keeps, each as long as the layout.
     pub(super) fn restore(&mut self, state: &OptimizerState) {
         self.n_steps = state.n_steps;
-        let mut moments = state.moments.iter();
-        for state in &mut self.states {
-            let kept = match state {
-                State::Sgd { velocity, .. } => vec![velocity],
-                State::Adam { first, second } => vec![first, second],
-            };
-            for (packed, values) in kept.into_iter().zip(&mut moments) {
-                if let Some(vector) = ParamVec::new(Arc::clone(&self.layout), values.clone()) {
-                    *packed = pack(&self.layers, &vector);
-                }
+        let kept = self.descents.iter_mut().flat_map(Descent::moments_mut);
+        for (packed, values) in kept.zip(&state.moments) {
+            if let Some(vector) = ParamVec::new(Arc::clone(&self.layout), values.clone()) {
+                packed.copy_from_slice(pack(&self.layers, &vector).as_flattened());
             }
         }
     }
@@ -187,16 +165,9 @@ impl DenseFit {
     /// `sum_i c_i w_i`
     fn combine(&self, coefficients: &[f64], weights: &mut Vec<Row>) {
         weights.resize(self.vectors[0].len(), [0.0; PANEL]);
-        let chunks = weights.par_chunks_mut(CHUNK_ROWS).enumerate();
-        chunks.for_each(|(chunk, weights)| {
-            let start = chunk * CHUNK_ROWS;
-            let range = start..start + weights.len();
-            weights.fill([0.0; PANEL]);
-            for (vector, &c) in self.vectors.iter().zip(coefficients) {
-                let vector = vector[range.clone()].as_flattened();
-                simd::add_scaled(weights.as_flattened_mut(), c as f32, vector);
-            }
-        });
+        let vectors = self.vectors.iter().map(|vector| vector.as_flattened());
+        let terms: Vec<Term<'_>> = coefficients.iter().copied().zip(vectors).collect();
+        combine(&terms, weights.as_flattened_mut());
     }
 
     /// Fills `activations` from the images to the logits.
@@ -282,49 +253,12 @@ impl DenseFit {
     /// Chain rule and a step: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
     fn update(&mut self, points: &[Point], batch: &Minibatch<'_>) {
         self.n_steps += 1;
-        let rate = batch.learning_rate;
-        for (index, state) in self.trained.clone().zip(&mut self.states) {
-            let weights = self.vectors[index].par_chunks_mut(CHUNK_ROWS).enumerate();
-            let gradient = |chunk: usize, sum: &mut Vec<f32>| {
-                chained(points, batch.rows, index, chunk * CHUNK_ROWS, sum);
-            };
-            match state {
-                State::Sgd { momentum, nesterov, velocity } => {
-                    let (momentum, nesterov, rate) = (*momentum as f32, *nesterov, rate as f32);
-                    let chunks = weights.zip(velocity.par_chunks_mut(CHUNK_ROWS));
-                    chunks.for_each_init(Vec::new, |sum, ((chunk, w), v)| {
-                        gradient(chunk, sum);
-                        let (w, v) = (w.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(SgdStep { w, v, g: sum, momentum, nesterov, rate });
-                    });
-                }
-                State::Adam { first, second } => {
-                    let unbias = |beta: f64| 1.0 - beta.powf(self.n_steps as f64);
-                    let rate = (rate / unbias(BETA_1)) as f32;
-                    let scale = unbias(BETA_2).recip() as f32;
-                    let moments = first.par_chunks_mut(CHUNK_ROWS);
-                    let moments = moments.zip(second.par_chunks_mut(CHUNK_ROWS));
-                    let chunks = weights.zip(moments);
-                    chunks.for_each_init(Vec::new, |sum, ((chunk, w), (m, v))| {
-                        gradient(chunk, sum);
-                        let (w, m, v) = (w.as_flattened_mut(), m.as_flattened_mut(), v.as_flattened_mut());
-                        AutoArch::new().dispatch(AdamStep { w, m, v, g: sum, rate, scale });
-                    });
-                }
-            }
+        for (index, descent) in self.trained.clone().zip(&mut self.descents) {
+            let terms = points.iter().zip(batch.rows);
+            let terms: Vec<Term<'_>> = terms.map(|(point, row)| (row[index], point.gradient.as_flattened())).collect();
+            let weights = self.vectors[index].as_flattened_mut();
+            descent.step(self.n_steps, batch.learning_rate, weights, &terms);
         }
-    }
-}
-
-/// A chunk of `sum_t c_index(t) g(t)`.
-fn chained(points: &[Point], rows: &[Vec<f64>], index: usize, start: usize, sum: &mut Vec<f32>) {
-    let chunk = |point: &Point| start..point.gradient.len().min(start + CHUNK_ROWS);
-    sum.clear();
-    for (point, row) in points.iter().zip(rows) {
-        let gradient = point.gradient[chunk(point)].as_flattened();
-        let c = row[index] as f32;
-        sum.resize(gradient.len(), 0.0);
-        simd::add_scaled(sum, c, gradient);
     }
 }
 

@@ -15,7 +15,7 @@ use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, Op, ParamVec};
 
 /// Share of a minibatch's statistics in the running ones (PyTorch's default).
-const STATISTICS_MOMENTUM: f64 = 0.1;
+pub(super) const STATISTICS_MOMENTUM: f64 = 0.1;
 
 /// The basis on the device, and the state of its optimisation.
 pub(super) struct TensorFit {

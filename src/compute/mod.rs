@@ -3,6 +3,7 @@
 
 mod batches;
 mod correlate;
+mod descent;
 mod device;
 mod evaluate;
 mod evaluate_dense;
@@ -10,6 +11,7 @@ mod evaluate_lanes;
 mod evaluate_tensors;
 mod fit;
 mod fit_dense;
+mod fit_lanes;
 mod fit_tensors;
 mod forward;
 mod lanes;

@@ -1,6 +1,7 @@
 use super::*;
 use crate::data::{Augmentation, Normalization, SplitName, optdigits};
-use crate::net::zoo;
+use crate::net::op::Window;
+use crate::net::{Conv, GraphBuilder, zoo};
 
 /// Vectors and losses after some steps with one trainer.
 fn run(spec: &FitSpec, trainer: Trainer) -> (Vec<f64>, Vec<Arc<ParamVec>>) {
@@ -12,60 +13,97 @@ fn run(spec: &FitSpec, trainer: Trainer) -> (Vec<f64>, Vec<Arc<ParamVec>>) {
     (losses, fit.trained().unwrap())
 }
 
+/// Checks that a trainer and automatic differentiation go the same way.
+fn check(spec: &FitSpec, trainer: Trainer, tolerance: f32) {
+    let name = spec.network.name();
+    let (losses, vectors) = run(spec, trainer);
+    let tensors = Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), spec)));
+    let (expected_losses, expected) = run(spec, tensors);
+    assert_eq!(losses.len(), spec.epochs * spec.steps_per_epoch());
+    for (l, e) in losses.iter().zip(&expected_losses) {
+        assert!((l - e).abs() < 1e-5 * e, "{name}: {losses:?} {expected_losses:?}");
+    }
+    for (v, e) in vectors.iter().zip(&expected) {
+        for (v, e) in v.values().iter().zip(e.values()) {
+            assert!((v - e).abs() < tolerance, "{name}: {v} {e}");
+        }
+    }
+}
+
+/// A fit on a few digits, from random weights.
+fn small_fit(network: Network, family: Option<PathFamily>, optimizer: Optimizer, sampling: TSampling) -> FitSpec {
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let n_basis = family.map_or(1, |family| family.n_bends() + 2);
+    let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
+    FitSpec {
+        basis: basis.collect(),
+        network: Arc::new(network),
+        family,
+        data: DataRef {
+            dataset: Arc::new(optdigits()),
+            split: SplitName::Train,
+            normalization: Normalization::identity(1),
+            limit: Some(90),
+        },
+        augmentation: Augmentation::none(),
+        epochs: 3,
+        start: FitStart::default(),
+        // The last batch is smaller, and no multiple of a block.
+        batch_size: 35,
+        optimizer,
+        learning_rate: if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 },
+        schedule: Schedule::Cosine,
+        weight_decay: 1e-3,
+        sampling,
+        seed: 1,
+        checkpoints: false,
+    }
+}
+
+const BEZIER: Option<PathFamily> = Some(PathFamily::Bezier { n_bends: 2 });
+const CHAIN: Option<PathFamily> = Some(PathFamily::Chain { n_bends: 1 });
+
 #[test]
 fn the_gradient_by_hand_and_automatic_differentiation_agree() {
-    let data = DataRef {
-        dataset: Arc::new(optdigits()),
-        split: SplitName::Train,
-        normalization: Normalization::identity(1),
-        limit: Some(90),
-    };
-    let momentum = Optimizer::NESTEROV;
-    let bezier = Some(PathFamily::Bezier { n_bends: 2 });
-    let chain = Some(PathFamily::Chain { n_bends: 1 });
     for (hidden, bias, family, optimizer, sampling) in [
-        (&[][..], true, None, momentum, TSampling::One),
-        (&[37], true, chain, momentum, TSampling::One),
-        (&[40], false, bezier, momentum, TSampling::Stratified { n: 3 }),
-        (&[50, 33], true, bezier, Optimizer::Adam, TSampling::One),
+        (&[][..], true, None, Optimizer::NESTEROV, TSampling::One),
+        (&[37], true, CHAIN, Optimizer::NESTEROV, TSampling::One),
+        (&[40], false, BEZIER, Optimizer::NESTEROV, TSampling::Stratified { n: 3 }),
+        (&[50, 33], true, BEZIER, Optimizer::Adam, TSampling::One),
         (&[20, 64, 12], true, None, Optimizer::Adam, TSampling::One),
     ] {
         let sizes: Vec<usize> = [&[64], hidden, &[10]].concat();
-        let network = Arc::new(zoo::mlp(&sizes, bias).unwrap());
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let n_basis = family.map_or(1, |family| family.n_bends() + 2);
-        let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
-        let spec = FitSpec {
-            basis: basis.collect(),
-            network,
-            family,
-            data: data.clone(),
-            augmentation: Augmentation::none(),
-            epochs: 3,
-            start: FitStart::default(),
-            // The last batch is smaller, and no multiple of a block.
-            batch_size: 35,
-            optimizer,
-            learning_rate: if optimizer == Optimizer::Adam { 1e-3 } else { 0.05 },
-            schedule: Schedule::Cosine,
-            weight_decay: 1e-3,
-            sampling,
-            seed: 1,
-            checkpoints: false,
-        };
-        let dense = Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap()));
-        let (losses, vectors) = run(&spec, dense);
-        let tensors = Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), &spec)));
-        let (expected_losses, expected) = run(&spec, tensors);
-        assert_eq!(losses.len(), 9);
-        for (l, e) in losses.iter().zip(&expected_losses) {
-            assert!((l - e).abs() < 1e-5 * e, "{sizes:?}: {losses:?} {expected_losses:?}");
-        }
-        for (v, e) in vectors.iter().zip(&expected) {
-            for (v, e) in v.values().iter().zip(e.values()) {
-                assert!((v - e).abs() < 2e-5, "{sizes:?}: {v} {e}");
-            }
-        }
+        let spec = small_fit(zoo::mlp(&sizes, bias).unwrap(), family, optimizer, sampling);
+        check(&spec, Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap())), 2e-5);
+        check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-5);
+    }
+}
+
+/// Two convolutions with batch norm, the second over a shortcut, and an auxiliary head.
+fn convolutional() -> Network {
+    let (mut graph, input) = GraphBuilder::new(&[1, 8, 8]);
+    let x = graph.conv(input, "conv1", Conv::new(6, 3).padding(1).stride(2).no_bias()).unwrap();
+    let x = graph.batch_norm(x, "bn1").unwrap();
+    let x = graph.relu(x).unwrap();
+    let y = graph.conv(x, "conv2", Conv::new(6, 3).padding(1)).unwrap();
+    let y = graph.batch_norm(y, "bn2").unwrap();
+    let sum = graph.add(x, y).unwrap();
+    let x = graph.relu(sum).unwrap();
+    let x = graph.max_pool(x, Window::square(2)).unwrap();
+    let x = graph.flatten(x).unwrap();
+    let head = graph.linear(x, "aux", 10, true).unwrap();
+    graph.aux_head(head, 0.3);
+    graph.linear(x, "fc", 10, true).unwrap();
+    graph.finish("convolutional").unwrap()
+}
+
+#[test]
+fn lanes_and_automatic_differentiation_agree_on_convolutions_and_batch_norm() {
+    for (family, sampling) in
+        [(None, TSampling::One), (BEZIER, TSampling::Stratified { n: 2 }), (CHAIN, TSampling::One)]
+    {
+        let spec = small_fit(convolutional(), family, Optimizer::NESTEROV, sampling);
+        check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-4);
     }
 }
 
@@ -102,8 +140,9 @@ fn a_fit_that_was_interrupted_ends_where_one_that_was_not_does() {
     let (epochs, steps_per_epoch) = (4, 4);
     for optimizer in [Optimizer::NESTEROV, Optimizer::Sgd { momentum: 0.5, nesterov: false }, Optimizer::Adam] {
         let spec = small_mode(optimizer);
-        let trainers: [fn(&FitSpec) -> Trainer; 2] = [
+        let trainers: [fn(&FitSpec) -> Trainer; 3] = [
             |spec| Trainer::Dense(Box::new(DenseFit::new(spec).unwrap())),
+            |spec| Trainer::Lanes(Box::new(LanesFit::new(spec))),
             |spec| Trainer::Tensors(Box::new(TensorFit::new(&Engine::cpu(), spec))),
         ];
         for trainer in trainers {

@@ -18,6 +18,7 @@ mod pointwise;
 mod pool;
 mod program;
 mod statistics;
+pub(super) mod train;
 #[cfg(test)]
 mod tests;
 
