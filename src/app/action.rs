@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ModeId, RunId, Settings, TrainingForm};
+use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
 use crate::worker::{Command, DiskRequest};
@@ -19,6 +19,11 @@ pub enum Action {
     Normalize(Normalization),
     DismissSuggestion,
     RemoveMode(ModeId),
+    RemoveTrajectory(TrajectoryId),
+    /// Makes a checkpoint of a trajectory a mode, by its place.
+    TakeCheckpoint(TrajectoryId, usize),
+    /// Takes a file as another of the networks that it fits, by its place among `Mode::others`.
+    TakeAs(ModeId, usize),
     /// Chooses the endpoints.
     SetEndpoints {
         a: ModeId,

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
-use super::{AppState, Effect, Family, ModeId, Notice, Scored, Severity, refresh, runs, training};
+use super::{
+    AppState, Effect, Family, ModeId, Notice, Scored, Severity, candidates, refresh, runs, training, trajectories,
+};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
@@ -94,6 +96,7 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             }
             add_mode(state, *mode);
         }
+        DiskEvent::Trajectory { name, modes, notes } => trajectories::add(state, name, modes, notes),
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
             stop(state, Purpose::Fit, &mut effects);
@@ -137,6 +140,8 @@ pub fn add_mode(state: &mut AppState, mode: Mode) {
         scores: Scored::default(),
         check: None,
         check_asked: false,
+        trial: None,
+        is_chosen: false,
         scored_on: None,
     });
 }
@@ -192,6 +197,11 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         Purpose::Score { mode, split } => {
             if let (Some(entry), Some((_, value))) = (state.modes.iter_mut().find(|m| m.id == mode), values.last()) {
                 entry.scores.set(split, *value);
+            }
+        }
+        Purpose::TryCandidate { mode, candidate } => {
+            if let Some((_, value)) = values.last() {
+                candidates::on_accuracy(state, mode, candidate, value.accuracy);
             }
         }
         Purpose::TryNormalization { candidate } => {
@@ -309,6 +319,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
         return;
     };
     match info.purpose {
+        Purpose::TryCandidate { mode, .. } => candidates::settle(state, mode),
         Purpose::TryNormalization { .. } => suggest(state),
         Purpose::Train => training::on_end(state, true),
         Purpose::EstimateTraining => training::on_measured(state, info.started),

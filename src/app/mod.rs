@@ -3,6 +3,7 @@
 //! state and into [`Effect`]s. No egui, no burn, no files: all of it is tested without a window.
 
 mod action;
+mod candidates;
 pub mod events;
 mod notice;
 mod planes;
@@ -11,6 +12,7 @@ mod runs;
 mod settings;
 mod state;
 mod training;
+mod trajectories;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
@@ -24,3 +26,4 @@ pub use state::{
     PlaneState, Purpose, Scored, Suggestion,
 };
 pub use training::{RunningTraining, TrainingForm, TrainingState};
+pub use trajectories::{TrajectoryId, TrajectoryState};

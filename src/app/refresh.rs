@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId, training};
+use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, training, trajectories};
 use crate::compute::{EvaluateSpec, FitSpec, FitStart};
 use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Path, PathFamily};
@@ -23,6 +23,8 @@ pub(super) const COARSE: usize = 9;
 /// The effects that bring everything up to date.
 pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     let mut effects = Vec::new();
+    candidates::follow_images(state);
+    candidates::try_candidates(state, &mut effects);
     if sync_pair(state) {
         drop_job(state, Purpose::Align, &mut effects);
     }
@@ -35,6 +37,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
+    trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
 }

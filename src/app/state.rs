@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::candidates::CandidateTrial;
 use super::runs::Run;
+use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport};
@@ -24,6 +26,7 @@ pub struct AppState {
     pub device: DeviceState,
     pub data: Option<DataState>,
     pub modes: Vec<ModeState>,
+    pub trajectories: Vec<TrajectoryState>,
     /// The chosen endpoints, once there are two modes.
     pub endpoints: Option<(ModeId, ModeId)>,
     /// The endpoints' parameters in A's layout; an error says why they cannot be joined.
@@ -107,6 +110,10 @@ pub struct ModeState {
     pub check: Option<GroupCheck>,
     /// The check was asked for; a failed one is not repeated.
     pub(super) check_asked: bool,
+    /// Comparison of the networks that its file fits.
+    pub(super) trial: Option<CandidateTrial>,
+    /// The user chose among them.
+    pub(super) is_chosen: bool,
     /// Data revision that `scores` belong to.
     pub(super) scored_on: Option<u64>,
 }
@@ -333,6 +340,11 @@ pub struct JobInfo {
 /// What a job's events are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// One of the networks that a file fits.
+    TryCandidate {
+        mode: ModeId,
+        candidate: usize,
+    },
     /// Whether the units of a mode's groups can change places.
     Verify {
         mode: ModeId,

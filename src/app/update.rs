@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
-use super::{Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, refresh, runs, training};
+use super::{
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, refresh, runs, training, trajectories,
+};
 use crate::compute::CorrelateSpec;
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -25,6 +27,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::DismissSuggestion => state.suggestion = None,
+        Action::RemoveTrajectory(id) => trajectories::remove(state, id),
+        Action::TakeCheckpoint(id, index) => trajectories::take_mode(state, id, index),
+        Action::TakeAs(id, other) => candidates::choose(state, id, other, &mut effects),
         Action::RemoveMode(id) => remove_mode(state, id, &mut effects),
         Action::SetEndpoints { a, b } => {
             stop(state, Purpose::Fit, &mut effects);

@@ -55,10 +55,10 @@ pub enum RecogniseError {
     )]
     NoChain { layers: String },
     #[error(
-        "none of {n_layers} layers is a dense layer, which every known network has for its classes (a network can be \
+        "none of {n_layers} layers (`{first}`, ...) is a dense layer, which every known network has for its classes (a network can be \
          described in a file: --network FILE.toml)"
     )]
-    NoClasses { n_layers: usize },
+    NoClasses { n_layers: usize, first: String },
     #[error("{n_layers} layers: expected at most {MAX_LAYERS}")]
     TooMany { n_layers: usize },
     #[error(
@@ -111,7 +111,10 @@ pub fn recognise(tensors: &[(&str, &[usize])], input: Option<&[usize]>) -> Resul
     }
     Err(match nearest {
         Some((nearest, Mismatch { expected, found, .. })) => RecogniseError::Nearest { nearest, expected, found },
-        None => RecogniseError::NoClasses { n_layers: layers.len() },
+        None => RecogniseError::NoClasses {
+            n_layers: layers.len(),
+            first: layers.first().map_or_else(String::new, |layer| layer.name.clone()),
+        },
     })
 }
 

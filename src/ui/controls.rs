@@ -4,7 +4,7 @@ use egui::{Color32, ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
 use super::landscape::push_settings;
 use super::{View, path_controls, theme};
-use crate::app::{Action, AppState, ModeId, ModeState, Purpose};
+use crate::app::{Action, AppState, ModeId, ModeState, Purpose, TrajectoryState};
 use crate::compute::{Alignment, GroupCheck};
 use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
@@ -32,6 +32,9 @@ fn section(ui: &mut Ui, title: &str, contents: impl FnOnce(&mut Ui)) {
 fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     for (place, entry) in state.modes.iter().enumerate() {
         mode_row(ui, state, place, entry, actions);
+    }
+    for run in &state.trajectories {
+        trajectory_row(ui, run, view, actions);
     }
     if let Some((a, b)) = state.endpoints.filter(|_| 2 < state.modes.len()) {
         ui.horizontal(|ui| {
@@ -74,6 +77,9 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
             }
         });
     });
+    if !entry.mode.others.is_empty() {
+        network_choice(ui, state, entry, actions);
+    }
     ui.horizontal_wrapped(|ui| {
         ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
         let misfit = state.data.as_ref().and_then(|data| data.misfit(&entry.mode.network));
@@ -110,6 +116,57 @@ fn badge(ui: &mut Ui, check: &GroupCheck) {
         ("groups do not hold".to_owned(), ui.visuals().warn_fg_color, meaning)
     };
     ui.label(RichText::new(text).small().color(color)).on_hover_text(meaning);
+}
+
+/// A run's checkpoints, any of which can become a mode.
+fn trajectory_row(ui: &mut Ui, run: &TrajectoryState, view: &mut View, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        let name = ui.add(egui::Label::new(RichText::new(&run.name).strong()).truncate());
+        name.on_hover_text("Checkpoints of one run: drawn on the landscape as a line from the first to the last");
+        let remove = ui.small_button("×").on_hover_text(format!("Take {} out", run.name));
+        remove.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Take {} out", run.name)));
+        if remove.clicked() {
+            actions.push(Action::RemoveTrajectory(run.id));
+        }
+    });
+    ui.horizontal(|ui| {
+        let last = run.modes.len() - 1;
+        let chosen = view.checkpoints.entry(run.id).or_insert(last);
+        let label = ui.label(RichText::new("checkpoint").small());
+        ui.add(egui::DragValue::new(chosen).range(0..=last)).labelled_by(label.id);
+        ui.label(RichText::new(format!("of 0 to {last}")).small());
+        let meaning = run.modes.get(*chosen).map_or_else(String::new, |mode| mode.name.clone());
+        if ui.small_button("Add as mode").on_hover_text(meaning).clicked() {
+            actions.push(Action::TakeCheckpoint(run.id, *chosen));
+        }
+    });
+}
+
+/// Which of the networks that it fits a file is taken as.
+fn network_choice(ui: &mut Ui, state: &AppState, entry: &ModeState, actions: &mut Vec<Action>) {
+    ui.horizontal(|ui| {
+        ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
+        let label = ui.label(RichText::new("taken as").small());
+        let shown = ComboBox::from_id_salt(("network", entry.id.0))
+            .selected_text(RichText::new(entry.mode.network.name()).small())
+            .width(ui.available_width() - theme::SCROLL_BAR_WIDTH)
+            .truncate()
+            .show_ui(ui, |ui| {
+                let _as_it_is = ui.selectable_label(true, entry.mode.network.name());
+                for (index, other) in entry.mode.others.iter().enumerate() {
+                    if ui.selectable_label(false, other.network.name()).clicked() {
+                        actions.push(Action::TakeAs(entry.id, index));
+                    }
+                }
+            });
+        let letter = state.letter(entry.id);
+        let n = 1 + entry.mode.others.len();
+        let meaning = format!(
+            "Names and shapes of {letter}'s file fit {n} networks. The one that scores best on the data is taken, unless \
+             you choose another"
+        );
+        shown.response.labelled_by(label.id).on_hover_text(meaning);
+    });
 }
 
 fn mode_tooltip(ui: &mut Ui, entry: &ModeState) {

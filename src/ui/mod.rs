@@ -19,12 +19,13 @@ mod window;
 
 pub use window::{UiError, Window, WindowOptions, run};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use egui_plot::PlotTransform;
 use egui_tiles::{Tile, TileId, Tiles, Tree};
 
-use crate::app::{Action, AppState, Metric, PathState, PlaneState};
+use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
 use crate::geometry::{Plane, PlaneProjection};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::dialogs::Dialogs;
@@ -53,6 +54,8 @@ struct View {
     dialogs: Dialogs,
     /// `--normalize`, until there is data to apply it to.
     pending_normalization: Option<String>,
+    /// The checkpoint that each trajectory's control is set to.
+    checkpoints: BTreeMap<TrajectoryId, usize>,
     /// The bend that the mouse holds.
     held_bend: Option<usize>,
     /// Where the landscape's points stood on screen in the last frame.
@@ -91,6 +94,7 @@ impl View {
             projected: None,
             dialogs: Dialogs::default(),
             pending_normalization: None,
+            checkpoints: BTreeMap::new(),
             held_bend: None,
             landscape: None,
             looked: (None, 0.0),

@@ -20,6 +20,8 @@ pub(super) struct Sketch {
     here: PlanePoint,
     length: f64,
     chord: [[f64; 2]; 2],
+    /// Checkpoints of runs, in order.
+    trajectories: Vec<(String, Vec<[f64; 2]>)>,
 }
 
 impl Sketch {
@@ -47,6 +49,11 @@ impl Sketch {
             here: at(state.t),
             length: plane.plane.length(),
             chord: [[at_a.0, at_a.1], [at_b.0, at_b.1]],
+            trajectories: state
+                .trajectories
+                .iter()
+                .map(|run| (run.name.clone(), run.points().iter().map(|p| [p.x, p.y]).collect()))
+                .collect(),
         }
     }
 
@@ -67,6 +74,15 @@ impl Sketch {
         let ink = if self.off_plane().is_some() { Color32::from_white_alpha(150) } else { Color32::WHITE };
         plot.line(Line::new("", path.clone()).color(casing).width(4.5));
         plot.line(Line::new("", path).color(ink).width(2.2));
+        for (name, points) in &self.trajectories {
+            let ink = Color32::from_rgb(120, 220, 255);
+            plot.line(Line::new("", points.clone()).color(casing).width(3.5));
+            plot.line(Line::new("", points.clone()).color(ink).width(1.6));
+            plot.points(Points::new("", points.clone()).radius(2.6).color(ink));
+            if let Some(last) = points.last() {
+                label(plot, *last, name, ABOVE_RIGHT);
+            }
+        }
         for (index, bend) in self.bends.iter().enumerate() {
             let at = [bend.x, bend.y];
             marker(plot, at, MarkerShape::Diamond, Color32::from_rgb(255, 230, 90), 7.5);

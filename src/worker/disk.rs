@@ -7,12 +7,14 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::checkpoint::{Mode, save_params};
+use crate::checkpoint::{self, Mode, Trajectory, save_params};
 use crate::data::{Dataset, Normalization};
 use crate::net::{Network, ParamVec};
 use crate::{data, files};
 
 const CAPACITY: usize = 256;
+/// The most checkpoints of one trajectory that are opened.
+const MAX_CHECKPOINTS: usize = 200;
 
 /// Work for the disk thread.
 #[derive(Debug)]
@@ -37,6 +39,12 @@ pub enum DiskRequest {
 #[derive(Debug)]
 pub enum DiskEvent {
     Mode(Box<Mode>),
+    /// The checkpoints of one run, in order.
+    Trajectory {
+        name: String,
+        modes: Vec<Mode>,
+        notes: Vec<String>,
+    },
     /// Checkpoints for the bends of a path, in order.
     Bends(Vec<Mode>),
     /// A data set and the usual ways to scale its pixels, by name.
@@ -128,6 +136,12 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
     let mut events = Vec::new();
     for path in paths {
         let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        if path.is_dir()
+            && let Ok(found) = checkpoint::trajectory(&path)
+        {
+            events.push(open_trajectory(&found));
+            continue;
+        }
         let is_data = path.is_dir() || name.contains("ubyte");
         if is_data {
             // The four files of one set may be dropped together.
@@ -142,6 +156,30 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
         });
     }
     events
+}
+
+/// Every checkpoint of a run, or as many as are drawn, evenly chosen.
+fn open_trajectory(found: &Trajectory) -> DiskEvent {
+    let n = found.files.len();
+    let n_opened = n.min(MAX_CHECKPOINTS);
+    let mut notes = Vec::new();
+    if n_opened < n {
+        notes.push(format!("{n_opened} of {n} checkpoints are opened, evenly chosen"));
+    }
+    notes.extend(found.faults.iter().map(ToString::to_string));
+    let mut modes = Vec::with_capacity(n_opened);
+    for place in 0..n_opened {
+        let file = &found.files[place * (n - 1) / (n_opened - 1).max(1)];
+        match Mode::open(file) {
+            Ok(mode) => modes.push(mode),
+            Err(error) => notes.push(error.to_string()),
+        }
+    }
+    let name = found.folder.file_name().map_or_else(|| "run".to_owned(), |name| name.to_string_lossy().into_owned());
+    if modes.is_empty() {
+        return DiskEvent::Failed { headline: format!("No checkpoint of {name} can be opened"), details: notes };
+    }
+    DiskEvent::Trajectory { name, modes, notes }
 }
 
 fn open_data(spec: &str) -> DiskEvent {

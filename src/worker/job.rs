@@ -132,7 +132,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Training | Lane::Alignment => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate => 0,
-        Lane::Trial(_) => 1,
+        Lane::Trial(_) | Lane::Candidate { .. } => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }

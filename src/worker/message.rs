@@ -21,6 +21,11 @@ pub enum Lane {
         mode: u64,
         split: SplitName,
     },
+    /// One of the networks that a mode's file fits.
+    Candidate {
+        mode: u64,
+        candidate: usize,
+    },
     /// The permutation groups of one mode.
     Verify {
         mode: u64,

@@ -102,7 +102,7 @@ fn info_lists_tensors_of_networks_it_does_not_know() {
     write_safetensors(&path, &[tensor], &Default::default()).unwrap();
     let found = lowroad(&["info", &text_of(&path), "--json", "-"]).json();
     assert_eq!(found["network"], Value::Null);
-    assert!(found["problem"].as_str().unwrap().contains("conv.weight"));
+    assert!(found["problem"].as_str().unwrap().contains("`conv`"), "{}", found["problem"]);
     assert_eq!(found["parameters"], 18);
 }
 

@@ -18,9 +18,9 @@ mod pointwise;
 mod pool;
 mod program;
 mod statistics;
-pub(super) mod train;
 #[cfg(test)]
 mod tests;
+pub(super) mod train;
 
 pub(crate) use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
 pub(crate) use forward::{Buffers, group_blocks, run_blocks};
