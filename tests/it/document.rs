@@ -17,6 +17,8 @@ use lowroad::worker::{Command, Disk, DiskEvent, DiskRequest, Event, JobId, Lane,
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+mod networks;
+
 /// Far more than anything here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(240);
 
