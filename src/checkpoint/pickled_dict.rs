@@ -39,6 +39,7 @@ enum Value<'a> {
         data: Cow<'a, [u8]>,
     },
     Ints(Vec<i64>),
+    Texts(Vec<Cow<'a, [u8]>>),
     /// Described for messages.
     Other(String),
 }
@@ -60,11 +61,20 @@ impl PickledDict<'_> {
         }
     }
 
+    /// The list of texts under `key`, encoded as they are in the file.
+    pub fn texts(&self, key: &str) -> Option<&[Cow<'a, [u8]>]> {
+        match self.values.get(key)? {
+            Value::Texts(texts) => Some(texts),
+            _ => None,
+        }
+    }
+
     /// All keys with what is under them, for messages.
     pub fn found(&self) -> String {
         let entries = self.values.iter().map(|(key, value)| match value {
             Value::ArrayU8 { shape, .. } => format!("`{}` (bytes of shape {shape:?})", shown(key)),
             Value::Ints(numbers) => format!("`{}` ({} integers)", shown(key), numbers.len()),
+            Value::Texts(texts) => format!("`{}` ({} texts)", shown(key), texts.len()),
             Value::Other(what) => format!("`{}` ({what})", shown(key)),
         });
         entries.collect::<Vec<_>>().join(", ")
@@ -109,7 +119,7 @@ fn dict<'a>(heap: &Heap<'a>, mut budget: usize) -> Result<PickledDict<'a>, Pickl
 /// How much [`value`] copies at most.
 fn n_copied(heap: &Heap<'_>, object: &Object<'_>) -> usize {
     match object {
-        Object::List(items) => items.len(),
+        Object::List(items) => items.iter().map(|item| n_copied_item(heap.get(*item))).sum(),
         Object::Array(array) => match heap.get(array.data) {
             Object::Latin1(text) => text.len(),
             _ => 0,
@@ -118,12 +128,22 @@ fn n_copied(heap: &Heap<'_>, object: &Object<'_>) -> usize {
     }
 }
 
+fn n_copied_item(item: &Object<'_>) -> usize {
+    match item {
+        Object::Latin1(text) => text.len().max(1),
+        _ => 1,
+    }
+}
+
 fn value<'a>(heap: &Heap<'a>, key: &str, object: &Object<'a>) -> Result<Value<'a>, PickledDictFault> {
     Ok(match object {
         Object::Array(array) if array.dtype.code == "u1" => array_u8(heap, key, array)?,
         Object::List(items) => match items.iter().map(|item| heap.int(*item)).collect() {
             Some(numbers) => Value::Ints(numbers),
-            None => Value::Other(object.describe()),
+            None => match items.iter().map(|item| heap.bytes(*item)).collect() {
+                Some(texts) => Value::Texts(texts),
+                None => Value::Other(object.describe()),
+            },
         },
         _ => Value::Other(object.describe()),
     })

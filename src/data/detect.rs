@@ -12,7 +12,8 @@ pub(super) const MAX_ENTRIES: usize = 10_000;
 /// How many of a folder's names a message lists.
 const MAX_LISTED: usize = 12;
 /// Folders that archives unpack to and torchvision makes, looked into if what is around them is no data set.
-const INNER_FOLDERS: [&str; 3] = ["cifar-10-batches-bin", "cifar-100-binary", "tiny-imagenet-200"];
+const INNER_FOLDERS: [&str; 5] =
+    ["cifar-10-batches-bin", "cifar-100-binary", "cifar-10-batches-py", "cifar-100-python", "tiny-imagenet-200"];
 
 /// Opens the data set in a file or folder, or the one that a file is part of.
 pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {

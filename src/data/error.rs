@@ -6,12 +6,20 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::{ImageShape, SplitName};
+use crate::checkpoint::CheckpointError;
 use crate::files::FileError;
 
 #[derive(Debug, Error)]
 pub enum DataError {
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Pickled(#[from] Box<CheckpointError>),
+    #[error(
+        "expected bytes of shape [n, 3072] under `data` and a list of integers under `{labels_key}`, found {found}: {}",
+        path.display()
+    )]
+    Batch { path: PathBuf, labels_key: &'static str, found: String },
     #[error("no such file or folder (`optdigits`, `moons`, `spirals` and `blobs` are in the program): {}", path.display())]
     NotFound { path: PathBuf },
     #[error(
@@ -31,7 +39,7 @@ pub enum DataError {
     Records { path: PathBuf, record_bytes: usize, found: usize },
     #[error("expected labels below {n_classes}, found {found} for example {index}: {}", path.display())]
     Label { path: PathBuf, index: usize, found: i64, n_classes: usize },
-    #[error("expected {expected} names of classes, one a line, found {found}: {}", path.display())]
+    #[error("expected {expected} names of classes, found {found}: {}", path.display())]
     ClassNames { path: PathBuf, expected: usize, found: usize },
     #[error("expected PNG or JPEG files in a folder for each class, found {found}: {}", path.display())]
     NoImages { path: PathBuf, found: String },

@@ -87,6 +87,68 @@ fn files_that_are_not_as_they_should_be_are_refused() {
     );
     fails(
         &[("data_batch_1.bin", good()), ("test_batch.bin", good()), ("batches.meta.txt", b"cat\ndog\n".to_vec())],
-        "expected 10 names of classes, one a line, found 2",
+        "expected 10 names of classes, found 2",
     );
+}
+
+/// The Python version in `tests/fixtures/cifar-python` and the same records in the binary version.
+#[test]
+fn the_python_version_gives_the_data_set_of_the_binary_version() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cifar-python");
+    let names = |n: usize| (0..n).map(|class| format!("class {class}\n")).collect::<String>().into_bytes();
+    let cifar_10 = [
+        ("data_batch_1.bin", records(&[&[3], &[9]])),
+        ("test_batch.bin", records(&[&[4]])),
+        ("batches.meta.txt", names(10)),
+    ];
+    let cifar_100 = [
+        ("train.bin", records(&[&[19, 99], &[0, 7]])),
+        ("test.bin", records(&[&[1, 2]])),
+        ("fine_label_names.txt", names(100)),
+    ];
+    for (inner, files) in [("cifar-10-batches-py", &cifar_10), ("cifar-100-python", &cifar_100)] {
+        let pickled = detect::open(&fixtures.join(inner)).unwrap();
+        let binary = detect::open(folder(files).path()).unwrap();
+        assert_eq!((&pickled.name, &pickled.class_names), (&binary.name, &binary.class_names));
+        assert_eq!((&pickled.train, &pickled.test, &pickled.notes), (&binary.train, &binary.test, &binary.notes));
+    }
+}
+
+#[test]
+fn a_pickle_without_images_is_refused_with_what_it_holds() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/cifar-python");
+    let meta = std::fs::read(fixtures.join("cifar-10-batches-py/batches.meta")).unwrap();
+    fails(
+        &[("data_batch_1", meta.clone()), ("test_batch", meta)],
+        "under `data` and a list of integers under `labels`, found `label_names` (10 texts)",
+    );
+    fails(&[("data_batch_1", b"no pickle".to_vec()), ("test_batch", Vec::new())], "data_batch_1");
+}
+
+/// Needs the unpacked CIFAR-10 of 50,000 training and 1,000 test images in `LOWROAD_DATA/cifar-10-batches-bin`.
+#[test]
+fn cifar_10_has_its_known_size_mean_and_standard_deviation() {
+    let folder = std::env::var_os("LOWROAD_DATA").map(|data| Path::new(&data).join("cifar-10-batches-bin"));
+    let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
+        eprintln!("SKIPPED: LOWROAD_DATA names no folder with cifar-10-batches-bin");
+        return;
+    };
+    let found = detect::open(&folder).unwrap();
+    assert_eq!((found.train.len(), found.test.len()), (50_000, 1_000));
+    assert_eq!(found.notes, ["1000 of the 10000 test images of CIFAR-10 are there"]);
+    let Values::Bytes(pixels) = &found.train.values else { panic!("pixels are bytes") };
+    let n = (found.train.len() * SHAPE.height * SHAPE.width) as f64;
+    let (mut sums, mut squares) = ([0.0; 3], [0.0; 3]);
+    for (index, plane) in pixels.chunks_exact(SHAPE.height * SHAPE.width).enumerate() {
+        for pixel in plane {
+            let value = f64::from(*pixel) / 255.0;
+            sums[index % 3] += value;
+            squares[index % 3] += value * value;
+        }
+    }
+    for (channel, (mean, std)) in [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)].into_iter().enumerate() {
+        let found_mean = sums[channel] / n;
+        let found_std = (squares[channel] / n - found_mean * found_mean).sqrt();
+        assert!((found_mean - mean).abs() < 1e-3 && (found_std - std).abs() < 1e-3, "{found_mean} {found_std}");
+    }
 }
