@@ -44,7 +44,7 @@ enum Value<'a> {
     Other(String),
 }
 
-impl PickledDict<'_> {
+impl<'a> PickledDict<'a> {
     /// The array of bytes under `key`: its shape, and its elements in row-major order (as many as the shape says).
     pub fn array_u8(&self, key: &str) -> Option<(&[usize], &[u8])> {
         match self.values.get(key)? {
