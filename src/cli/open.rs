@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 
 use super::networks::shown;
 use super::options::{BatchNormChoice, DataOptions, NetworkOptions, ScoreOptions, UsageError};
+use super::output::say;
 use crate::checkpoint::Mode;
 use crate::compute::{BATCH_NORM_IMAGES, BatchNorm, DataRef};
 use crate::data::{self, DataError, Dataset, Normalization, SplitName};
@@ -26,6 +27,9 @@ pub(super) struct Images {
 impl Images {
     pub(super) fn open(options: &DataOptions) -> Result<Self> {
         let dataset = data::open(&options.data)?;
+        for note in &dataset.notes {
+            say(&format!("note: {}: {note}", dataset.name));
+        }
         let channels = dataset.shape.channels;
         let normalization = match &options.normalize {
             None => Normalization::identity(channels),

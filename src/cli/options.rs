@@ -32,7 +32,9 @@ pub(super) struct CommonOptions {
 /// Images and how they are fed to the networks.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DataOptions {
-    /// A folder of IDX files as MNIST is distributed, or `optdigits`, the embedded data set
+    /// A folder of IDX files (MNIST), of CIFAR's batches (binary or Python), of images (`train/CLASS/*.png`, `test` or
+    /// `val`), or of train.csv and test.csv; a .csv or .npz file; or what is in the program: optdigits, moons, spirals,
+    /// blobs
     #[arg(long, value_name = "DATA", default_value = crate::data::EMBEDDED)]
     pub(super) data: String,
     /// Mean and standard deviation subtracted and divided by after pixels / 255, per channel: `0.1307/0.3081`. Without it

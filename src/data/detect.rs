@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{DataError, Dataset, cifar, idx_folder, image_folder, table};
+use super::{DataError, Dataset, cifar, idx_folder, image_folder, npz, table};
+use crate::files;
 
 /// The most entries of a folder that are looked at.
 pub(super) const MAX_ENTRIES: usize = 10_000;
@@ -30,7 +31,21 @@ pub(super) fn open(path: &Path) -> Result<Dataset, DataError> {
     if has_extension(path, &["csv", "tsv"]) {
         return table::open_file(path);
     }
+    if has_extension(path, &["npz"]) {
+        return npz::open_file(path);
+    }
     open_folder(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+}
+
+/// Whether a path, if it is no checkpoint, is to be opened as data: a folder, or a file that says so by its name or, where
+/// both are kept alike, by its arrays.
+pub(super) fn holds_data(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    path.is_dir()
+        || name.contains("ubyte")
+        || has_extension(path, &["csv", "tsv"])
+        || has_extension(path, &["npz"])
+            && files::read_limited(path, npz::MAX_FILE_BYTES).is_ok_and(|bytes| npz::is_data(&bytes, path))
 }
 
 fn open_folder(folder: &Path) -> Result<Dataset, DataError> {

@@ -14,12 +14,18 @@ pub enum DataError {
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
-    Pickled(#[from] Box<CheckpointError>),
+    Checkpoint(#[from] Box<CheckpointError>),
     #[error(
         "expected bytes of shape [n, 3072] under `data` and a list of integers under `{labels_key}`, found {found}: {}",
         path.display()
     )]
     Batch { path: PathBuf, labels_key: &'static str, found: String },
+    #[error(
+        "expected arrays `x_train`, `y_train`, `x_test` and `y_test`, or `x` and `y`, found {found}: {}", path.display()
+    )]
+    Arrays { path: PathBuf, found: String },
+    #[error("array `{name}`: expected {expected}, found {found}: {}", path.display())]
+    Array { path: PathBuf, name: String, expected: &'static str, found: String },
     #[error("no such file or folder (`optdigits`, `moons`, `spirals` and `blobs` are in the program): {}", path.display())]
     NotFound { path: PathBuf },
     #[error(

@@ -11,6 +11,7 @@ mod image_folder;
 mod inputs;
 mod label_noise;
 mod normalization;
+mod npz;
 mod optdigits;
 mod table;
 mod toys;
@@ -160,7 +161,7 @@ impl Dataset {
 }
 
 /// Opens a data set: `optdigits` and the [`Toy`]s are in the program; anything else is a file or folder, of the kind that its
-/// content shows: IDX files, CIFAR's batches, folders of images, or CSV.
+/// content shows: IDX files, CIFAR's batches, folders of images, CSV, or `.npz`.
 pub fn open(spec: &str) -> Result<Dataset, DataError> {
     if spec == EMBEDDED {
         return Ok(optdigits());
@@ -170,6 +171,11 @@ pub fn open(spec: &str) -> Result<Dataset, DataError> {
     }
     let path = Path::new(spec);
     check(detect::open(path)?, path)
+}
+
+/// Whether a path, unless it is a checkpoint or a folder of them, is to be opened as data.
+pub fn holds_data(path: &Path) -> bool {
+    detect::holds_data(path)
 }
 
 /// Checks what every kind of data set must have.

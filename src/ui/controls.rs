@@ -9,6 +9,14 @@ use crate::compute::{Alignment, GroupCheck};
 use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
 
+/// Data sets in the program: name, label, explanation.
+const BUILT_IN: [(&str, &str, &str); 4] = [
+    (crate::data::EMBEDDED, "Digits", "UCI optical digits, 8×8, 5,620 images"),
+    ("moons", "Two moons", "Points of the plane in two classes that interlock"),
+    ("spirals", "Three spirals", "Points of the plane in three classes that wind around each other"),
+    ("blobs", "Four blobs", "Points of the plane in four overlapping classes"),
+];
+
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         // The scroll bar must not lie on the text.
@@ -200,10 +208,14 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         Some(data) => {
             let set = &data.dataset;
             ui.label(RichText::new(&set.name).strong()).on_hover_text(&set.source);
-            let shape = format!("{}×{}×{}", set.shape.channels, set.shape.height, set.shape.width);
+            let size = if set.shape.is_tabular() {
+                set.shape.to_string()
+            } else {
+                format!("{}×{}×{} pixels", set.shape.channels, set.shape.height, set.shape.width)
+            };
             ui.label(
                 RichText::new(format!(
-                    "{shape} pixels, {} classes, {} training and {} test images",
+                    "{size}, {} classes, {} for training and {} for testing",
                     set.n_classes(),
                     theme::count(set.train.len()),
                     theme::count(set.test.len())
@@ -232,12 +244,20 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         });
     }
     ui.horizontal(|ui| {
-        if ui.button("Open data…").on_hover_text("A folder with MNIST-like IDX files (Ctrl+D)").clicked() {
+        if ui
+            .button("Open data…")
+            .on_hover_text("Folders of MNIST, CIFAR or images; .csv and .npz files (Ctrl+D)")
+            .clicked()
+        {
             view.dialogs.ask(Wish::OpenData);
         }
-        if ui.button("Built-in digits").on_hover_text("UCI optical digits, 8×8, 5,620 images").clicked() {
-            actions.push(Action::OpenData(crate::data::EMBEDDED.to_owned()));
-        }
+        ui.menu_button("Built-in", |ui| {
+            for (name, label, meaning) in BUILT_IN {
+                if ui.button(label).on_hover_text(meaning).clicked() {
+                    actions.push(Action::OpenData(name.to_owned()));
+                }
+            }
+        });
     });
 }
 

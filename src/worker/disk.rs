@@ -130,7 +130,7 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
     }
 }
 
-/// Each path is a data folder, an IDX file of one, or a checkpoint.
+/// Each path is a folder of checkpoints, data, or a checkpoint.
 fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
     let mut opened_data = false;
     let mut events = Vec::new();
@@ -142,8 +142,7 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
             events.push(open_trajectory(&found));
             continue;
         }
-        let is_data = path.is_dir() || name.contains("ubyte");
-        if is_data {
+        if data::holds_data(&path) {
             // The four files of one set may be dropped together.
             if !std::mem::replace(&mut opened_data, true) {
                 events.push(open_data(&path.to_string_lossy()));

@@ -57,6 +57,15 @@ pub struct NpyArray<'a> {
     pub bytes: Cow<'a, [u8]>,
 }
 
+impl NpyArray<'_> {
+    /// The elements as `f32`, rounded where they must be: `[product of shape]`.
+    pub fn widened(&self) -> Vec<f32> {
+        let mut values = Vec::new();
+        self.dtype.widen(&self.bytes, &mut values);
+        values
+    }
+}
+
 /// Reads all arrays of an `.npz` file from its bytes. `path` is only named in errors.
 pub fn arrays<'a>(bytes: &'a [u8], path: &Path) -> Result<Vec<NpyArray<'a>>, CheckpointError> {
     let in_archive = |fault| CheckpointError::Archive { path: path.to_owned(), fault };
