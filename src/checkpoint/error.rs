@@ -19,7 +19,7 @@ use crate::files::FileError;
 pub enum CheckpointError {
     #[error(transparent)]
     File(#[from] FileError),
-    #[error("expected a checkpoint (safetensors, PyTorch, NumPy or Burn), found {found}: {}", path.display())]
+    #[error("expected a checkpoint (safetensors, PyTorch, NumPy, ONNX or Burn), found {found}: {}", path.display())]
     Unrecognized { path: PathBuf, found: String },
     #[error("{fault}: {}", path.display())]
     LegacyTorch { path: PathBuf, fault: LegacyFault },

@@ -101,11 +101,14 @@ pub(super) fn save_network(
     let mut metadata = BTreeMap::from([
         ("format".to_owned(), "pt".to_owned()),
         ("lowroad.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("lowroad.command".to_owned(), made_by.to_owned()),
+        (COMMAND_KEY.to_owned(), made_by.to_owned()),
     ]);
     metadata.extend(seed.map(|seed| ("lowroad.seed".to_owned(), seed.to_string())));
     Ok(checkpoint::save_params(path, network, params, &metadata)?)
 }
+
+/// Where a saved network's metadata says what made it.
+pub(super) const COMMAND_KEY: &str = "lowroad.command";
 
 /// Columns under their heads, right-aligned but the first; for people.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {

@@ -96,13 +96,21 @@ pub struct LayerMatch {
     pub n_non_finite: usize,
 }
 
-/// `argmax_P sum_i C[i, P(i)]`.
+/// What a unit's own place is worth among equals: far below the noise of a correlation.
+const STAYING: f64 = 1e-7;
+
+/// `argmax_P sum_i C[i, P(i)]`; among equals, units stay where they are.
 ///
 /// `correlation`: `[n, n]`, row-major, rows are units of A.
 pub fn match_by_correlation(correlation: &[f64], n: usize) -> Result<LayerMatch, AssignmentError> {
     let n_non_finite = correlation.iter().filter(|c| !c.is_finite()).count();
     let scores: Vec<f64> = correlation.iter().map(|&c| if c.is_finite() { c } else { 0.0 }).collect();
-    let permutation = maximise(&scores, n)?;
+    // Units that are dead in both networks correlate with nothing wherever they stand: they stay.
+    let mut preferred = scores.clone();
+    for i in 0..n {
+        preferred[i * n + i] += STAYING;
+    }
+    let permutation = maximise(&preferred, n)?;
     let mean = |p: &Permutation| (0..n).map(|i| scores[i * n + p.source(i)]).sum::<f64>() / n.max(1) as f64;
     Ok(LayerMatch {
         mean_before: mean(&Permutation::identity(n)),
@@ -162,6 +170,18 @@ mod tests {
         assert_eq!(found.permutation, planted);
         assert!((found.mean_after - 1.0).abs() < 1e-3, "{}", found.mean_after);
         assert!(found.mean_before < 0.6);
+    }
+
+    #[test]
+    fn units_that_nothing_tells_apart_stay_where_they_are() {
+        // Units 1 to 4 are dead in both networks; 0 and 5 have changed places.
+        let n = 6;
+        let mut correlation = vec![0.0; n * n];
+        correlation[5] = 0.9;
+        correlation[5 * n] = 0.8;
+        let found = match_by_correlation(&correlation, n).unwrap();
+        assert_eq!(found.permutation.sources(), [5, 1, 2, 3, 4, 0]);
+        assert!((found.mean_after - 1.7 / 6.0).abs() < 1e-12, "the preference is no correlation");
     }
 
     #[test]

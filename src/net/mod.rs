@@ -154,11 +154,14 @@ impl Network {
         let pairs = self.layout.specs().iter().zip(other.layout.specs());
         for (a, b) in pairs {
             if a.shape != b.shape {
-                return Some(format!("`{}` has shape {:?}, `{}` has shape {:?}", a.name, a.shape, b.name, b.shape));
+                return Some(format!(
+                    "expected `{}` of shape {:?} as in {}, found `{}` of shape {:?} as in {}",
+                    a.name, a.shape, self.name, b.name, b.shape, other.name
+                ));
             }
         }
         Some(format!(
-            "{} has {} tensors in {} operations, {} has {} in {}",
+            "expected {} ({} tensors, {} operations), found {} ({} tensors, {} operations)",
             self.name,
             self.layout.specs().len(),
             self.nodes.len(),

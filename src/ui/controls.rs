@@ -116,7 +116,11 @@ fn badge(ui: &mut Ui, check: &GroupCheck) {
             "Units of {n} groups were moved at random: the logits stayed the same, to {:.0e}. The network can be aligned.",
             check.seal.max_logit_difference
         );
-        (format!("{n} groups hold"), ui.visuals().weak_text_color(), meaning)
+        (
+            format!("{n} {} hold{}", if n == 1 { "group" } else { "groups" }, if n == 1 { "s" } else { "" }),
+            ui.visuals().weak_text_color(),
+            meaning,
+        )
     } else {
         let which = if check.failed.is_empty() { "all at once".to_owned() } else { check.failed.join(", ") };
         let meaning =

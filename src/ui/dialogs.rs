@@ -85,6 +85,11 @@ pub(super) struct Dialogs {
 }
 
 impl Dialogs {
+    /// Whether the path box stands open, which Escape closes.
+    pub(super) fn is_open(&self) -> bool {
+        self.path_box.is_some()
+    }
+
     /// Opens the system's dialog, unless one is open already.
     pub(super) fn ask(&mut self, wish: Wish) {
         if self.pending.is_some() {

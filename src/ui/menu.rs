@@ -143,7 +143,9 @@ pub(super) fn shortcuts(ui: &mut Ui, state: &AppState, view: &mut View, actions:
     if pressed(Modifiers::NONE, Key::F1) {
         view.shortcuts = !view.shortcuts;
     }
-    if !state.jobs.is_empty() && pressed(Modifiers::NONE, Key::Escape) {
+    // Escape belongs to the menu or dialog that is open.
+    let is_busy_elsewhere = egui::Popup::is_any_open(ui.ctx()) || view.dialogs.is_open();
+    if !state.jobs.is_empty() && !is_busy_elsewhere && pressed(Modifiers::NONE, Key::Escape) {
         actions.push(Action::CancelAll);
     }
 }

@@ -178,12 +178,14 @@ pub(super) fn plane(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 /// Where the running statistics of batch norm come from at points between networks.
 fn batch_norm(ui: &mut Ui, settings: &mut BatchNormSettings) {
     ui.horizontal(|ui| {
-        ui.checkbox(&mut settings.recompute, "Measure batch norm anew on").on_hover_text(
+        ui.checkbox(&mut settings.recompute, "Measure batch norm anew").on_hover_text(
             "Stored statistics fit the networks of the files and no point in between: without new ones paths and planes look \
              far worse than they are. Along the path too.",
         );
+    });
+    ui.horizontal(|ui| {
         ui.add_enabled_ui(settings.recompute, |ui| {
-            let label = ui.label("training images");
+            let label = ui.label("on training images");
             ui.add(DragValue::new(&mut settings.n_images).range(16..=1_000_000)).labelled_by(label.id);
         });
     });

@@ -17,10 +17,11 @@ use super::jobs::Jobs;
 use super::networks::named_network;
 use super::open::Images;
 use super::options::{DataOptions, DeviceOptions, JsonOptions, UsageError, positive, share};
-use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, table};
+use super::output::{COMMAND_KEY, Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
 use super::score::{ScoreReport, score_networks};
+use crate::checkpoint::{self, Mode};
 use crate::data::{Augmentation, Dataset, SplitName};
-use crate::net::{Init, Network};
+use crate::net::{Init, Network, ParamVec};
 use crate::recipe::{PRESETS, Preset, Recipe, Resume};
 use places::{out_of_seed, trajectory_of_seed};
 use session::{Session, Trajectory};
@@ -126,6 +127,13 @@ pub(super) fn run(args: &Train) -> Result<()> {
     let seeds = if args.seeds.is_empty() { vec![args.seed] } else { args.seeds.clone() };
     let outs: Vec<PathBuf> = seeds.iter().map(|&seed| out_of_seed(&args.out, seed, 1 < seeds.len())).collect();
     check_targets(outs.iter().map(Some).chain([args.json.json.as_ref()]))?;
+    if args.out.extension().is_some_and(|ending| ending != "safetensors") {
+        let text = format!(
+            "--out: networks are saved as safetensors, expected FILE.safetensors, found {}",
+            args.out.display()
+        );
+        return Err(UsageError(text).into());
+    }
     let images = args.images()?;
     let name = args.network.as_deref().or(args.preset.map(|preset| preset.network));
     let name = name.ok_or_else(|| UsageError("--network or --preset is needed".to_owned()))?;
@@ -193,7 +201,13 @@ impl Task<'_> {
         let command = format!("lowroad train {}", as_arguments(&options));
         let session = Session { jobs, resume: &resume, trajectory, command: &command, seed };
         let watched = images.of(SplitName::Test, args.limit);
-        let (mode, history) = session.run(spec, watched, args.resume)?;
+        let (mode, history) = match self.finished(out, &resume, &command)? {
+            Some(mode) => {
+                say(&format!("{} is there already, trained with these settings: it is taken as it is", out.display()));
+                (mode, Vec::new())
+            }
+            None => session.run(spec, watched, args.resume)?,
+        };
 
         let score = |split| -> Result<ScoreReport> {
             let data = images.of(split, args.limit);
@@ -201,6 +215,9 @@ impl Task<'_> {
             Ok(found[0].into())
         };
         let (test, train) = (score(SplitName::Test)?, score(SplitName::Train)?);
+        if !test.loss.0.is_finite() {
+            say(&format!("warning: training diverged: the test loss of {} is {}", out.display(), test.loss.0));
+        }
         save_network(out, network, &mode, &command, Some(seed))?;
         session.end()?;
         Ok(TrainReport {
@@ -213,6 +230,21 @@ impl Task<'_> {
             train,
             history,
         })
+    }
+
+    /// The mode that an earlier call finished before it was interrupted at another seed.
+    fn finished(&self, out: &Path, resume: &Resume, command: &str) -> Result<Option<Arc<ParamVec>>> {
+        if !self.args.resume || resume.path().exists() || !out.exists() {
+            return Ok(None);
+        }
+        // A file of another kind was not written by this command.
+        let Ok((_, metadata)) = checkpoint::read_with_metadata(out) else {
+            return Ok(None);
+        };
+        if metadata.get(COMMAND_KEY).map(String::as_str) != Some(command) {
+            return Ok(None);
+        }
+        Ok(Some(Mode::open(out)?.params_for(&self.network)?))
     }
 
     /// Every setting that shapes the weights, and nothing else: the same weights have the same file.
