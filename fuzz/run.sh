@@ -34,6 +34,25 @@ seeds() {
         printf '\000\000\010\003\000\000\000\001\000\000\000\002\000\000\000\002abcd' >"fuzz/corpus/$1/images"
         printf '\000\000\010\001\000\000\000\002ab' >"fuzz/corpus/$1/labels"
         gzip -c "fuzz/corpus/$1/images" >"fuzz/corpus/$1/images.gz" ;;
+    onnx) cp tests/fixtures/onnx/*.onnx "fuzz/corpus/$1" ;;
+    recognition)
+        # Names and shapes as in fixtures of safetensors, whose headers are JSON.
+        for file in tests/fixtures/digits-case/[abc].safetensors $fixtures/*.safetensors; do
+            tr -d '\000' <"$file" | grep -aoE '"[^"]+":\{"dtype":"[A-Z0-9]+","shape":\[[0-9,]*\]' |
+                sed -E 's/^"([^"]+)".*\[([0-9,]*)\]$/\1 \2/; s/,/ /g' >"fuzz/corpus/$1/$(basename "$file")"
+        done ;;
+    description)
+        cp assets/networks/*.toml "fuzz/corpus/$1"
+        # The example in the documentation.
+        sed -n '/^\/\/! ```toml/,/^\/\/! ```$/s,^//! *,,p' src/net/describe.rs | grep -v '```' >"fuzz/corpus/$1/example" ;;
+    csv) printf 'x1;x2;label\n0.5;-1e3;cat\n2;nan;dog\n' >"fuzz/corpus/$1/header"
+        printf '1,2,0\n3,4,1\n5,6,1\n7,8,0\n9,10,1\n' >"fuzz/corpus/$1/numbers" ;;
+    cifar)
+        # The version, the class of the first record or both of its classes, and its pixels.
+        { printf '\000\003'; head -c 3072 $fixtures/strides.pt; printf '\001'; head -c 3072 $fixtures/dtypes.pt; } \
+            >"fuzz/corpus/$1/cifar10"
+        { printf '\001\003\005'; head -c 3072 $fixtures/strides.pt; printf '\001\001'; head -c 3072 $fixtures/dtypes.pt; } \
+            >"fuzz/corpus/$1/cifar100" ;;
     normalization) printf '0.485,0.456,0.406/0.229,0.224,0.225' >"fuzz/corpus/$1/imagenet" ;;
     esac
 }

@@ -35,6 +35,21 @@ pub fn open_mode(bytes: &[u8]) {
     }
 }
 
+/// Opens `files` in a folder of their own, or the one named `opened` of them, as a data set.
+pub fn open_data(files: &[(&str, &[u8])], opened: &str) {
+    let folder = tempfile::tempdir().expect("the temporary folder can be written to");
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).expect("the temporary folder can be written to");
+    }
+    let path = folder.path().join(opened);
+    if let Ok(dataset) = data::open(path.to_str().expect("temporary folders have plain names")) {
+        for split in [&dataset.train, &dataset.test] {
+            assert_eq!(split.values.len(), split.len() * dataset.shape.pixels());
+            assert!(split.labels.iter().all(|&label| usize::from(label) < dataset.n_classes()));
+        }
+    }
+}
+
 /// A sound zip file of stored entries, so that what is inside is reached past the checksums.
 pub fn zip_of(entries: &[(String, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));

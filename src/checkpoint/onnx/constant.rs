@@ -45,10 +45,15 @@ impl Constant {
             return Err(wrong(format!("at most {MAX_RANK} dimensions"), format!("{}", tensor.dims.len())));
         }
         let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&dim| usize::try_from(dim).ok()).collect();
-        let n_values = shape.as_ref().and_then(|shape| product(shape)).filter(|&n| n as u64 <= MAX_VALUES);
-        let (Some(shape), Some(n_values)) = (shape, n_values) else {
+        // A 0 must not hide that other dimensions are too large: loops go over each of them.
+        let is_bounded = |shape: &Vec<usize>| {
+            let without_zeros: Vec<usize> = shape.iter().map(|&dim| dim.max(1)).collect();
+            product(&without_zeros).is_some_and(|n| n as u64 <= MAX_VALUES)
+        };
+        let Some(shape) = shape.filter(is_bounded) else {
             return Err(wrong(format!("at most {MAX_VALUES} values"), format!("shape {:?}", tensor.dims)));
         };
+        let n_values: usize = shape.iter().product();
         let values = values(tensor, n_values)?;
         let n_found = values.len();
         if n_found != n_values {
@@ -95,19 +100,24 @@ impl Constant {
         Some(Self { name: self.name.clone(), shape, values })
     }
 
-    /// Rows and columns exchanged; `None` unless it is a matrix.
+    /// Rows and columns exchanged; `None` unless it is a matrix with values.
     pub(super) fn transposed(&self) -> Option<Self> {
         let &[n, m] = self.shape.as_slice() else { return None };
+        if self.values.len() == 0 {
+            return None;
+        }
         self.picked(vec![m, n], (0..m).flat_map(|j| (0..n).map(move |i| i * m + j)))
     }
 
-    /// Rows `rows` of the leading axis, in that order; without that axis where `is_scalar`.
+    /// Rows `rows` of the leading axis, in that order; without that axis where `is_scalar`. `None` for rows that are not there, and
+    /// for more values than there are: no graph may multiply them by reading rows again and again.
     pub(super) fn rows(&self, rows: &[usize], is_scalar: bool) -> Option<Self> {
         let (&n, rest) = self.shape.split_first()?;
         if rows.iter().any(|&row| n <= row) {
             return None;
         }
         let size = product(rest)?;
+        rows.len().checked_mul(size).filter(|&n_values| n_values <= self.values.len())?;
         let leading = (!is_scalar).then_some(rows.len());
         let shape = leading.into_iter().chain(rest.iter().copied()).collect();
         self.picked(shape, rows.iter().flat_map(|&row| row * size..(row + 1) * size))
@@ -115,7 +125,7 @@ impl Constant {
 }
 
 impl Values {
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match self {
             Self::Floats(values) => values.len(),
             Self::Ints(values) => values.len(),

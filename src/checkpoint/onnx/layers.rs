@@ -43,7 +43,8 @@ impl Lowering {
             return Err(at.unsupported("expected dilations of at least 1, found 0"));
         }
         let groups = at.extent("group", at.int("group", 1))?;
-        let extent = [(kh.max(1) - 1) * dilation[0] + 1, (kw.max(1) - 1) * dilation[1] + 1];
+        let kernel = [at.extent("kernel", kh as i64)?, at.extent("kernel", kw as i64)?];
+        let extent = std::array::from_fn(|axis| (kernel[axis].max(1) - 1) * dilation[axis] + 1);
         let padding = add_padding(at.padding(add_map(map, around), extent, stride)?, around);
         let bias = self.optional_constant(at, 2)?;
         let weight = self.param(at, &weight, ParamKind::Weight, Some(weight.shape.clone()))?;

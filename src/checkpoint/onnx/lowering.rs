@@ -25,7 +25,10 @@ pub(super) struct Lowering {
     /// The batch size, where the file fixes it.
     pub batch: Option<usize>,
     tensors: Vec<(ParamId, Vec<f32>)>,
+    /// Values of all parameters.
     n_values: usize,
+    /// Values of all constants, those of the file and those computed from them.
+    n_constants: usize,
     names: HashSet<String>,
     /// Outputs that something reads.
     pub used: HashSet<String>,
@@ -35,8 +38,15 @@ pub(super) struct Lowering {
 /// Builds the network that computes the first output of `graph`.
 pub(super) fn lower(graph: &proto::Graph, name: String) -> Result<OnnxModel, OnnxFault> {
     let mut values = HashMap::new();
+    let mut n_constants = 0;
     for tensor in &graph.initializer {
-        values.insert(tensor.name.clone(), Value::Constant(Rc::new(Constant::read(tensor)?)));
+        let constant = Constant::read(tensor)?;
+        n_constants += constant.values.len();
+        if MAX_VALUES < n_constants as u64 {
+            let what = "values of all weights";
+            return Err(OnnxFault::TooMany { what, found: n_constants, limit: MAX_VALUES as usize });
+        }
+        values.insert(tensor.name.clone(), Value::Constant(Rc::new(constant)));
     }
     let inputs: Vec<_> = graph.input.iter().filter(|input| !values.contains_key(&input.name)).collect();
     let [input] = inputs.as_slice() else {
@@ -53,7 +63,8 @@ pub(super) fn lower(graph: &proto::Graph, name: String) -> Result<OnnxModel, Onn
     }
     let (is_needed, used) = needed(graph, &output.name);
     let (tensors, names) = (Vec::new(), HashSet::new());
-    let mut lowering = Lowering { builder, last: node, values, batch, tensors, n_values: 0, names, used, notes };
+    let last = node;
+    let mut lowering = Lowering { builder, last, values, batch, tensors, n_values: 0, n_constants, names, used, notes };
     for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| is_needed[*index]) {
         lowering.node(&NodeView { index, node })?;
     }
@@ -141,6 +152,15 @@ impl Lowering {
             None => Ok(()),
             Some(_) => Err(OnnxFault::Redefined { place: at.place(), output: shown(name) }),
         }
+    }
+
+    /// A constant that a node gives. Nodes may copy large ones, so that what all take together is bounded.
+    pub(super) fn derived(&mut self, at: &NodeView<'_>, constant: Constant) -> Result<Value, OnnxFault> {
+        self.n_constants += constant.values.len();
+        if MAX_VALUES < self.n_constants as u64 {
+            return Err(at.unsupported(format!("expected at most {MAX_VALUES} values of all constants, found more")));
+        }
+        Ok(Value::Constant(Rc::new(constant)))
     }
 
     /// The value of input number `index`.

@@ -18,7 +18,7 @@ impl Lowering {
         match (op, self.value(at, 0)?) {
             (_, Value::Constant(constant)) => {
                 let reshaped = self.reshaped_constant(at, op, &constant)?;
-                Ok(Value::Constant(Rc::new(reshaped)))
+                self.derived(at, reshaped)
             }
             ("Reshape", value) => {
                 let target = self.constant_input(at, 1)?;
@@ -155,7 +155,7 @@ impl Lowering {
             _ => None,
         };
         let constant = constant.ok_or_else(|| at.unsupported("this way to a constant is not known"))?;
-        Ok(Value::Constant(Rc::new(constant)))
+        self.derived(at, constant)
     }
 
     pub(super) fn concat(&mut self, at: &NodeView<'_>) -> Result<Value, OnnxFault> {
@@ -192,15 +192,13 @@ impl Lowering {
         if let Value::Constant(constant) = self.value(at, 0)? {
             let n = constant.shape.first().copied().unwrap_or(0);
             let rows = match (axes.as_slice(), steps.as_slice()) {
-                ([0], [1]) => Some((bound(starts[0], n)..bound(ends[0], n)).collect::<Vec<_>>()),
+                ([0], [1]) => few(bound(starts[0], n)..bound(ends[0], n)),
                 // Only what PyTorch writes to turn paddings around: all rows from the last to the first.
-                ([0], [-1]) if starts[0] == -1 && ends[0] < -(n as i64) => Some((0..n).rev().collect()),
+                ([0], [-1]) if starts[0] == -1 && ends[0] < -(n as i64) => few((0..n).rev()),
                 _ => None,
             };
-            let sliced = rows.filter(|rows| rows.len() <= MAX_INTS).and_then(|rows| constant.rows(&rows, false));
-            return sliced
-                .map(|c| Value::Constant(Rc::new(c)))
-                .ok_or_else(|| at.unsupported("not known for this constant"));
+            let sliced = rows.and_then(|rows| constant.rows(&rows, false));
+            return self.derived(at, sliced.ok_or_else(|| at.unsupported("not known for this constant"))?);
         }
         let (mut x, mut stride) = match self.value(at, 0)? {
             Value::Strided { x, stride } => (x, stride),
@@ -273,6 +271,11 @@ impl Lowering {
             _ => Err(wrong()),
         }
     }
+}
+
+/// The rows, unless there are too many of them.
+fn few(rows: impl ExactSizeIterator<Item = usize>) -> Option<Vec<usize>> {
+    (rows.len() <= MAX_INTS).then(|| rows.collect())
 }
 
 /// A start or end of a slice on an axis of `length`: negative ones count from the end, those beyond are cut.
