@@ -19,9 +19,9 @@ mod pool;
 mod products;
 mod program;
 mod statistics;
-pub(super) mod train;
 #[cfg(test)]
 mod tests;
+pub(super) mod train;
 
 pub(crate) use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
 pub(crate) use forward::{Buffers, group_blocks, run_blocks};

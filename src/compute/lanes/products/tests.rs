@@ -47,9 +47,8 @@ fn as_listed(groups: &[Vec<Row>; 2], channels: &[usize]) -> Vec<Vec<f64>> {
     for image in 0..N_IMAGES {
         let (block, lane) = (image / LANES, image % LANES);
         for pixel in PIXELS {
-            let at = |channel: &usize| {
-                f64::from(groups[block / 2][(block % 2 * 4 + pixel) * N_CHANNELS + channel][lane])
-            };
+            let at =
+                |channel: &usize| f64::from(groups[block / 2][(block % 2 * 4 + pixel) * N_CHANNELS + channel][lane]);
             found.push(channels.iter().map(at).collect());
         }
     }
@@ -75,7 +74,11 @@ fn moments_are_those_of_the_samples_that_count() {
     let (a, b) = (as_listed(&a, &channels), as_listed(&b, &channels));
     let mean = |x: &[Vec<f64>], unit: usize| x.iter().map(|sample| sample[unit]).sum::<f64>() / x.len() as f64;
     let twice = |x: &[Vec<f64>], i: usize, y: &[Vec<f64>], j: usize| {
-        2.0 * x.iter().zip(y).map(|(x, y)| (x[i] - f64::from(shifts[0][i])) * (y[j] - f64::from(shifts[1][j]))).sum::<f64>()
+        2.0 * x
+            .iter()
+            .zip(y)
+            .map(|(x, y)| (x[i] - f64::from(shifts[0][i])) * (y[j] - f64::from(shifts[1][j])))
+            .sum::<f64>()
     };
     for i in 0..n {
         assert!((f64::from(shifts[0][i]) - mean(&a, i)).abs() < 1e-6);
@@ -93,7 +96,8 @@ fn moments_are_those_of_the_samples_that_count() {
 #[test]
 fn tiles_for_few_registers_give_the_same() {
     let (n_units, n_rows) = (20, 48);
-    let a: Vec<[f32; A_UNITS]> = (0..2 * CHUNK).map(|i| std::array::from_fn(|unit| value(i * A_UNITS + unit))).collect();
+    let a: Vec<[f32; A_UNITS]> =
+        (0..2 * CHUNK).map(|i| std::array::from_fn(|unit| value(i * A_UNITS + unit))).collect();
     let b: Vec<[f32; B_UNITS]> = (0..CHUNK).map(|i| std::array::from_fn(|unit| value(i * B_UNITS + unit))).collect();
     let mut wide = vec![0.5; n_units * n_units];
     let mut narrow = wide.clone();
