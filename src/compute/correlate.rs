@@ -4,18 +4,14 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData};
-
-use super::batches::{ImageOrder, check_fit, images_at_once, load};
+use super::batches::{ImageOrder, check_fit};
+use super::correlate_lanes::LanesMoments;
+use super::correlate_tensors::TensorMoments;
 use super::evaluate::{DataRef, logits};
-use super::forward::{Activations, Basis, PointTensors, visit_nodes};
-use super::score::read;
 use super::{ComputeError, Engine};
-use crate::matching::{CrossMoments, LayerMatch, Permutation, UnitSums, match_by_correlation, permute};
-use crate::net::{Network, ParamVec, Reading};
+use crate::matching::{CrossMoments, LayerMatch, Permutation, match_by_correlation, permute};
+use crate::net::{Network, ParamVec};
 
-/// Images whose activations are correlated at a time.
-const BLOCK_IMAGES: usize = 500;
 /// Images on which the permuted network's logits are compared with the original's.
 const SEAL_IMAGES: usize = 1000;
 
@@ -60,20 +56,55 @@ pub enum CorrelateStep {
     Finished(Box<Alignment>),
 }
 
+/// What sums up activations: the lanes on the CPU, burn's operations on a GPU.
+enum Moments {
+    Lanes(Box<LanesMoments>),
+    Tensors(Box<TensorMoments>),
+}
+
+impl Moments {
+    fn new(engine: &Engine, spec: &CorrelateSpec) -> Self {
+        if engine.is_gpu() {
+            Self::Tensors(Box::new(TensorMoments::new(engine, spec)))
+        } else {
+            Self::Lanes(Box::new(LanesMoments::new(spec)))
+        }
+    }
+
+    /// Images whose activations are correlated at a time.
+    fn block_images(&self) -> usize {
+        match self {
+            Self::Lanes(lanes) => lanes.block_images(),
+            Self::Tensors(tensors) => tensors.block_images(),
+        }
+    }
+
+    /// Adds the moments over some images.
+    fn add(&mut self, data: &DataRef, indices: &[u32]) -> Result<(), ComputeError> {
+        match self {
+            Self::Lanes(lanes) => {
+                lanes.add(data, indices);
+                Ok(())
+            }
+            Self::Tensors(tensors) => tensors.add(data, indices),
+        }
+    }
+
+    /// The sums so far of each reading of a permutation group.
+    fn of_group(&self, group: usize) -> Vec<&CrossMoments> {
+        match self {
+            Self::Lanes(lanes) => lanes.of_group(group),
+            Self::Tensors(tensors) => tensors.of_group(group),
+        }
+    }
+}
+
 /// A running alignment; call [`Self::step`] until it is finished.
 pub struct Correlate {
     engine: Engine,
     spec: CorrelateSpec,
     order: ImageOrder,
-    /// A and B.
-    points: [PointTensors; 2],
-    /// One a reading, for each group.
-    moments: Vec<Vec<CrossMoments>>,
-    /// Means of the first block, `[1, n_units]`, for A's readings and then for B's; subtracted from all, which keeps sums of
-    /// f32 exact enough.
-    shifts: Vec<Tensor<2>>,
-    /// Images correlated at a time.
-    block_images: usize,
+    moments: Moments,
     next_image: usize,
     layers: Vec<LayerMatch>,
 }
@@ -81,16 +112,10 @@ pub struct Correlate {
 impl Correlate {
     pub fn new(engine: &Engine, spec: CorrelateSpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.data)?;
-        let point = |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points();
-        let moments =
-            spec.network.groups().iter().map(|g| vec![CrossMoments::new(g.n_units); g.readings.len()]).collect();
         Ok(Self {
             engine: engine.clone(),
             order: ImageOrder::sequential(spec.data.n_images()),
-            points: [point(&spec.a), point(&spec.b)],
-            moments,
-            shifts: Vec::new(),
-            block_images: images_at_once(engine, &spec.network, BLOCK_IMAGES),
+            moments: Moments::new(engine, &spec),
             next_image: 0,
             layers: Vec::new(),
             spec,
@@ -99,51 +124,22 @@ impl Correlate {
 
     /// One block of images, or one layer's assignment, or the seal.
     pub fn step(&mut self) -> Result<CorrelateStep, ComputeError> {
+        let groups = self.spec.network.groups();
+        let block_images = self.moments.block_images();
         if self.next_image < self.order.len() {
-            self.correlate_block()?;
-        } else if self.layers.len() < self.moments.len() {
-            let n_units = self.spec.network.groups()[self.layers.len()].n_units;
-            let correlation = mean_correlation(&self.moments[self.layers.len()], n_units);
+            let end = self.order.len().min(self.next_image + block_images);
+            self.moments.add(&self.spec.data, self.order.range(self.next_image..end))?;
+            self.next_image = end;
+        } else if self.layers.len() < groups.len() {
+            let n_units = groups[self.layers.len()].n_units;
+            let correlation = mean_correlation(&self.moments.of_group(self.layers.len()), n_units);
             self.layers.push(match_by_correlation(&correlation, n_units)?);
         } else {
             return Ok(CorrelateStep::Finished(Box::new(self.finish()?)));
         }
-        let steps_done = self.next_image.div_ceil(self.block_images) + self.layers.len();
-        let steps = self.order.len().div_ceil(self.block_images) + self.moments.len() + 1;
+        let steps_done = self.next_image.div_ceil(block_images) + self.layers.len();
+        let steps = self.order.len().div_ceil(block_images) + groups.len() + 1;
         Ok(CorrelateStep::Working(steps_done as f64 / steps as f64))
-    }
-
-    fn correlate_block(&mut self) -> Result<(), ComputeError> {
-        let range = self.next_image..self.order.len().min(self.next_image + self.block_images);
-        let block = load(&self.engine, &self.spec.data, self.order.range(range.clone()));
-        let [a, b] = &self.points;
-        let units_a = self.readings(block.inputs(&self.spec.network), a);
-        let units_b = self.readings(block.inputs(&self.spec.network), b);
-        if self.shifts.is_empty() {
-            self.shifts = units_a.iter().chain(&units_b).map(|units| units.clone().mean_dim(0)).collect();
-        }
-        let (shifts_a, shifts_b) = self.shifts.split_at(units_a.len());
-        let units_a = units_a.into_iter().zip(shifts_a).map(|(units, shift)| units - shift.clone());
-        let units_b = units_b.into_iter().zip(shifts_b).map(|(units, shift)| units - shift.clone());
-        for ((moments, a), b) in self.moments.iter_mut().flatten().zip(units_a).zip(units_b) {
-            add(moments, a, b)?;
-        }
-        self.next_image = range.end;
-        Ok(())
-    }
-
-    /// What each reading of each group shows: `[n_samples, n_units]`.
-    fn readings(&self, images: Activations, point: &PointTensors) -> Vec<Tensor<2>> {
-        let readings: Vec<&Reading> = self.spec.network.groups().iter().flat_map(|group| &group.readings).collect();
-        let mut found: Vec<Option<Tensor<2>>> = vec![None; readings.len()];
-        visit_nodes(&self.spec.network, images, point, |node, value| {
-            for (reading, slot) in readings.iter().zip(&mut found) {
-                if reading.node == node {
-                    *slot = Some(pick(value.samples(), &reading.channels, &self.engine));
-                }
-            }
-        });
-        found.into_iter().map(|units| units.expect("every reading is behind the images")).collect()
     }
 
     fn finish(&mut self) -> Result<Alignment, ComputeError> {
@@ -187,7 +183,7 @@ pub(super) fn compare_logits(before: &[f32], after: &[f32], n_classes: usize) ->
 }
 
 /// Mean of the correlations `[n_units, n_units]` that a group's readings show.
-fn mean_correlation(readings: &[CrossMoments], n_units: usize) -> Vec<f64> {
+fn mean_correlation(readings: &[&CrossMoments], n_units: usize) -> Vec<f64> {
     let mut mean = vec![0.0; n_units * n_units];
     for moments in readings {
         for (total, correlation) in mean.iter_mut().zip(moments.correlation()) {
@@ -195,28 +191,4 @@ fn mean_correlation(readings: &[CrossMoments], n_units: usize) -> Vec<f64> {
         }
     }
     mean
-}
-
-/// The columns `channels` of `samples` `[n_samples, n_channels]`.
-fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
-    if channels.iter().copied().eq(0..samples.dims()[1]) {
-        return samples;
-    }
-    let channels: Vec<i32> = channels.iter().map(|&channel| channel as i32).collect();
-    let n_units = channels.len();
-    samples.select(1, Tensor::<1, Int>::from_data(TensorData::new(channels, [n_units]), &engine.device))
-}
-
-/// Adds the sums over a block of samples `[n_samples, n_units]`.
-fn add(moments: &mut CrossMoments, a: Tensor<2>, b: Tensor<2>) -> Result<(), ComputeError> {
-    let sums = |x: &Tensor<2>| read(x.clone().sum_dim(0));
-    let squares = |x: &Tensor<2>| read((x.clone() * x.clone()).sum_dim(0));
-    let products = read(a.clone().transpose().matmul(b.clone()))?;
-    moments.add(
-        a.dims()[0],
-        UnitSums { sums: &sums(&a)?, squares: &squares(&a)? },
-        UnitSums { sums: &sums(&b)?, squares: &squares(&b)? },
-        &products,
-    );
-    Ok(())
 }

@@ -39,9 +39,9 @@ pub(super) struct LanesBlock {
 
 /// `[block][h][w][c]`, of which the first `n_images` count.
 #[derive(Clone)]
-struct Images {
-    rows: Arc<Vec<Row>>,
-    n_images: usize,
+pub(super) struct Images {
+    pub(super) rows: Arc<Vec<Row>>,
+    pub(super) n_images: usize,
 }
 
 /// Statistics of batch norm at points of weight space, measured when a point is first wanted.
@@ -178,7 +178,7 @@ fn run_images<T: Send>(
 }
 
 /// Images in blocks; those that fill up the last one are zero.
-fn load_images(network: &Network, inputs: &Inputs<'_>, indices: &[u32]) -> Images {
+pub(super) fn load_images(network: &Network, inputs: &Inputs<'_>, indices: &[u32]) -> Images {
     let [channels, height, width] = map_shape(network.input_shape());
     let n_pixels = height * width;
     let mut rows = vec![[0.0; LANES]; indices.len().div_ceil(LANES) * channels * n_pixels];

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use burn::tensor::{Tensor, TensorData};
 
 pub(super) use self::norms::UnitStatistics;
-pub(super) use self::ops::{Activations, is_flat};
+pub(super) use self::ops::{Activations, LARGE_MAP, is_flat};
 
 use self::norms::BatchNorm;
 use super::Engine;

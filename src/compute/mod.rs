@@ -3,6 +3,8 @@
 
 mod batches;
 mod correlate;
+mod correlate_lanes;
+mod correlate_tensors;
 mod descent;
 mod device;
 mod evaluate;

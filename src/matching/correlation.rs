@@ -13,38 +13,46 @@ const EPS: f64 = 1e-8;
 #[derive(Clone, Debug)]
 pub struct CrossMoments {
     n_units: usize,
-    n_samples: f64,
-    sum_a: Vec<f64>,
-    sum_b: Vec<f64>,
-    sum_aa: Vec<f64>,
-    sum_bb: Vec<f64>,
-    /// `[n, n]`: sum of a_i b_j.
-    sum_ab: Vec<f64>,
+    pub n_samples: usize,
+    pub a: UnitMoments,
+    pub b: UnitMoments,
+    /// `[n, n]`, row-major: sum of a_i b_j.
+    pub products: Vec<f64>,
+}
+
+/// Sums over samples, one value a unit.
+#[derive(Clone, Debug)]
+pub struct UnitMoments {
+    pub sums: Vec<f64>,
+    pub squares: Vec<f64>,
+}
+
+impl UnitMoments {
+    fn new(n_units: usize) -> Self {
+        Self { sums: vec![0.0; n_units], squares: vec![0.0; n_units] }
+    }
 }
 
 impl CrossMoments {
     pub fn new(n_units: usize) -> Self {
-        let zeros = || vec![0.0; n_units];
         Self {
             n_units,
-            n_samples: 0.0,
-            sum_a: zeros(),
-            sum_b: zeros(),
-            sum_aa: zeros(),
-            sum_bb: zeros(),
-            sum_ab: vec![0.0; n_units * n_units],
+            n_samples: 0,
+            a: UnitMoments::new(n_units),
+            b: UnitMoments::new(n_units),
+            products: vec![0.0; n_units * n_units],
         }
     }
 
     /// Adds the sums over a block of samples: of each unit, of its square, and of the products `[n, n]`.
     pub fn add(&mut self, n_samples: usize, a: UnitSums<'_>, b: UnitSums<'_>, products: &[f32]) {
-        self.n_samples += n_samples as f64;
+        self.n_samples += n_samples;
         for (total, part) in [
-            (&mut self.sum_a, a.sums),
-            (&mut self.sum_aa, a.squares),
-            (&mut self.sum_b, b.sums),
-            (&mut self.sum_bb, b.squares),
-            (&mut self.sum_ab, products),
+            (&mut self.a.sums, a.sums),
+            (&mut self.a.squares, a.squares),
+            (&mut self.b.sums, b.sums),
+            (&mut self.b.squares, b.squares),
+            (&mut self.products, products),
         ] {
             assert_eq!(total.len(), part.len(), "one sum a unit");
             for (t, &p) in total.iter_mut().zip(part) {
@@ -56,18 +64,18 @@ impl CrossMoments {
     /// Correlation of unit i of A with unit j of B: `[n, n]`, row-major. Units that never vary have 0. NaN activations give
     /// NaN.
     pub fn correlation(&self) -> Vec<f64> {
-        let n = self.n_samples.max(1.0);
-        let deviation = |sum: &[f64], squares: &[f64]| -> (Vec<f64>, Vec<f64>) {
-            let mean: Vec<f64> = sum.iter().map(|s| s / n).collect();
-            let sd = squares.iter().zip(&mean).map(|(s, m)| (s / n - m * m).max(0.0).sqrt() + EPS);
+        let n = self.n_samples.max(1) as f64;
+        let deviation = |moments: &UnitMoments| -> (Vec<f64>, Vec<f64>) {
+            let mean: Vec<f64> = moments.sums.iter().map(|s| s / n).collect();
+            let sd = moments.squares.iter().zip(&mean).map(|(s, m)| (s / n - m * m).max(0.0).sqrt() + EPS);
             let sd = sd.collect();
             (mean, sd)
         };
-        let (mean_a, sd_a) = deviation(&self.sum_a, &self.sum_aa);
-        let (mean_b, sd_b) = deviation(&self.sum_b, &self.sum_bb);
-        let mut correlation = vec![0.0; self.sum_ab.len()];
+        let (mean_a, sd_a) = deviation(&self.a);
+        let (mean_b, sd_b) = deviation(&self.b);
+        let mut correlation = vec![0.0; self.products.len()];
         for (i, row) in correlation.chunks_exact_mut(self.n_units.max(1)).enumerate() {
-            let products = &self.sum_ab[i * self.n_units..];
+            let products = &self.products[i * self.n_units..];
             for (j, c) in row.iter_mut().enumerate() {
                 *c = (products[j] / n - mean_a[i] * mean_b[j]) / (sd_a[i] * sd_b[j]);
             }

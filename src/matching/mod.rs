@@ -6,6 +6,6 @@ mod permutation;
 mod weights;
 
 pub use assignment::{AssignmentError, maximise};
-pub use correlation::{CrossMoments, LayerMatch, UnitSums, match_by_correlation};
+pub use correlation::{CrossMoments, LayerMatch, UnitMoments, UnitSums, match_by_correlation};
 pub use permutation::{Permutation, permute};
 pub use weights::{UnitWeights, WeightMatching};

@@ -10,7 +10,7 @@ use crate::net::op::Padding;
 use crate::net::{Activation, Network, NodeId, Op, ParamId};
 
 /// Sides beyond which not every position of a map is a sample.
-const LARGE_MAP: usize = 32;
+pub(in crate::compute) const LARGE_MAP: usize = 32;
 
 /// Output of a node for some images.
 #[derive(Clone, Debug)]

@@ -16,6 +16,7 @@ mod norm;
 mod packed;
 mod pointwise;
 mod pool;
+mod products;
 mod program;
 mod statistics;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(super) mod train;
 pub(crate) use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
 pub(crate) use forward::{Buffers, group_blocks, run_blocks};
 pub(crate) use packed::Packed;
+pub(crate) use products::{CrossProducts, Samples};
 pub(crate) use program::{BatchNormMode, Program};
 pub(crate) use statistics::StatisticsRun;
 

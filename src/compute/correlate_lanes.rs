@@ -1,0 +1,154 @@
+//! Sums over the activations of two networks on the CPU by [`super::lanes`]: the blocks of images on all cores, then the
+//! readings.
+//!
+//! Agrees with `correlate_tensors.rs` but for rounding.
+
+#[cfg(test)]
+mod tests;
+
+use rayon::prelude::*;
+
+use super::correlate::CorrelateSpec;
+use super::evaluate::DataRef;
+use super::evaluate_lanes::load_images;
+use super::forward::LARGE_MAP;
+use super::lanes::{
+    BatchNormMode, Buffers, CrossProducts, LANES, Packed, Program, Row, Samples, group_blocks, map_shape, run_blocks,
+};
+use crate::matching::CrossMoments;
+use crate::net::{Network, NodeId, Reading};
+
+/// Multiplications of one step: about 50 ms on two cores, so that whoever cancels need not wait.
+const STEP_PRODUCTS: usize = 4_000_000_000;
+/// What the values of both networks that are kept for one step may fill.
+const STEP_BYTES: usize = 128 << 20;
+const STEP_IMAGES: usize = 512;
+
+/// The moments of all readings of two networks.
+pub(super) struct LanesMoments {
+    program: Program,
+    /// The weights of A and B.
+    packed: [Packed; 2],
+    /// The values of A and B, a group of blocks each: memory that is used again in each step.
+    buffers: [Vec<Buffers>; 2],
+    group_blocks: usize,
+    step_images: usize,
+    /// In the order of the groups and their readings.
+    readings: Vec<ReadingMoments>,
+}
+
+/// The moments of one reading of one permutation group.
+struct ReadingMoments {
+    group: usize,
+    reading: Reading,
+    /// Channels and pixels of the node's map, and those of the pixels that are samples.
+    n_channels: usize,
+    map_pixels: usize,
+    pixels: Vec<usize>,
+    /// Means of the first step's samples of A and B, one a unit; subtracted from all, which keeps sums of f32 exact enough.
+    shifts: Option<[Vec<f32>; 2]>,
+    products: CrossProducts,
+    moments: CrossMoments,
+}
+
+impl LanesMoments {
+    pub(super) fn new(spec: &CorrelateSpec) -> Self {
+        let groups = spec.network.groups().iter().enumerate();
+        let readings: Vec<ReadingMoments> = groups
+            .flat_map(|(index, group)| group.readings.iter().map(move |reading| (index, reading)))
+            .map(|(group, reading)| ReadingMoments::new(&spec.network, group, reading))
+            .collect();
+        let nodes: Vec<NodeId> = readings.iter().map(|reading| reading.reading.node).collect();
+        let program = Program::new(&spec.network, BatchNormMode::Known, &nodes);
+        let step_images = step_images(&program, &readings);
+        let n_blocks = step_images / LANES;
+        let group_blocks = group_blocks(2 * n_blocks, rayon::current_num_threads()).min(n_blocks);
+        let buffers = || vec![Buffers::new(&program, group_blocks); n_blocks.div_ceil(group_blocks)];
+        Self {
+            packed: [&spec.a, &spec.b].map(|params| Packed::new(&program, params)),
+            buffers: [buffers(), buffers()],
+            group_blocks,
+            step_images,
+            readings,
+            program,
+        }
+    }
+
+    /// Images of one step.
+    pub(super) fn block_images(&self) -> usize {
+        self.step_images
+    }
+
+    pub(super) fn of_group(&self, group: usize) -> Vec<&CrossMoments> {
+        let readings = self.readings.iter().filter(|reading| reading.group == group);
+        readings.map(|reading| &reading.moments).collect()
+    }
+
+    /// Adds the moments over at most [`Self::block_images`] images.
+    pub(super) fn add(&mut self, data: &DataRef, indices: &[u32]) {
+        let Self { program, packed, buffers, group_blocks, readings, .. } = self;
+        let program = &*program;
+        let images = load_images(program.network(), &data.inputs(), indices);
+        let groups = || images.rows.par_chunks(*group_blocks * program.n_input_rows());
+        let [a, b] = buffers;
+        let of_network = |buffers, packed| groups().zip(buffers).map(move |(rows, buffers)| (rows, packed, buffers));
+        let of_a = of_network(a.par_iter_mut(), &packed[0]);
+        let of_b = of_network(b.par_iter_mut(), &packed[1]);
+        of_a.chain(of_b).for_each(|(rows, packed, buffers)| {
+            buffers.load(program, rows);
+            run_blocks(program, packed, buffers);
+        });
+        let n_groups = images.n_images.div_ceil(LANES * *group_blocks);
+        let [a, b] = [&a[..n_groups], &b[..n_groups]];
+        readings.par_iter_mut().for_each(|reading| {
+            let groups = [a, b].map(|buffers| values(program, buffers, reading.reading.node));
+            reading.add([&groups[0], &groups[1]], *group_blocks, images.n_images);
+        });
+    }
+}
+
+/// A node's values, `[block][h][w][c]`, in each group of blocks.
+fn values<'a>(program: &Program, buffers: &'a [Buffers], node: NodeId) -> Vec<&'a [Row]> {
+    buffers.iter().filter_map(|buffers| buffers.values(program, node)).collect()
+}
+
+/// Images of one step: whole blocks.
+fn step_images(program: &Program, readings: &[ReadingMoments]) -> usize {
+    let of_readings = readings.iter().map(|reading| reading.pixels.len() * reading.reading.channels.len().pow(2));
+    let n_products = 2 * program.n_products() + of_readings.sum::<usize>();
+    let by_memory = STEP_BYTES / (2 * program.bytes_a_block()).max(1) * LANES;
+    (STEP_PRODUCTS / n_products.max(1)).min(by_memory).clamp(LANES, STEP_IMAGES) / LANES * LANES
+}
+
+impl ReadingMoments {
+    fn new(network: &Network, group: usize, reading: &Reading) -> Self {
+        let [n_channels, height, width] = map_shape(&network.nodes()[reading.node.0].shape);
+        let n_units = reading.channels.len();
+        let places = |length: usize| (0..length).step_by(if LARGE_MAP < length { 2 } else { 1 });
+        Self {
+            group,
+            reading: reading.clone(),
+            n_channels,
+            map_pixels: height * width,
+            pixels: places(height).flat_map(|y| places(width).map(move |x| y * width + x)).collect(),
+            shifts: None,
+            products: CrossProducts::new(n_units),
+            moments: CrossMoments::new(n_units),
+        }
+    }
+
+    /// Adds the moments over the node's values for A and B, by groups of blocks.
+    fn add(&mut self, groups: [&[&[Row]]; 2], group_blocks: usize, n_images: usize) {
+        let samples = groups.map(|groups| Samples {
+            groups,
+            group_blocks,
+            n_channels: self.n_channels,
+            map_pixels: self.map_pixels,
+            pixels: &self.pixels,
+            n_images,
+            channels: &self.reading.channels,
+        });
+        let [a, b] = &*self.shifts.get_or_insert_with(|| samples.map(|samples| samples.means()));
+        self.products.add(samples, [a, b], &mut self.moments);
+    }
+}

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use super::super::Engine;
+use super::super::correlate_tensors::TensorMoments;
+use super::super::test_data::{noise, params};
+use super::*;
+use crate::net::zoo::{self, ConvNet};
+
+fn spec(network: Network, n_images: usize) -> CorrelateSpec {
+    let network = Arc::new(network);
+    CorrelateSpec { a: params(&network, 1), b: params(&network, 2), data: noise(&network, n_images), network }
+}
+
+/// Correlations of all readings by both: the first `n_first` images, and then the others.
+fn assert_agrees(spec: &CorrelateSpec, n_first: usize) {
+    let mut lanes = LanesMoments::new(spec);
+    let mut tensors = TensorMoments::new(&Engine::cpu(), spec);
+    let indices: Vec<u32> = (0..spec.data.n_images() as u32).collect();
+    for indices in [&indices[..n_first], &indices[n_first..]] {
+        lanes.add(&spec.data, indices);
+        tensors.add(&spec.data, indices).unwrap();
+    }
+    for (index, group) in spec.network.groups().iter().enumerate() {
+        let both = lanes.of_group(index).into_iter().zip(tensors.of_group(index));
+        assert_eq!(both.len(), group.readings.len());
+        for (found, expected) in both {
+            let name = format!("{} {}", spec.network.name(), group.name);
+            assert_eq!(found.n_samples, expected.n_samples, "{name}");
+            for (found, expected) in found.correlation().iter().zip(expected.correlation()) {
+                assert!((found - expected).abs() < 1e-5, "{name}: {found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lanes_and_tensors_agree_on_the_zoo() {
+    for network in zoo::samples() {
+        assert_agrees(&spec(network, 70), 64);
+    }
+}
+
+#[test]
+fn lanes_and_tensors_take_the_same_pixels_of_large_maps() {
+    let network = ConvNet::lenet(&[1, 37, 34], 3).build().unwrap();
+    assert_agrees(&spec(network, 21), 16);
+}
+
+#[test]
+fn moments_do_not_depend_on_the_number_of_threads() {
+    let spec = spec(zoo::mlp(&[12, 130, 3], true).unwrap(), 200);
+    let indices: Vec<u32> = (0..200).collect();
+    let products = [1, 3].map(|n_threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+        pool.install(|| {
+            let mut lanes = LanesMoments::new(&spec);
+            lanes.add(&spec.data, &indices);
+            lanes.of_group(0)[0].products.clone()
+        })
+    });
+    assert_eq!(products[0], products[1]);
+}

@@ -1,0 +1,107 @@
+//! Sums over the activations of two networks by burn's operations, for GPUs.
+
+use std::sync::Arc;
+
+use burn::tensor::{Int, Tensor, TensorData};
+
+use super::batches::{images_at_once, load};
+use super::correlate::CorrelateSpec;
+use super::evaluate::DataRef;
+use super::forward::{Activations, Basis, PointTensors, visit_nodes};
+use super::score::read;
+use super::{ComputeError, Engine};
+use crate::matching::{CrossMoments, UnitSums};
+use crate::net::{Network, ParamVec, Reading};
+
+/// Images whose activations are correlated at a time.
+const BLOCK_IMAGES: usize = 500;
+
+/// The moments of all readings of two networks.
+pub(super) struct TensorMoments {
+    engine: Engine,
+    network: Arc<Network>,
+    /// A and B.
+    points: [PointTensors; 2],
+    /// One a reading, for each group.
+    moments: Vec<Vec<CrossMoments>>,
+    /// Means of the first block, `[1, n_units]`, for A's readings and then for B's; subtracted from all, which keeps sums of
+    /// f32 exact enough.
+    shifts: Vec<Tensor<2>>,
+}
+
+impl TensorMoments {
+    pub(super) fn new(engine: &Engine, spec: &CorrelateSpec) -> Self {
+        let point = |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points();
+        let groups = spec.network.groups().iter();
+        Self {
+            engine: engine.clone(),
+            network: Arc::clone(&spec.network),
+            points: [point(&spec.a), point(&spec.b)],
+            moments: groups.map(|group| vec![CrossMoments::new(group.n_units); group.readings.len()]).collect(),
+            shifts: Vec::new(),
+        }
+    }
+
+    pub(super) fn block_images(&self) -> usize {
+        images_at_once(&self.engine, &self.network, BLOCK_IMAGES)
+    }
+
+    pub(super) fn of_group(&self, group: usize) -> Vec<&CrossMoments> {
+        self.moments[group].iter().collect()
+    }
+
+    pub(super) fn add(&mut self, data: &DataRef, indices: &[u32]) -> Result<(), ComputeError> {
+        let block = load(&self.engine, data, indices);
+        let [a, b] = &self.points;
+        let units_a = self.readings(block.inputs(&self.network), a);
+        let units_b = self.readings(block.inputs(&self.network), b);
+        if self.shifts.is_empty() {
+            self.shifts = units_a.iter().chain(&units_b).map(|units| units.clone().mean_dim(0)).collect();
+        }
+        let (shifts_a, shifts_b) = self.shifts.split_at(units_a.len());
+        let units_a = units_a.into_iter().zip(shifts_a).map(|(units, shift)| units - shift.clone());
+        let units_b = units_b.into_iter().zip(shifts_b).map(|(units, shift)| units - shift.clone());
+        for ((moments, a), b) in self.moments.iter_mut().flatten().zip(units_a).zip(units_b) {
+            add(moments, a, b)?;
+        }
+        Ok(())
+    }
+
+    /// What each reading of each group shows: `[n_samples, n_units]`.
+    fn readings(&self, images: Activations, point: &PointTensors) -> Vec<Tensor<2>> {
+        let readings: Vec<&Reading> = self.network.groups().iter().flat_map(|group| &group.readings).collect();
+        let mut found: Vec<Option<Tensor<2>>> = vec![None; readings.len()];
+        visit_nodes(&self.network, images, point, |node, value| {
+            for (reading, slot) in readings.iter().zip(&mut found) {
+                if reading.node == node {
+                    *slot = Some(pick(value.samples(), &reading.channels, &self.engine));
+                }
+            }
+        });
+        found.into_iter().map(|units| units.expect("every reading is behind the images")).collect()
+    }
+}
+
+/// The columns `channels` of `samples` `[n_samples, n_channels]`.
+fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
+    if channels.iter().copied().eq(0..samples.dims()[1]) {
+        return samples;
+    }
+    let channels: Vec<i32> = channels.iter().map(|&channel| channel as i32).collect();
+    let n_units = channels.len();
+    samples.select(1, Tensor::<1, Int>::from_data(TensorData::new(channels, [n_units]), &engine.device))
+}
+
+/// Adds the sums over a block of samples `[n_samples, n_units]`.
+fn add(moments: &mut CrossMoments, a: Tensor<2>, b: Tensor<2>) -> Result<(), ComputeError> {
+    let sums = |x: &Tensor<2>| read(x.clone().sum_dim(0));
+    let squares = |x: &Tensor<2>| read((x.clone() * x.clone()).sum_dim(0));
+    let products = read(a.clone().transpose().matmul(b.clone()))?;
+    moments.add(
+        a.dims()[0],
+        UnitSums { sums: &sums(&a)?, squares: &squares(&a)? },
+        UnitSums { sums: &sums(&b)?, squares: &squares(&b)? },
+        &products,
+    );
+    Ok(())
+}

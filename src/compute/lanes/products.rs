@@ -1,0 +1,259 @@
+//! Sums of products of the units of two networks over samples: the moments that correlations are made of.
+//!
+//! Samples are transposed first: [`A_UNITS`] units of A or [`B_UNITS`] of B stand side by side, a row a sample. What remains is
+//! an ordinary product of matrices whose sums stay in registers for a chunk of samples and are then added to f64.
+
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
+use rayon::prelude::*;
+
+use super::super::simd::{lanes, load, store};
+use super::{LANES, Row};
+use crate::matching::{CrossMoments, UnitMoments};
+
+/// Units of A and B whose products are summed at a time: with vectors of 16, two of B times twelve units of A and their
+/// operands fit 32 registers.
+const A_UNITS: usize = 12;
+const B_UNITS: usize = 32;
+/// Pixels whose samples are summed in f32.
+const CHUNK_PIXELS: usize = 32;
+const CHUNK: usize = CHUNK_PIXELS * LANES;
+/// Panels of A that share the reading of a panel of B, so that all of them stay in a core's second cache.
+const STRIP: usize = 4;
+
+/// What some channels of a node show for some images: one sample an image and pixel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Samples<'a> {
+    /// The node's values, `[block][h][w][channel]`, by groups of `group_blocks` blocks; the last may hold fewer.
+    pub(crate) groups: &'a [&'a [Row]],
+    pub(crate) group_blocks: usize,
+    /// Channels of the node.
+    pub(crate) n_channels: usize,
+    /// Pixels of one block's map, and those of them that count.
+    pub(crate) map_pixels: usize,
+    pub(crate) pixels: &'a [usize],
+    /// The images that count: all but those that fill up the last block.
+    pub(crate) n_images: usize,
+    /// `[n_units]`: the channel that shows each unit.
+    pub(crate) channels: &'a [usize],
+}
+
+impl<'a> Samples<'a> {
+    pub(crate) fn n_samples(&self) -> usize {
+        self.n_images * self.pixels.len()
+    }
+
+    /// Mean of each unit, `[n_units]`.
+    pub(crate) fn means(&self) -> Vec<f32> {
+        let mut sums = vec![0.0_f64; self.channels.len()];
+        for pixel in 0..self.n_pixels() {
+            let (rows, n_images) = self.pixel(pixel);
+            for (sum, &channel) in sums.iter_mut().zip(self.channels) {
+                *sum += f64::from(rows[channel][..n_images].iter().sum::<f32>());
+            }
+        }
+        sums.into_iter().map(|sum| (sum / self.n_samples().max(1) as f64) as f32).collect()
+    }
+
+    /// Pixels of all blocks.
+    fn n_pixels(&self) -> usize {
+        self.n_images.div_ceil(LANES) * self.pixels.len()
+    }
+
+    /// All channels at pixel number `index` of [`Self::n_pixels`], and how many of its images count.
+    fn pixel(&self, index: usize) -> (&'a [Row], usize) {
+        let (block, pixel) = (index / self.pixels.len(), self.pixels[index % self.pixels.len()]);
+        let group = self.groups[block / self.group_blocks];
+        let start = (block % self.group_blocks * self.map_pixels + pixel) * self.n_channels;
+        (&group[start..][..self.n_channels], LANES.min(self.n_images - block * LANES))
+    }
+}
+
+/// The samples of a chunk, transposed: memory that is used again for each.
+#[derive(Clone, Debug)]
+pub(crate) struct CrossProducts {
+    /// `[panel][sample]`; what fills up the last panel is zero.
+    a: Vec<[f32; A_UNITS]>,
+    b: Vec<[f32; B_UNITS]>,
+}
+
+impl CrossProducts {
+    pub(crate) fn new(n_units: usize) -> Self {
+        Self {
+            a: vec![[0.0; A_UNITS]; n_units.div_ceil(A_UNITS) * CHUNK],
+            b: vec![[0.0; B_UNITS]; n_units.div_ceil(B_UNITS) * CHUNK],
+        }
+    }
+
+    /// Adds the moments of the same samples of A and B, counted from `shifts` (one a unit, of A and of B), on all cores. The
+    /// sums do not depend on the number of threads.
+    pub(crate) fn add(&mut self, [a, b]: [Samples<'_>; 2], shifts: [&[f32]; 2], moments: &mut CrossMoments) {
+        let n_units = a.channels.len();
+        for first in (0..a.n_pixels()).step_by(CHUNK_PIXELS) {
+            let pixels = first..a.n_pixels().min(first + CHUNK_PIXELS);
+            let n_rows = pixels.len() * LANES;
+            rayon::join(
+                || transpose(a, pixels.clone(), shifts[0], &mut self.a, &mut moments.a),
+                || transpose(b, pixels.clone(), shifts[1], &mut self.b, &mut moments.b),
+            );
+            let strips = moments.products.par_chunks_mut(STRIP * A_UNITS * n_units);
+            strips.zip(self.a.par_chunks(STRIP * CHUNK)).for_each(|(products, a)| {
+                AutoArch::new().dispatch(StripProducts { a, b: &self.b, n_rows, n_units, products });
+            });
+        }
+        moments.n_samples += a.n_samples();
+    }
+}
+
+/// Lays out the samples of some pixels in panels of P units, and adds up each unit and its square.
+fn transpose<const P: usize>(
+    samples: Samples<'_>,
+    pixels: Range<usize>,
+    shifts: &[f32],
+    panels: &mut [[f32; P]],
+    moments: &mut UnitMoments,
+) {
+    let panels = panels.par_chunks_mut(CHUNK).zip(samples.channels.par_chunks(P)).zip(shifts.par_chunks(P));
+    let totals = moments.sums.par_chunks_mut(P).zip(moments.squares.par_chunks_mut(P));
+    panels.zip(totals).for_each(|(((panel, channels), shifts), (sums, squares))| {
+        let pixels = pixels.clone().map(|pixel| samples.pixel(pixel));
+        AutoArch::new().dispatch(Transposition { pixels, channels, shifts, panel, sums, squares });
+    });
+}
+
+/// One panel: pixels of all channels with their images that count, to rows of P units.
+struct Transposition<'a, const P: usize, I> {
+    pixels: I,
+    channels: &'a [usize],
+    shifts: &'a [f32],
+    panel: &'a mut [[f32; P]],
+    sums: &'a mut [f64],
+    squares: &'a mut [f64],
+}
+
+impl<'a, const P: usize, I: Iterator<Item = (&'a [Row], usize)>> WithSimd for Transposition<'a, P, I> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        // The compiler makes vectors of it.
+        let mut sums = [0.0_f32; P];
+        let mut squares = [0.0_f32; P];
+        for ((rows, n_images), panel) in self.pixels.zip(self.panel.chunks_exact_mut(LANES)) {
+            for (unit, (&channel, &shift)) in self.channels.iter().zip(self.shifts).enumerate() {
+                for (sample, value) in panel.iter_mut().zip(&rows[channel]) {
+                    sample[unit] = value - shift;
+                }
+            }
+            panel[n_images..].fill([0.0; P]);
+            for sample in panel.iter() {
+                for unit in 0..P {
+                    sums[unit] += sample[unit];
+                    squares[unit] += sample[unit] * sample[unit];
+                }
+            }
+        }
+        let totals = self.sums.iter_mut().zip(self.squares);
+        for ((total, square), (sum, squares)) in totals.zip(sums.iter().zip(&squares)) {
+            *total += f64::from(*sum);
+            *square += f64::from(*squares);
+        }
+    }
+}
+
+/// Products of a few panels of A with all of B over the first `n_rows` samples.
+struct StripProducts<'a> {
+    a: &'a [[f32; A_UNITS]],
+    b: &'a [[f32; B_UNITS]],
+    n_rows: usize,
+    n_units: usize,
+    /// The strip's rows of `[n, n]`.
+    products: &'a mut [f64],
+}
+
+impl WithSimd for StripProducts<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        // Vectors of 16 come with 32 registers.
+        self.sweep::<S>(lanes::<S>() == LANES);
+    }
+}
+
+impl StripProducts<'_> {
+    /// All tiles; those for many registers if `wide`.
+    #[inline(always)]
+    fn sweep<S: Simd>(mut self, wide: bool) {
+        for b_panel in 0..self.n_units.div_ceil(B_UNITS) {
+            for a_panel in 0..self.a.len() / CHUNK {
+                for part in 0..B_UNITS / (2 * lanes::<S>()) {
+                    if wide {
+                        self.tile::<S, 12, 0>(a_panel, b_panel, part);
+                    } else {
+                        self.tile::<S, 6, 0>(a_panel, b_panel, part);
+                        self.tile::<S, 6, 6>(a_panel, b_panel, part);
+                    }
+                }
+            }
+        }
+    }
+
+    /// P units of A from the panel's unit number FIRST on with two vectors of units of B.
+    #[inline(always)]
+    fn tile<S: Simd, const P: usize, const FIRST: usize>(&mut self, a_panel: usize, b_panel: usize, part: usize) {
+        let a = &self.a[a_panel * CHUNK..][..self.n_rows];
+        let b = &self.b[b_panel * CHUNK..][..self.n_rows];
+        let first = 2 * part * lanes::<S>();
+        let sums = accumulate::<S, P, FIRST>([[0.0_f32.splat::<S>(); 2]; P], a, b, first);
+        // Through memory, so that the sums themselves are indexed by constants alone and stay in registers until here.
+        let mut tile = [[0.0; B_UNITS]; P];
+        for p in 0..P {
+            store(&mut tile[p][..lanes::<S>()], sums[p][0]);
+            store(&mut tile[p][lanes::<S>()..2 * lanes::<S>()], sums[p][1]);
+        }
+        let column = b_panel * B_UNITS + first;
+        let n_columns = self.n_units.saturating_sub(column).min(2 * lanes::<S>());
+        let rows = self.products.chunks_exact_mut(self.n_units).skip(a_panel * A_UNITS + FIRST);
+        if n_columns == B_UNITS {
+            for (row, sums) in rows.zip(&tile) {
+                add_to(&mut row[column..][..B_UNITS], sums);
+            }
+        } else if 0 < n_columns {
+            for (row, sums) in rows.zip(&tile) {
+                add_to(&mut row[column..][..n_columns], &sums[..n_columns]);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn add_to(totals: &mut [f64], sums: &[f32]) {
+    for (total, sum) in totals.iter_mut().zip(sums) {
+        *total += f64::from(*sum);
+    }
+}
+
+/// `sums + a b^T` over the samples, for the units of B from `first` on. As in convolutions, sums go in and out by value and rows
+/// are walked without indices, so that all sums stay in registers.
+#[inline(always)]
+fn accumulate<S: Simd, const P: usize, const FIRST: usize>(
+    mut sums: [[Vector<S, f32>; 2]; P],
+    a: &[[f32; A_UNITS]],
+    b: &[[f32; B_UNITS]],
+    first: usize,
+) -> [[Vector<S, f32>; 2]; P] {
+    for (a, b) in a.iter().zip(b) {
+        let values = [load::<S>(&b[first..][..lanes::<S>()]), load::<S>(&b[first + lanes::<S>()..][..lanes::<S>()])];
+        for p in 0..P {
+            let factor = a[FIRST + p].splat::<S>();
+            sums[p][0] = values[0].mul_add(factor, sums[p][0]);
+            sums[p][1] = values[1].mul_add(factor, sums[p][1]);
+        }
+    }
+    sums
+}
