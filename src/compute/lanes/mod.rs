@@ -23,7 +23,6 @@ mod statistics;
 mod tests;
 pub(super) mod train;
 
-pub(crate) use conv::{ConvGeometry, ConvWeights, PANEL, convolve};
 pub(crate) use forward::{Buffers, group_blocks, run_blocks};
 pub(crate) use packed::Packed;
 pub(crate) use products::{CrossProducts, Samples};
