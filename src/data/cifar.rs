@@ -154,7 +154,7 @@ impl Version {
         records: &mut Records,
     ) -> Result<(), DataError> {
         let record_bytes = label_bytes + SHAPE.pixels();
-        if bytes.is_empty() || bytes.len() % record_bytes != 0 {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(record_bytes) {
             return Err(DataError::Records { path: path.to_owned(), record_bytes, found: bytes.len() });
         }
         records.reserve(path, bytes.len() / record_bytes)?;

@@ -283,7 +283,7 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     let (mut sum, mut n) = (0.0, 0.0);
     let (mut finished, mut epoch_ended) = (false, false);
     // What is handed over after an epoch must be what it ended with.
-    while !finished && !(epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
+    while !(finished || epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;

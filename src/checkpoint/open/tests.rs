@@ -47,7 +47,7 @@ fn onnx_files_bring_their_network() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx/lenet_13.onnx");
     let mode = Mode::open(&path).unwrap();
     assert_eq!(mode.name, "lenet_13");
-    assert!(0 < mode.network.groups().len());
+    assert!(!mode.network.groups().is_empty());
     // Another network than the one that is wanted is refused.
     let wanted = Arc::new(zoo::mlp(&[4, 3], true).unwrap());
     let options = OpenOptions { network: Some(wanted), ..OpenOptions::default() };

@@ -123,7 +123,7 @@ impl Session<'_> {
                     running.bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
                 }
                 Some(Event::Checkpoint { job, checkpoint }) if job == fit => {
-                    self.on_checkpoint(*checkpoint, running)?
+                    self.on_checkpoint(*checkpoint, running)?;
                 }
                 Some(Event::Trained { job, vectors, .. }) if job == fit => trained = vectors.into_iter().next(),
                 Some(Event::Values { job, values }) => {

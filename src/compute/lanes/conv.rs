@@ -241,6 +241,7 @@ impl<'a> Convolution<'a> {
 
     /// P outputs from the panel's output number FIRST on, at one pixel of B blocks: one vector each.
     #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "sums indexed by counters with constant bounds stay in registers")]
     fn tile<S: Simd, const P: usize, const FIRST: usize, const B: usize>(&mut self, panel: &Panel<'_>, place: Place) {
         let Place { block, part, y, x } = place;
         let geometry = self.geometry;

@@ -127,10 +127,11 @@ fn a_pickle_without_images_is_refused_with_what_it_holds() {
 
 /// Needs the unpacked CIFAR-10 of 50,000 training and 1,000 test images in `LOWROAD_DATA/cifar-10-batches-bin`.
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn cifar_10_has_its_known_size_mean_and_standard_deviation() {
     let folder = std::env::var_os("LOWROAD_DATA").map(|data| Path::new(&data).join("cifar-10-batches-bin"));
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
-        eprintln!("SKIPPED: LOWROAD_DATA names no folder with cifar-10-batches-bin");
+        eprintln!("skipped: LOWROAD_DATA names no folder with cifar-10-batches-bin");
         return;
     };
     let found = detect::open(&folder).unwrap();

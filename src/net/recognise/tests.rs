@@ -198,7 +198,8 @@ fn a_network_that_fits_nothing_is_told_the_nearest_and_where_it_parts() {
 
 #[test]
 fn every_file_that_fits_nothing_is_refused_with_a_reason() {
-    let cases: [(&[(&str, &[usize])], &[&str]); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a [usize])], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (&[("conv1.weight", &[16, 3, 3, 3])], &["dense layer"]),
         (
             &[("fc1.weight", &[8, 64]), ("bn1.weight", &[8]), ("bn1.bias", &[8]), ("fc2.weight", &[10, 8])],
