@@ -256,3 +256,13 @@ fn every_fixture_with_a_tensor_cut_short_is_refused_with_that_tensor() {
         }
     }
 }
+
+#[test]
+fn layers_that_share_a_tensor_get_copies_under_names_of_their_own() {
+    let tensors = [floats("w", &[2, 2], &[1.0; 4]), floats("w#2", &[2, 2], &[2.0; 4])];
+    let layers = [("w", "x", "a"), ("w#2", "a", "b"), ("w", "b", "c"), ("w", "c", "d"), ("w#2", "d", "y")];
+    let nodes = layers.map(|(weight, x, output)| node("Gemm", &[x, weight], output));
+    let read = read(&model(nodes.to_vec(), tensors.to_vec())).unwrap();
+    let names: Vec<&str> = read.network.layout().specs().iter().map(|spec| spec.name.as_str()).collect();
+    assert_eq!(names, ["w", "w#2", "w#3", "w#4", "w#2#2"]);
+}

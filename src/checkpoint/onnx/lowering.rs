@@ -29,7 +29,8 @@ pub(super) struct Lowering {
     n_values: usize,
     /// Values of all constants, those of the file and those computed from them.
     n_constants: usize,
-    names: HashSet<String>,
+    /// Names of parameters, with the number of copies made under each.
+    names: HashMap<String, usize>,
     /// Outputs that something reads.
     pub used: HashSet<String>,
     pub notes: Vec<String>,
@@ -62,7 +63,7 @@ pub(super) fn lower(graph: &proto::Graph, name: String) -> Result<OnnxModel, Onn
         notes.push(format!("only the first of {} outputs is read: `{}`", graph.output.len(), shown(&output.name)));
     }
     let (is_needed, used) = needed(graph, &output.name);
-    let (tensors, names) = (Vec::new(), HashSet::new());
+    let (tensors, names) = (Vec::new(), HashMap::new());
     let last = node;
     let mut lowering = Lowering { builder, last, values, batch, tensors, n_values: 0, n_constants, names, used, notes };
     for (index, node) in graph.node.iter().enumerate().filter(|(index, _)| is_needed[*index]) {
@@ -288,12 +289,15 @@ impl Lowering {
     fn unique_name(&mut self, at: &NodeView<'_>, name: &str) -> String {
         let plain =
             if name.is_empty() || !is_plain_name(name) { format!("tensor_{}", at.index) } else { name.to_owned() };
-        let mut unique = plain.clone();
-        let mut copy = 1;
-        while !self.names.insert(unique.clone()) {
+        let mut copy = self.names.get(&plain).map_or(1, |copies| copies + 1);
+        let named = |copy: usize| if copy == 1 { plain.clone() } else { format!("{plain}#{copy}") };
+        // A tensor of the file may have the name of a copy.
+        while self.names.contains_key(&named(copy)) {
             copy += 1;
-            unique = format!("{plain}#{copy}");
         }
+        let unique = named(copy);
+        self.names.insert(unique.clone(), 1);
+        self.names.insert(plain.clone(), copy);
         if 1 < copy {
             self.notes.push(format!("several layers read `{plain}`: `{unique}` is a copy of its own"));
         }

@@ -24,7 +24,7 @@ use crate::net::{Network, ParamVec};
 
 /// The most bytes of a file besides its weights. In memory they can take a hundred times as much.
 const MAX_STRUCTURE_BYTES: usize = 16 << 20;
-/// The most nodes of a graph: names that no other tensor has are looked for in a time that grows with the square of it.
+/// The most nodes of a graph: the layout of its parameters takes a time that grows with the square of it.
 const MAX_NODES: usize = 10_000;
 /// Versions of the standard operators whose meaning is known.
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=23;
