@@ -5,9 +5,11 @@
 #
 # Needs cargo-fuzz (`cargo install cargo-fuzz`), a C++ compiler for libFuzzer, and unzip for some of the seeds. A nightly
 # toolchain is not needed: no sanitizer is asked for (the code under test has no unsafe blocks), and RUSTC_BOOTSTRAP lets the
-# stable compiler count the branches taken.
+# stable compiler count the branches taken. The targets csv and cifar write their files where TMPDIR says: a folder in memory
+# makes them faster. The first build takes minutes.
 set -eu
 cd "$(dirname "$0")/.."
+command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
 minutes=${1:-1}
 [ $# -gt 0 ] && shift
 fixtures=tests/fixtures/checkpoints
