@@ -102,10 +102,13 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
             };
             ui.label(RichText::new(text).small());
         }
-        if let Some(check) = &entry.check {
-            badge(ui, check);
-        }
     });
+    if let Some(check) = &entry.check {
+        ui.horizontal(|ui| {
+            ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
+            badge(ui, check);
+        });
+    }
 }
 
 /// Says whether the network computes the same after its units changed places.
@@ -219,7 +222,7 @@ fn data(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
             };
             ui.label(
                 RichText::new(format!(
-                    "{size}, {} classes, {} for training and {} for testing",
+                    "{size}, {} classes, {} train, {} test",
                     set.n_classes(),
                     theme::count(set.train.len()),
                     theme::count(set.test.len())
