@@ -7,6 +7,7 @@ mod path;
 mod plane;
 mod span;
 mod summary;
+mod walk;
 
 pub use arc::arc_centre;
 pub use grid::{Axis, Grid};
@@ -14,3 +15,4 @@ pub use path::{Path, PathFamily};
 pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
 pub use span::Span;
 pub use summary::{Summary, summarise};
+pub use walk::{Change, Segment, Walk, obstacle};
