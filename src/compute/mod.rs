@@ -2,6 +2,7 @@
 //! tensor; what comes out are plain numbers.
 
 mod batches;
+mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
@@ -29,6 +30,7 @@ mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
+pub use connect::{Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, connect_all, estimate};
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
@@ -53,6 +55,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("{family} cannot connect these networks: {reason}")]
+    Unsuited { family: &'static str, reason: String },
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]
