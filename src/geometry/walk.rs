@@ -177,6 +177,12 @@ impl Walk {
         ranges
     }
 
+    /// Both ends, and the ends of [`Self::flat_ranges`]: the times between which there is nothing to see.
+    pub fn landmarks(&self) -> Vec<f64> {
+        let flat = self.flat_ranges().into_iter().flat_map(|(from, to)| [from, to]);
+        std::iter::once(0.0).chain(flat).chain([1.0]).collect()
+    }
+
     /// When segment number `index` begins.
     fn time_of(&self, index: usize) -> f64 {
         index as f64 / self.segments.len() as f64

@@ -75,9 +75,11 @@ impl TransportConnector {
         let n_settled = self.transport.groups().len();
         let groups = self.network.groups();
         let done = n_settled as f64 + self.pairing.as_ref().map_or(0.0, UnitPairing::done);
+        let is_measured = self.pairing.as_ref().is_some_and(UnitPairing::is_measured);
+        let work = if is_measured { "pairing" } else { "distances of" };
         let note = groups
             .get(n_settled)
-            .map_or_else(String::new, |group| format!("{}: pairing {} units", group.name, group.n_units));
+            .map_or_else(String::new, |group| format!("{}: {work} {} units", group.name, group.n_units));
         (done / groups.len().max(1) as f64, note)
     }
 }
@@ -137,3 +139,6 @@ pub(super) fn cost(network: &Network) -> Cost {
     cost.bytes += 2 * layout.len() * size_of::<f32>();
     cost
 }
+
+#[cfg(test)]
+mod tests;

@@ -65,6 +65,11 @@ impl UnitPairing {
         (multiplied + self.pairing.as_ref().map_or(0.0, Pairing::done)) / 2.0
     }
 
+    /// Whether all distances are known and the units are being paired.
+    pub(crate) fn is_measured(&self) -> bool {
+        self.pairing.is_some()
+    }
+
     fn multiply(&mut self) {
         let UnitWeights { n_units, n_weights, ref a, ref b } = self.vectors;
         let n_components = STEP_PRODUCTS / (n_units * n_units).max(1);
