@@ -16,6 +16,7 @@ mod fit;
 mod fit_dense;
 mod fit_lanes;
 mod fit_tensors;
+mod flows;
 mod forward;
 mod lanes;
 mod match_weights;
@@ -39,6 +40,7 @@ pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
+pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
@@ -59,6 +61,8 @@ pub enum ComputeError {
     Architecture(String),
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the map of neurons cannot be trained: {0}")]
+    Flow(String),
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]
