@@ -5,6 +5,7 @@
 mod cli;
 mod document;
 mod faults;
+mod flow;
 mod function_preservation;
 mod program;
 mod recognition;
