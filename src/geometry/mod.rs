@@ -13,6 +13,7 @@ mod span;
 mod spanning_tree;
 mod stage;
 mod summary;
+mod walk;
 
 pub use arc::arc_centre;
 pub use curve::Curve;
@@ -26,3 +27,4 @@ pub use span::Span;
 pub use spanning_tree::{Edge, Route, SpanningTree, next_pair};
 pub use stage::Stage;
 pub use summary::{Summary, summarise};
+pub use walk::{Change, Segment, Walk, obstacle};
