@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, training, trajectories};
+use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, decisions, training, trajectories};
 use crate::compute::{ConnectSpec, EvaluateSpec, FitSpec, FitStart};
 use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Curve, Path};
@@ -38,6 +38,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
     refresh_plane(state, &mut effects);
+    decisions::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -71,6 +72,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Plane) && state.plane.as_ref().is_some_and(|plane| !plane.is_complete()) {
         state.plane = None;
+    }
+    if !state.runs_job(Purpose::Decide) {
+        decisions::on_interrupted(state);
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::candidates::CandidateTrial;
+use super::decisions::DecisionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
@@ -37,6 +38,8 @@ pub struct AppState {
     pub path: Option<PathState>,
     pub curve: Option<CurveState>,
     pub plane: Option<PlaneState>,
+    /// What the network at t decides; `None` unless examples are points of a plane.
+    pub decisions: Option<DecisionState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -378,6 +381,8 @@ pub enum Purpose {
     EstimateTraining,
     Curve(SplitName),
     Plane,
+    /// Which inputs the network at t takes for which class.
+    Decide,
 }
 
 /// Another normalisation that scores better.

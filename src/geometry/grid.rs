@@ -20,6 +20,16 @@ impl Axis {
         self.min * (1.0 - s) + self.max * s
     }
 
+    /// The sample at or below `v` and how far `v` is on the way to the next one, 0..1; `v` beyond an end counts as that end.
+    pub fn cell(&self, v: f64) -> (usize, f64) {
+        if self.n < 2 {
+            return (0, 0.0);
+        }
+        let last = (self.n - 1) as f64;
+        let place = ((v - self.min) / (self.max - self.min) * last).clamp(0.0, last);
+        (place as usize, place.fract())
+    }
+
     pub fn values(&self) -> Vec<f64> {
         (0..self.n).map(|i| self.at(i)).collect()
     }
@@ -96,6 +106,13 @@ mod tests {
         let axis = Axis { min: -0.2, max: 1.2, n: 25 };
         assert_eq!(axis.at(0), -0.2);
         assert_eq!(axis.at(24), 1.2);
+    }
+
+    #[test]
+    fn values_between_samples_fall_into_their_cell() {
+        let axis = Axis { min: -1.0, max: 3.0, n: 5 };
+        assert_eq!([axis.cell(-1.0), axis.cell(0.25), axis.cell(3.0)], [(0, 0.0), (1, 0.25), (4, 0.0)]);
+        assert_eq!([axis.cell(-9.0), axis.cell(9.0)], [(0, 0.0), (4, 0.0)]);
     }
 
     #[test]

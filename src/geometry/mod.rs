@@ -2,6 +2,7 @@
 //! module computes the small coefficient matrices, exactly, in f64. Pure: no tensors, no files, no threads.
 
 mod arc;
+mod class_map;
 mod curve;
 mod family;
 mod grid;
@@ -12,6 +13,7 @@ mod stage;
 mod summary;
 
 pub use arc::arc_centre;
+pub use class_map::{ClassMap, Decision};
 pub use curve::Curve;
 pub use family::Family;
 pub use grid::{Axis, Grid};

@@ -12,7 +12,7 @@ use crate::render::ticks::{linear_ticks, log_ticks};
 use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
 
 /// Distances that are aimed at between the numbers of an axis across and of one upwards, in points.
-const APART_ACROSS: f32 = 90.0;
+pub(super) const APART_ACROSS: f32 = 90.0;
 pub(super) const APART_UPWARDS: f32 = 32.0;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
-    FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
+    FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -45,6 +45,8 @@ pub enum Lane {
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// What the network at t decides.
+    Decisions,
 }
 
 /// What is asked for.
@@ -60,6 +62,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::Classified`.
+    Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -137,6 +141,11 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    /// `[n_inputs, n_classes]`, row-major.
+    Classified {
+        job: JobId,
+        logits: Vec<f32>,
     },
     Verified {
         job: JobId,

@@ -78,6 +78,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Connected { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
+        | Event::Classified { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }
