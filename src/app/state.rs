@@ -296,8 +296,8 @@ pub struct PlaneState {
     pub(super) data_revision: u64,
     /// `None` where the network has no batch norm.
     pub(super) batch_norm: Option<BatchNormSettings>,
-    /// What was done about batch norm, in words.
-    pub statistics: Option<String>,
+    /// What was done about batch norm, where there is some.
+    pub statistics: Option<BatchNorm>,
     pub(super) quick: bool,
     /// Which values are still those of an earlier picture.
     pub(super) stale: Vec<bool>,
@@ -320,12 +320,17 @@ impl PlaneState {
 
     /// Every point has a value of this very plane.
     pub(super) fn is_complete(&self) -> bool {
-        self.values.iter().all(Option::is_some) && !self.stale.contains(&true)
+        self.is_filled() && !self.stale.contains(&true)
+    }
+
+    /// Every point has a value, if only on few images or of an earlier picture.
+    pub fn is_filled(&self) -> bool {
+        self.values.iter().all(Option::is_some)
     }
 
     /// Distance in points between neighbours of the coarse picture that comes first.
     pub fn coarse_stride(&self) -> usize {
-        self.grid.coarse_stride(super::refresh::COARSE)
+        self.grid.coarse_stride(super::refresh::coarse_points(self.batch_norm))
     }
 }
 

@@ -57,12 +57,17 @@ pub enum BatchNorm {
 }
 
 impl BatchNorm {
-    /// For a picture's caption.
-    pub fn caption(&self) -> String {
+    /// For the caption of a picture of these values.
+    pub fn caption(&self, values: &[Option<PointValue>]) -> String {
         match self {
+            Self::Stored if values.iter().flatten().any(|value| !value.loss.is_finite()) => {
+                "batch norm with stored statistics (hatched: stored running variances, extrapolated, turn negative: measure \
+                 batch norm anew)"
+                    .to_owned()
+            }
             Self::Stored => "batch norm with stored statistics".to_owned(),
             Self::Recompute(data) => {
-                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+                format!("batch norm measured anew on {} {}", data.n_images(), data.split.images())
             }
         }
     }
