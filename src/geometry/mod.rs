@@ -2,6 +2,7 @@
 //! module computes the small coefficient matrices, exactly, in f64. Pure: no tensors, no files, no threads.
 
 mod arc;
+mod class_map;
 mod curve;
 mod family;
 mod flow;
@@ -18,6 +19,7 @@ mod summary;
 mod walk;
 
 pub use arc::arc_centre;
+pub use class_map::{ClassMap, Decision};
 pub use curve::Curve;
 pub use family::Family;
 pub use flow::{FlowConfig, FlowKind, FlowModel, FlowObjective, FlowRole, FlowTensor, FlowTraining};
