@@ -222,8 +222,9 @@ impl PathReport {
             1 => ", 1 bend".to_owned(),
             n => format!(", {n} bends"),
         };
+        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
         format!(
-            "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}",
+            "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}{notes}",
             self.family,
             self.points.len(),
             self.length.0,
