@@ -1,6 +1,11 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod autoneb;
+mod layerwise;
+mod previews;
+mod scores;
+mod simplex;
 mod transport;
 mod unit_pairing;
 
@@ -8,6 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use autoneb::AutoNeb;
+pub use autoneb::{AutoNebOptions, AutoNebPreset};
+use layerwise::Layerwise;
+pub use layerwise::LayerwiseOptions;
+use simplex::SimplexConnector;
+pub use simplex::SimplexOptions;
 use transport::TransportConnector;
 pub use transport::TransportOptions;
 
@@ -34,6 +46,9 @@ pub struct ConnectSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectOptions {
     pub transport: TransportOptions,
+    pub autoneb: AutoNebOptions,
+    pub simplex: SimplexOptions,
+    pub layerwise: LayerwiseOptions,
 }
 
 /// A path that was found.
@@ -90,7 +105,7 @@ pub struct Connect(Box<dyn Connector>);
 impl Connect {
     /// # Errors
     /// Where the family cannot connect these networks.
-    pub fn new(_engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
+    pub fn new(engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
         let family = spec.family;
         if let Some(reason) = family.unsuited(&spec.network) {
             return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -98,6 +113,9 @@ impl Connect {
         super::batches::check_fit(&spec.network, &spec.train)?;
         let connector: Box<dyn Connector> = match family {
             Family::Transport => Box::new(TransportConnector::new(spec)),
+            Family::AutoNeb => Box::new(AutoNeb::new(engine, spec)?),
+            Family::Simplex => Box::new(SimplexConnector::new(engine, spec)?),
+            Family::Layerwise => Box::new(Layerwise::new(engine, spec)?),
             _ => {
                 let reason = "it is a curve, to be evaluated or fitted".to_owned();
                 return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -116,6 +134,9 @@ impl Connect {
 pub fn estimate(spec: &ConnectSpec) -> Cost {
     match spec.family {
         Family::Transport => transport::cost(&spec.network),
+        Family::AutoNeb => autoneb::cost(spec),
+        Family::Simplex => simplex::cost(spec),
+        Family::Layerwise => layerwise::cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }
 }
