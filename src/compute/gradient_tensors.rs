@@ -46,6 +46,6 @@ pub(super) fn gradients_at(
 }
 
 /// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.
-fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
+pub(super) fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
     activation::log_softmax(logits, 2).gather(2, labels).mean().neg()
 }

@@ -2,6 +2,8 @@
 //! [`Connect::new`].
 
 mod autoneb;
+mod bijection;
+mod flow;
 mod layerwise;
 mod previews;
 mod scores;
@@ -23,8 +25,8 @@ pub use simplex::SimplexOptions;
 use transport::TransportConnector;
 pub use transport::TransportOptions;
 
-use super::{ComputeError, DataRef, Engine};
-use crate::geometry::{Family, Path};
+use super::{ComputeError, DataRef, Engine, flows};
+use crate::geometry::{Family, FlowModel, Path};
 use crate::net::{Network, ParamVec};
 
 /// What is to be connected, and how.
@@ -49,6 +51,9 @@ pub struct ConnectOptions {
     pub autoneb: AutoNebOptions,
     pub simplex: SimplexOptions,
     pub layerwise: LayerwiseOptions,
+    /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
+    #[serde(skip)]
+    pub flow: Option<Arc<FlowModel>>,
 }
 
 /// A path that was found.
@@ -116,6 +121,8 @@ impl Connect {
             Family::AutoNeb => Box::new(AutoNeb::new(engine, spec)?),
             Family::Simplex => Box::new(SimplexConnector::new(engine, spec)?),
             Family::Layerwise => Box::new(Layerwise::new(engine, spec)?),
+            Family::Flow => Box::new(flow::connector(engine, spec)?),
+            Family::Bijection => Box::new(bijection::connector(engine, spec)?),
             _ => {
                 let reason = "it is a curve, to be evaluated or fitted".to_owned();
                 return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -137,6 +144,7 @@ pub fn estimate(spec: &ConnectSpec) -> Cost {
         Family::AutoNeb => autoneb::cost(spec),
         Family::Simplex => simplex::cost(spec),
         Family::Layerwise => layerwise::cost(spec),
+        Family::Flow | Family::Bijection => flows::path_cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }
 }
