@@ -265,7 +265,7 @@ impl AutoNeb {
             0 => "no cycle found a path better than the straight line; a lower learning rate may".to_owned(),
             cycle => format!(
                 "{} pivots after cycle {cycle} of {}; {:.2} times as long as the straight line; t is the share of the length",
-                best.path.stages().map(|stage| stage.vectors().len() - 2).sum::<usize>(),
+                best.path.corners().len() - 2,
                 self.cycles.len(),
                 best.path.length() / self.spec.a.distance(&self.spec.b)
             ),

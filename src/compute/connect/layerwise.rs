@@ -276,12 +276,12 @@ impl Layerwise {
         let total = self.trail.travelled.max(f64::MIN_POSITIVE);
         let points: Vec<(f64, f64)> = self.record.iter().map(|&(travelled, loss)| (travelled / total, loss)).collect();
         let worst = points.iter().map(|(_, loss)| *loss).fold(f64::NEG_INFINITY, f64::max);
-        let n_kept = path.stages().map(|stage| stage.vectors().len()).sum::<usize>();
         let mut notes = vec![format!(
-            "{} moves of {} layer groups, training loss after each at most {worst:.4}; {n_kept} points kept, t is the share \
+            "{} moves of {} layer groups, training loss after each at most {worst:.4}; {} points kept, t is the share \
              of the distance travelled, {:.2} times the straight one",
             self.record.len(),
             self.groups.len(),
+            path.corners().len(),
             self.trail.travelled / self.spec.a.distance(&self.spec.b)
         )];
         if 0 < self.n_exceeded {
@@ -368,7 +368,7 @@ mod tests {
             assert!(trail.kept.len() < 10);
         }
         let path = trail.path(&points[99]);
-        assert!(path.stages().all(|stage| (4..=10).contains(&stage.vectors().len())));
+        assert!((4..=10).contains(&path.corners().len()));
         assert_eq!((path.start(), path.end()), (&points[0], &points[99]));
     }
 
