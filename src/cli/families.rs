@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::connectors::{AutoNebArgs, LayerwiseArgs, SimplexArgs};
 use super::networks::Endpoints;
 use super::open::Images;
 use super::options::positive;
@@ -41,6 +42,12 @@ pub(super) struct ConnectArgs {
     /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
     #[arg(long)]
     pub(super) stage2: bool,
+    #[command(flatten)]
+    autoneb: AutoNebArgs,
+    #[command(flatten)]
+    simplex: SimplexArgs,
+    #[command(flatten)]
+    layerwise: LayerwiseArgs,
 }
 
 fn stage_points(text: &str) -> Result<usize, String> {
@@ -69,7 +76,13 @@ impl ConnectArgs {
             train: images.of(SplitName::Train, self.fit_images),
             points: self.stage_points,
             seed,
-            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 }, flow },
+            options: ConnectOptions {
+                transport: TransportOptions { second_stage: self.stage2 },
+                flow,
+                autoneb: self.autoneb.options(),
+                simplex: self.simplex.options(),
+                layerwise: self.layerwise.options(),
+            },
         })
     }
 }

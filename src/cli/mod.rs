@@ -4,6 +4,7 @@
 
 mod align;
 mod along;
+mod connectors;
 mod demo;
 mod families;
 mod field;
@@ -21,6 +22,7 @@ mod plane;
 mod plane_files;
 mod score;
 mod train;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +61,7 @@ enum Command {
     Path(Box<path::Path>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Tree(Box<tree::Tree>),
     Flow(flow::Flow),
     Demo(demo::Demo),
 }
@@ -91,6 +94,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };

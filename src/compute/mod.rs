@@ -37,7 +37,8 @@ mod verify;
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
-    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+    AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost,
+    LayerwiseOptions, SimplexOptions, Trace, TransportOptions, connect_all, estimate,
 };
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};

@@ -27,7 +27,7 @@ pub use grid::{Axis, Grid};
 pub use neurons::{NeuronShape, Neurons};
 pub use path::{Path, PathProjection, Sample};
 pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
-pub use polyline::{at_shares, shares_of_length};
+pub use polyline::{at_shares, dense_ts, shares_of_length};
 pub use simplex::Flat;
 pub use span::Span;
 pub use spanning_tree::{Edge, Route, SpanningTree, next_pair};

@@ -4,6 +4,7 @@
 
 mod boundary;
 mod cli;
+mod connectors;
 mod document;
 mod faults;
 mod flow;
