@@ -12,6 +12,7 @@ mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
+mod train_panel;
 mod training;
 mod ui;
 mod worker;
