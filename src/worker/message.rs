@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::compute::{
     Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
-    FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -42,6 +42,8 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// A map of neurons.
+    Flow,
     /// Values along the path.
     Curve(SplitName),
     Plane,
@@ -62,6 +64,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::FitStep` and `Event::FlowTrained`.
+    TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
@@ -133,6 +137,11 @@ pub enum Event {
     Connected {
         job: JobId,
         connection: Box<Connection>,
+    },
+    /// A map of neurons: from time to time as it is, and at the end.
+    FlowTrained {
+        job: JobId,
+        trained: TrainedFlow,
     },
     Aligned {
         job: JobId,

@@ -76,6 +76,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Checkpoint { job, .. }
         | Event::ConnectStep { job, .. }
         | Event::Connected { job, .. }
+        | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
         | Event::Classified { job, .. }
