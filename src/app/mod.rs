@@ -5,7 +5,9 @@
 mod action;
 mod candidates;
 mod decisions;
+mod estimate;
 pub mod events;
+mod kept_trainings;
 mod notice;
 mod planes;
 mod refresh;
@@ -18,7 +20,8 @@ pub mod update;
 
 pub use action::{Action, Effect, Export};
 pub use decisions::DecisionState;
-pub use notice::{Notice, Severity};
+pub use kept_trainings::InterruptedTraining;
+pub use notice::{Notice, Remedy, Severity};
 pub use runs::{Run, RunId};
 pub use settings::{
     AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, Metric, PathSettings, PlaneSettings, Settings,

@@ -317,14 +317,15 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     let FitWork { fit, last_snapshot, last_checkpoint } = work;
     let started = Instant::now();
     let mut last: Option<StepReport> = None;
-    let (mut sum, mut n) = (0.0, 0.0);
+    let (mut sum, mut spent, mut n) = (0.0, Duration::ZERO, 0_u32);
     let (mut finished, mut epoch_ended) = (false, false);
     // What is handed over after an epoch must be what it ended with.
     while !(finished || epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;
-                n += 1.0;
+                spent += report.spent;
+                n += 1;
                 last = Some(report);
                 epoch_ended = fit.is_between_epochs();
             }
@@ -333,7 +334,8 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     }
     if let Some(report) = last {
         let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
-        outbox.send_lossy(Event::FitStep { job: id, report: StepReport { loss: sum / n, ..report } });
+        let report = StepReport { loss: sum / f64::from(n), spent: spent / n, ..report };
+        outbox.send_lossy(Event::FitStep { job: id, report });
         outbox.send_lossy(Event::Progress { job: id, done });
     }
     let wants_checkpoint = fit.wants_checkpoints() && (epoch_ended || CHECKPOINT_EVERY <= last_checkpoint.elapsed());

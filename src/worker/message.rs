@@ -112,7 +112,7 @@ pub enum Event {
         job: JobId,
         values: Vec<(usize, PointValue)>,
     },
-    /// The last minibatch of a slice; its loss is the mean over the slice. May be lost.
+    /// The last minibatch of a slice; its loss and time are means over the slice. May be lost.
     FitStep {
         job: JobId,
         report: StepReport,

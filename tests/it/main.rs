@@ -14,6 +14,7 @@ mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
+mod train_panel;
 mod training;
 mod transport;
 mod ui;
