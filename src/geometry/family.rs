@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Curve;
-use crate::net::Network;
+use crate::net::{Network, Sequence};
 
 /// A way to connect two modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -230,6 +230,12 @@ impl Family {
                 .groups()
                 .is_empty()
                 .then(|| format!("{} has no hidden units that can change places", network.name())),
+            Self::LinearAdjusted
+            | Self::ArcAdjusted
+            | Self::TransportAdjusted
+            | Self::LinearButterfly
+            | Self::ArcButterfly
+            | Self::TransportButterfly => Sequence::of(network).err(),
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ mod stage;
 mod summary;
 mod walk;
 
-pub use arc::arc_centre;
+pub use arc::{arc_centre, neuron_centre};
 pub use curve::Curve;
 pub use family::Family;
 pub use grid::{Axis, Grid};

@@ -1,15 +1,24 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod butterfly;
+mod chain;
+mod cholesky;
+mod layer_samples;
+mod least_squares;
 mod transport;
 mod unit_pairing;
+mod weight_adjustment;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use butterfly::Butterfly;
 use serde::{Deserialize, Serialize};
 use transport::TransportConnector;
 pub use transport::TransportOptions;
+use weight_adjustment::WeightAdjustment;
+pub use weight_adjustment::{AdjustmentOptions, adjust_head};
 
 use super::{ComputeError, DataRef, Engine};
 use crate::geometry::{Family, Path};
@@ -34,6 +43,7 @@ pub struct ConnectSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectOptions {
     pub transport: TransportOptions,
+    pub adjustment: AdjustmentOptions,
 }
 
 /// A path that was found.
@@ -90,7 +100,7 @@ pub struct Connect(Box<dyn Connector>);
 impl Connect {
     /// # Errors
     /// Where the family cannot connect these networks.
-    pub fn new(_engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
+    pub fn new(engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
         let family = spec.family;
         if let Some(reason) = family.unsuited(&spec.network) {
             return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -98,6 +108,12 @@ impl Connect {
         super::batches::check_fit(&spec.network, &spec.train)?;
         let connector: Box<dyn Connector> = match family {
             Family::Transport => Box::new(TransportConnector::new(spec)),
+            Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => {
+                Box::new(WeightAdjustment::new(engine, spec)?)
+            }
+            Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => {
+                Box::new(Butterfly::new(engine, spec)?)
+            }
             _ => {
                 let reason = "it is a curve, to be evaluated or fitted".to_owned();
                 return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -116,6 +132,8 @@ impl Connect {
 pub fn estimate(spec: &ConnectSpec) -> Cost {
     match spec.family {
         Family::Transport => transport::cost(&spec.network),
+        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => weight_adjustment::cost(spec),
+        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => butterfly::cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }
 }
