@@ -243,12 +243,6 @@ impl Family {
                 .groups()
                 .is_empty()
                 .then(|| format!("{} has no hidden units that can change places", network.name())),
-            Self::LinearAdjusted
-            | Self::ArcAdjusted
-            | Self::TransportAdjusted
-            | Self::LinearButterfly
-            | Self::ArcButterfly
-            | Self::TransportButterfly => Sequence::of(network).err(),
             _ => None,
         }
     }

@@ -114,7 +114,9 @@ impl ChainMover for Butterfly {
                 (0.4 * problem.done(), format!("{layer}: what A computes"))
             }
             Work::Fitting(problem, _) => (0.4 + 0.4 * problem.done(), format!("{layer}: fit")),
-            Work::Pairing(pairing, _) => (0.8 + 0.2 * pairing.done(), format!("{}: transport", self.chain.layer().name)),
+            Work::Pairing(pairing, _) => {
+                (0.8 + 0.2 * pairing.done(), format!("{}: transport", self.chain.layer().name))
+            }
         }
     }
 }

@@ -42,8 +42,8 @@ impl Chain {
     /// `n_joined`: layers at the end that have no segment of their own.
     pub(super) fn new(engine: &Engine, spec: ConnectSpec, n_joined: usize) -> Result<Self, ComputeError> {
         let ConnectSpec { family, network, a, b, train, options, .. } = spec;
-        let sequence = Sequence::of(&network)
-            .map_err(|reason| ComputeError::Unsuited { family: family.label(), reason })?;
+        let sequence =
+            Sequence::of(&network).map_err(|reason| ComputeError::Unsuited { family: family.label(), reason })?;
         let mut notes = Vec::new();
         if engine.is_gpu() {
             notes.push("layers were fitted on the processor, which this family always uses".to_owned());

@@ -4,7 +4,7 @@
 //! that the kernel lies on. Values are read by the lanes on the processor, whatever the engine.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::sync::Arc;
 

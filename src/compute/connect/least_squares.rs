@@ -100,7 +100,9 @@ impl LeastSquares {
     /// What the samples are, where they are not all there are.
     pub(super) fn note(&self) -> Option<String> {
         let (layer, n) = (&self.layer, self.samples.n_samples());
-        self.samples.is_partial().then(|| format!("{layer} is fitted on {n} patches, evenly over the images and their maps"))
+        self.samples
+            .is_partial()
+            .then(|| format!("{layer} is fitted on {n} patches, evenly over the images and their maps"))
     }
 
     /// Begins to fit the layer in the network `params`, of which the layers before it matter.

@@ -173,13 +173,16 @@ impl ChainMover for WeightAdjustment {
                 (0.1 + 0.9 * share, format!("{layer}: fit {} of {}", points.len(), self.n_points - 1))
             }
         }
-    }}
+    }
+}
 
 /// The group of a layer's units with their incoming weights alone; those of convolutions with their bias.
 fn incoming(network: &Network, layer: &SequenceLayer) -> Option<PermutationGroup> {
     let mut group = network.groups()[layer.group?].clone();
     let bias = layer.window.and(layer.bias);
-    group.axes.retain(|axis_use| axis_use.axis == 0 && (axis_use.param == layer.weight || Some(axis_use.param) == bias));
+    group
+        .axes
+        .retain(|axis_use| axis_use.axis == 0 && (axis_use.param == layer.weight || Some(axis_use.param) == bias));
     Some(group)
 }
 

@@ -96,7 +96,8 @@ impl CrossProducts {
             let strips = moments.products.par_chunks_mut(STRIP * A_UNITS * n_units);
             strips.zip(self.a.par_chunks(STRIP * CHUNK)).for_each(|(products, a)| {
                 let b = &self.b;
-                StripProducts { a, b, room: CHUNK, n_samples: n_rows, products, row_len: n_units, first_column: 0 }.add();
+                StripProducts { a, b, room: CHUNK, n_samples: n_rows, products, row_len: n_units, first_column: 0 }
+                    .add();
             });
         }
         moments.n_samples += a.n_samples();

@@ -7,9 +7,8 @@ use super::*;
 fn matrix(n: usize, rng: &mut ChaCha8Rng) -> (Vec<f64>, Vec<f64>) {
     let root: Vec<f64> = (0..n * n).map(|_| rng.random_range(-1.0..1.0)).collect();
     let product = |i: usize, j: usize| -> f64 { (0..n).map(|k| root[i * n + k] * root[j * n + k]).sum() };
-    let full: Vec<f64> = (0..n * n)
-        .map(|at| product(at / n, at % n) + if at / n == at % n { n as f64 / 10.0 } else { 0.0 })
-        .collect();
+    let full: Vec<f64> =
+        (0..n * n).map(|at| product(at / n, at % n) + if at / n == at % n { n as f64 / 10.0 } else { 0.0 }).collect();
     let lower = (0..n * n).map(|at| if at % n <= at / n { full[at] } else { f64::NAN }).collect();
     (full, lower)
 }
@@ -30,9 +29,8 @@ fn solutions_solve_the_equations() {
     for (n, m) in [(1, 1), (7, 3), (48, 32), (129, 40), (300, 70)] {
         let (full, lower) = matrix(n, &mut rng);
         let expected: Vec<f64> = (0..n * m).map(|_| rng.random_range(-1.0..1.0)).collect();
-        let sides: Vec<f64> = (0..n * m)
-            .map(|at| (0..n).map(|k| full[at / m * n + k] * expected[k * m + at % m]).sum())
-            .collect();
+        let sides: Vec<f64> =
+            (0..n * m).map(|at| (0..n).map(|k| full[at / m * n + k] * expected[k * m + at % m]).sum()).collect();
         let mut cholesky = Cholesky::new(lower, n);
         while !cholesky.step().unwrap() {}
         let mut found = in_panels(&sides, n, m);

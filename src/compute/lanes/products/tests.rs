@@ -1,5 +1,9 @@
 use super::*;
 
+fn value(i: usize) -> f32 {
+    ((i * 7919) % 23) as f32 / 23.0 - 0.3
+}
+
 /// Maps of 5 channels and 4 pixels, of which 2 count, for 37 images in groups of 2 blocks.
 const N_CHANNELS: usize = 5;
 const PIXELS: [usize; 2] = [1, 2];
