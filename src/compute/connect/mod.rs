@@ -1,9 +1,11 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod bijection;
 mod butterfly;
 mod chain;
 mod cholesky;
+mod flow;
 mod layer_samples;
 mod least_squares;
 mod transport;
@@ -20,8 +22,8 @@ pub use transport::TransportOptions;
 use weight_adjustment::WeightAdjustment;
 pub use weight_adjustment::{AdjustmentOptions, adjust_head};
 
-use super::{ComputeError, DataRef, Engine};
-use crate::geometry::{Family, Path};
+use super::{ComputeError, DataRef, Engine, flows};
+use crate::geometry::{Family, FlowModel, Path};
 use crate::net::{Network, ParamVec};
 
 /// What is to be connected, and how.
@@ -44,6 +46,9 @@ pub struct ConnectSpec {
 pub struct ConnectOptions {
     pub transport: TransportOptions,
     pub adjustment: AdjustmentOptions,
+    /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
+    #[serde(skip)]
+    pub flow: Option<Arc<FlowModel>>,
 }
 
 /// A path that was found.
@@ -114,6 +119,8 @@ impl Connect {
             Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => {
                 Box::new(Butterfly::new(engine, spec)?)
             }
+            Family::Flow => Box::new(flow::connector(engine, spec)?),
+            Family::Bijection => Box::new(bijection::connector(engine, spec)?),
             _ => {
                 let reason = "it is a curve, to be evaluated or fitted".to_owned();
                 return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -134,6 +141,7 @@ pub fn estimate(spec: &ConnectSpec) -> Cost {
         Family::Transport => transport::cost(&spec.network),
         Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => weight_adjustment::cost(spec),
         Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => butterfly::cost(spec),
+        Family::Flow | Family::Bijection => flows::path_cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }
 }
