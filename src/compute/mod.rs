@@ -37,8 +37,8 @@ mod verify;
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
-    AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost,
-    LayerwiseOptions, SimplexOptions, Trace, TransportOptions, connect_all, estimate,
+    AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
+    Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
 };
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
@@ -65,6 +65,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit of `{layer}` has no solution: its inputs are not finite, or the ridge {ridge} is too small")]
+    LeastSquares { layer: String, ridge: f64 },
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
     #[error("the map of neurons cannot be trained: {0}")]

@@ -18,7 +18,7 @@ mod stage;
 mod summary;
 mod walk;
 
-pub use arc::arc_centre;
+pub use arc::{arc_centre, neuron_centre};
 pub use class_map::{ClassMap, Decision};
 pub use curve::Curve;
 pub use family::Family;
