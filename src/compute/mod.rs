@@ -2,10 +2,12 @@
 //! tensor; what comes out are plain numbers.
 
 mod batches;
+mod classify;
 mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
+mod dense_tape;
 mod descent;
 mod device;
 mod evaluate;
@@ -18,6 +20,8 @@ mod fit_lanes;
 mod fit_tensors;
 mod flows;
 mod forward;
+mod gradient;
+mod gradient_tensors;
 mod lanes;
 mod match_weights;
 mod measured_statistics;
@@ -31,13 +35,14 @@ mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
+pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
     Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
 };
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
-    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};

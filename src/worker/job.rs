@@ -7,8 +7,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights,
-    StepReport, TrainFlow, VerifyGroups,
+    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit,
+    MatchWeights, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -55,6 +55,7 @@ enum Work {
     Align(Box<Correlate>),
     Connect(Box<Connect>),
     MatchWeights(Box<MatchWeights>),
+    Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
     TrainFlow(Box<TrainFlowWork>),
@@ -140,7 +141,7 @@ fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
         Lane::Trial(_) | Lane::Candidate { .. } => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -197,6 +198,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -297,6 +299,10 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(Ok(Turn::Again))
             }
             Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
+        },
+        Work::Classify(classify) => match classify.step(SLICE)? {
+            None => Ok(Ok(Turn::Again)),
+            Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
         },
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
-    FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
+    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -47,6 +47,8 @@ pub enum Lane {
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// What the network at t decides.
+    Decisions,
 }
 
 /// What is asked for.
@@ -64,6 +66,8 @@ pub enum Request {
     Connect(ConnectSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
+    /// Answered by `Event::Classified`.
+    Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -146,6 +150,11 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    /// `[n_inputs, n_classes]`, row-major.
+    Classified {
+        job: JobId,
+        logits: Vec<f32>,
     },
     Verified {
         job: JobId,

@@ -79,6 +79,7 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
+        | Event::Classified { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }

@@ -4,8 +4,8 @@ use std::f64::consts::{FRAC_PI_2, PI};
 
 use burn::tensor::{Int, Tensor};
 
-use super::super::fit_tensors::cross_entropy;
 use super::super::forward::{Activations, PointTensors, forward_training};
+use super::super::gradient_tensors::cross_entropy;
 use super::map::{FlowMap, Latent};
 use crate::geometry::Neurons;
 use crate::net::Network;
