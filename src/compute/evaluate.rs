@@ -117,6 +117,14 @@ pub struct PointValue {
     pub n_images: usize,
 }
 
+impl PointValue {
+    /// The means of sums over `n_images`.
+    pub(super) fn of(score: Score, n_images: usize) -> Self {
+        let n = n_images as f64;
+        Self { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+    }
+}
+
 /// Progress of one slice of work.
 #[derive(Clone, Debug, Default)]
 pub struct EvaluateStep {
@@ -207,8 +215,7 @@ impl Evaluate {
     /// Value of a point so far.
     fn value(&self, point: usize) -> PointValue {
         let (score, n_images) = self.scores[point];
-        let n = n_images as f64;
-        PointValue { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+        PointValue::of(score, n_images)
     }
 
     /// One batch of point groups on the current block of images.
@@ -296,15 +303,24 @@ pub fn logits(
 ) -> Result<Vec<f32>, ComputeError> {
     check_fit(network, data)?;
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
+    logits_on(engine, network, params, data, order.range(0..order.len()))
+}
+
+/// Logits of one network on some images that it takes: `[indices.len(), n_classes]`, row-major.
+pub(super) fn logits_on(
+    engine: &Engine,
+    network: &Network,
+    params: &Arc<ParamVec>,
+    data: &DataRef,
+    indices: &[u32],
+) -> Result<Vec<f32>, ComputeError> {
     if !engine.is_gpu() {
-        return Ok(lanes_logits(network, params, data, order.range(0..order.len())));
+        return Ok(lanes_logits(network, params, data, indices));
     }
     let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
-    let mut values = Vec::with_capacity(order.len() * network.n_classes());
-    let batch = images_at_once(engine, network, LOGIT_IMAGES);
-    for start in (0..order.len()).step_by(batch) {
-        let range = start..order.len().min(start + batch);
-        let images = load(engine, data, order.range(range)).inputs(network);
+    let mut values = Vec::with_capacity(indices.len() * network.n_classes());
+    for batch in indices.chunks(images_at_once(engine, network, LOGIT_IMAGES)) {
+        let images = load(engine, data, batch).inputs(network);
         values.extend(super::score::read(forward_from(network, NodeId(0), images, &points))?);
     }
     Ok(values)

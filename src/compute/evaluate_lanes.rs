@@ -57,22 +57,18 @@ struct MeasuredStatistics {
 impl Lanes {
     /// `recompute`: images on which the statistics of batch norm are measured at each point.
     pub(super) fn new(network: &Arc<Network>, basis: &[Arc<ParamVec>], recompute: Option<&DataRef>) -> Self {
-        let measured = recompute.filter(|_| network.layout().has_statistics()).map(|data| {
-            let indices: Vec<u32> = (0..data.n_images() as u32).collect();
-            MeasuredStatistics {
-                program: Arc::new(Program::new(network, BatchNormMode::Measured, &[])),
-                images: load_images(network, &data.inputs(), &indices),
-                known: HashMap::new(),
-                running: None,
-            }
+        let measured = recompute.filter(|_| network.layout().has_statistics()).map(|data| MeasuredStatistics {
+            program: Arc::new(Program::new(network, BatchNormMode::Measured, &[])),
+            images: first_images(network, data),
+            known: HashMap::new(),
+            running: None,
         });
         Self { program: Program::new(network, BatchNormMode::Known, &[]), basis: basis.to_vec(), measured }
     }
 
     /// Images that are best loaded together.
     pub(super) fn block_images(&self) -> usize {
-        let images = BLOCK_PRODUCTS / self.program.n_products().max(1);
-        images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
+        block_images(&self.program)
     }
 
     pub(super) fn load(&self, data: &DataRef, indices: &[u32]) -> LanesBlock {
@@ -139,6 +135,29 @@ impl Lanes {
         parts.into_iter().flatten().for_each(|part| total.add(part));
         total
     }
+}
+
+/// Images that are best sent through a network together, so that whoever waits does not wait long.
+pub(super) fn block_images_of(network: &Arc<Network>) -> usize {
+    block_images(&Program::new(network, BatchNormMode::Known, &[]))
+}
+
+fn block_images(program: &Program) -> usize {
+    let images = BLOCK_PRODUCTS / program.n_products().max(1);
+    images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
+}
+
+/// A measurement of a network's batch norms on the images of `data`.
+pub(super) fn statistics_run(network: &Arc<Network>, params: &ParamVec, data: &DataRef) -> StatisticsRun {
+    let program = Arc::new(Program::new(network, BatchNormMode::Measured, &[]));
+    let Images { rows, n_images } = first_images(network, data);
+    StatisticsRun::new(program, params.clone(), rows, n_images)
+}
+
+/// All images of `data`, in their order.
+fn first_images(network: &Network, data: &DataRef) -> Images {
+    let indices: Vec<u32> = (0..data.n_images() as u32).collect();
+    load_images(network, &data.inputs(), &indices)
 }
 
 /// Logits of one network: `[indices.len(), n_classes]`, row-major.

@@ -1,12 +1,14 @@
 //! The only door to burn: devices, the forward pass, evaluation, activations, fitting. Nothing else in the house names a
 //! tensor; what comes out are plain numbers.
 
+mod averaging;
 mod batches;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
 mod descent;
 mod device;
+mod ensemble;
 mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
@@ -20,6 +22,7 @@ mod lanes;
 mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
+mod remeasure;
 mod score;
 mod score_rows;
 mod scorer;
@@ -28,9 +31,11 @@ mod simd;
 mod test_data;
 mod verify;
 
+pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
+pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
 };

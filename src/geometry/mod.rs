@@ -2,6 +2,7 @@
 //! this module computes the small coefficient matrices, exactly, in f64. Pure: no tensors, no files, no threads.
 
 mod arc;
+pub mod comparison;
 mod grid;
 mod path;
 mod plane;
