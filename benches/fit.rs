@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lowroad::compute::{Engine, Fit, FitSpec};
 use lowroad::data::SplitName;
-use lowroad::geometry::PathFamily;
+use lowroad::geometry::Curve;
 use lowroad::net::ParamVec;
 
 fn main() {
@@ -20,7 +20,7 @@ fn main() {
 
     let train = common::train_spec(&network, modes[0].clone(), data, 0);
     let bezier = FitSpec {
-        family: Some(PathFamily::Bezier { n_bends: 1 }),
+        family: Some(Curve::Bezier { n_bends: 1 }),
         basis: vec![modes[0].clone(), middle, modes[1].clone()],
         ..train.clone()
     };

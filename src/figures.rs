@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::app::Metric;
 use crate::compute::PointValue;
 use crate::data::SplitName;
-use crate::geometry::{Grid, Path, PathFamily, Plane};
+use crate::geometry::{Curve, Grid, Path, Plane};
 use crate::render::figure::{CurveFigure, Marker, MarkerKind, PlaneFigure, Polyline, Series};
 use crate::render::{Field, HeatmapStyle};
 
@@ -86,9 +86,8 @@ impl PlanePicture<'_> {
         let mut paths = vec![chord];
         let mut off = 0.0_f64;
         if let Some(path) = self.path {
-            let projection = self.plane.project(path.basis());
-            let spots = PathFamily::even_ts(PATH_POINTS).into_iter().map(|t| projection.at(&path.coefficients(t)));
-            let spots: Vec<_> = spots.collect();
+            let projection = path.project(self.plane);
+            let spots: Vec<_> = Curve::even_ts(PATH_POINTS).into_iter().map(|t| projection.at(t)).collect();
             off = spots.iter().map(|s| s.off).fold(0.0, f64::max);
             paths.push(Polyline { points: spots.iter().map(|s| [s.x, s.y]).collect(), color: [255; 3], dashed: false });
         }
@@ -141,7 +140,7 @@ fn value_label(metric: Metric, split: SplitName) -> String {
 }
 
 /// One curve of a figure along t.
-pub struct Curve<'a> {
+pub struct CurveLine<'a> {
     pub label: String,
     pub color: [u8; 3],
     pub dashed: bool,
@@ -150,7 +149,7 @@ pub struct Curve<'a> {
 }
 
 /// Loss or accuracy of several paths along t.
-pub fn curve_figure(curves: &[Curve<'_>], metric: Metric, log: bool, command: Option<String>) -> CurveFigure {
+pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command: Option<String>) -> CurveFigure {
     let value = |v: &PointValue| match metric {
         Metric::Loss => v.loss,
         Metric::Accuracy => v.accuracy,

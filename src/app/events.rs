@@ -4,13 +4,11 @@ use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
-use super::{
-    AppState, Effect, Family, ModeId, Notice, Scored, Severity, candidates, refresh, runs, training, trajectories,
-};
+use super::{AppState, Effect, ModeId, Notice, Scored, Severity, candidates, refresh, runs, training, trajectories};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, GroupCheck, PointValue};
+use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
-use crate::geometry::Path;
+use crate::geometry::{Family, Path};
 use crate::net::ParamVec;
 use crate::worker::{DiskEvent, Event, JobId};
 
@@ -70,6 +68,8 @@ fn take_in(state: &mut AppState, event: Event) {
                 on_aligned(state, *alignment);
             }
         }
+        Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
+        Event::Connected { job, connection } => on_connected(state, job, *connection),
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -99,7 +99,7 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
         DiskEvent::Trajectory { name, modes, notes } => trajectories::add(state, name, modes, notes),
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
-            stop(state, Purpose::Fit, &mut effects);
+            stop(state, Purpose::FindPath, &mut effects);
             add_data(state, dataset, usual);
         }
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
@@ -168,12 +168,11 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
     };
     let settings = &mut state.settings.path;
     settings.n_bends = bends.len();
-    if !settings.family.is_trained() {
+    if !settings.family.is_fitted() {
         settings.family = Family::Bezier;
     }
     let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
-    let family = settings.path_family();
-    let loaded = Path::new(&pair.network, family, a, b, bends);
+    let loaded = Path::new(&pair.network, settings.first_curve(), a, b, bends);
     let revision = state.fresh();
     state.path = Some(PathState {
         path: Arc::new(loaded),
@@ -181,6 +180,8 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         epochs_done: 0,
         losses: Vec::new(),
         last_step: None,
+        traces: Vec::new(),
+        remarks: Vec::new(),
         from_files: true,
         by_hand: false,
         dragging: false,
@@ -234,7 +235,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 training::on_score(state, *value);
             }
         }
-        Purpose::Align | Purpose::Fit | Purpose::Train | Purpose::EstimateTraining | Purpose::Verify { .. } => {}
+        Purpose::Align | Purpose::FindPath | Purpose::Train | Purpose::EstimateTraining | Purpose::Verify { .. } => {}
     }
 }
 
@@ -267,14 +268,42 @@ fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epoch
         return;
     };
     // A path that was set up or taken in hand meanwhile is not this fit's.
-    if !state_path.is_fitted_by(job) || bends.len() != state_path.path.bends().len() {
+    if !state_path.is_found_by(job) || bends.len() != state_path.path.bends().len() {
         return;
     }
     let path = &state_path.path;
+    let Some(curve) = path.curve() else { return };
     let (a, b) = (Arc::clone(path.start()), Arc::clone(path.end()));
-    state_path.path = Arc::new(Path::new(&network, path.family(), a, b, bends));
+    state_path.path = Arc::new(Path::new(&network, curve, a, b, bends));
     state_path.revision = revision;
     state_path.epochs_done = epochs_done;
+}
+
+/// What a connection does, and its path as far as it is known.
+fn on_connect_step(state: &mut AppState, job: JobId, note: String, path: Option<Arc<Path>>) {
+    if let Some(info) = state.jobs.get_mut(&job) {
+        info.note = note;
+    }
+    if let Some(path) = path {
+        take_path(state, job, path);
+    }
+}
+
+fn on_connected(state: &mut AppState, job: JobId, connection: Connection) {
+    take_path(state, job, connection.path);
+    if let Some(path) = state.path.as_mut().filter(|path| path.is_found_by(job)) {
+        path.traces = connection.traces;
+        path.remarks = connection.notes;
+    }
+}
+
+/// Shows what a connection found, unless another path was set up meanwhile.
+fn take_path(state: &mut AppState, job: JobId, found: Arc<Path>) {
+    let revision = state.fresh();
+    if let Some(path) = state.path.as_mut().filter(|path| path.is_found_by(job)) {
+        path.path = found;
+        path.revision = revision;
+    }
 }
 
 fn on_verified(state: &mut AppState, job: JobId, check: GroupCheck) {

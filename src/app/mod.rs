@@ -19,7 +19,8 @@ pub use action::{Action, Effect, Export};
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
 pub use settings::{
-    AlignSettings, BatchNormSettings, Family, FitSettings, Metric, PathSettings, PlaneSettings, Settings, ThirdPoint,
+    AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, Metric, PathSettings, PlaneSettings, Settings,
+    ThirdPoint,
 };
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,

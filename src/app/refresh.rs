@@ -7,9 +7,9 @@ use std::time::Instant;
 use super::planes::{chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, training, trajectories};
-use crate::compute::{EvaluateSpec, FitSpec, FitStart};
+use crate::compute::{ConnectSpec, EvaluateSpec, FitSpec, FitStart};
 use crate::data::{Augmentation, SplitName};
-use crate::geometry::{Path, PathFamily};
+use crate::geometry::{Curve, Path};
 use crate::net::ParamVec;
 use crate::worker::{Command, JobId, Lane, Request};
 
@@ -29,9 +29,10 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
         drop_job(state, Purpose::Align, &mut effects);
     }
     sync_path(state);
-    let stray = state.job_of(Purpose::Fit).is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_fitted_by(job)));
+    let stray =
+        state.job_of(Purpose::FindPath).is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_found_by(job)));
     if stray {
-        drop_job(state, Purpose::Fit, &mut effects);
+        drop_job(state, Purpose::FindPath, &mut effects);
     }
     refresh_scores(state, &mut effects);
     verify_groups(state, &mut effects);
@@ -45,11 +46,11 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
 /// Registers a job and makes the command that starts it.
 pub(super) fn start(state: &mut AppState, purpose: Purpose, lane: Lane, label: String, request: Request) -> Effect {
     // The lane ends the older job; its events are of no interest any more.
-    if purpose != Purpose::Fit {
+    if purpose != Purpose::FindPath {
         state.jobs.retain(|_, job| job.purpose != purpose);
     }
     let job = JobId(state.fresh());
-    state.jobs.insert(job, JobInfo { purpose, label, done: 0.0, started: Instant::now() });
+    state.jobs.insert(job, JobInfo { purpose, label, note: String::new(), done: 0.0, started: Instant::now() });
     Effect::Compute(Command::Start { job, lane, request: Box::new(request) })
 }
 
@@ -116,27 +117,33 @@ fn sync_path(state: &mut AppState) {
         return;
     };
     let Some(end) = state.path_end() else { return };
-    let family = state.settings.path.path_family();
-    let fits = state
-        .path
-        .as_ref()
-        .is_some_and(|p| p.path.family() == family && same(p.path.start(), &pair.a) && same(p.path.end(), &end));
+    let settings = &state.settings.path;
+    let (family, curve) = (settings.family, settings.first_curve());
+    let fits = state.path.as_ref().is_some_and(|p| {
+        let same_bends = p.path.bends().len() == curve.n_bends() || family.is_connected();
+        p.family == family && same_bends && same(&p.ends.0, &pair.a) && same(&p.ends.1, &end)
+    });
     if fits {
         return;
     }
     let aligned = state.current_alignment().is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
-    let path = Path::straight(&pair.network, family, pair.a, end);
+    let path = Path::straight(&pair.network, curve, Arc::clone(&pair.a), Arc::clone(&end));
     state.path = Some(PathState {
         path: Arc::new(path),
+        ends: (pair.a, end),
+        family,
         aligned,
         revision: state.fresh(),
         epochs_done: 0,
         losses: Vec::new(),
         last_step: None,
+        traces: Vec::new(),
+        remarks: Vec::new(),
         from_files: false,
         by_hand: false,
         dragging: false,
         fit: None,
+        connect: None,
     });
 }
 
@@ -236,8 +243,8 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
     if state.curve.as_ref().is_some_and(|curve| curve.key == key) {
         return;
     }
-    let ts = PathFamily::even_ts(key.n_points);
-    let coefficients: Vec<Vec<f64>> = ts.iter().map(|&t| path.path.coefficients(t)).collect();
+    let ts = Curve::even_ts(key.n_points);
+    let sample = path.path.sample(&ts);
     let splits: &[SplitName] = if quick { &[SplitName::Test] } else { &[SplitName::Test, SplitName::Train] };
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
         drop_job(state, purpose, effects);
@@ -246,7 +253,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         let images = data.split(split, quick.then_some(QUICK_IMAGES));
         let spec = EvaluateSpec {
             batch_norm: data.batch_norm(key.batch_norm),
-            ..EvaluateSpec::new(Arc::clone(&pair.network), path.path.basis().to_vec(), coefficients.clone(), images)
+            ..EvaluateSpec::new(Arc::clone(&pair.network), sample.basis.clone(), sample.rows.clone(), images)
         };
         let label = format!("Evaluating the path on the {split} images");
         effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
@@ -355,13 +362,14 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
     let pair = fitting_pair(state)?;
     let data = state.data.clone()?;
     let path = state.path.as_mut()?;
-    if path.path.bends().is_empty() || state.jobs.values().any(|job| job.purpose == Purpose::Fit) {
+    let curve = path.path.curve()?;
+    if path.path.bends().is_empty() || state.jobs.values().any(|job| job.purpose == Purpose::FindPath) {
         return None;
     }
     let fit = state.settings.path.fit.clone();
     let spec = FitSpec {
         network: pair.network,
-        family: Some(path.path.family()),
+        family: Some(curve),
         basis: path.path.basis().to_vec(),
         data: data.split(SplitName::Train, None),
         augmentation: Augmentation::none(),
@@ -379,10 +387,43 @@ pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
     path.by_hand = false;
     path.dragging = false;
     let (epochs, until) = (spec.epochs, spec.start.epoch + spec.epochs);
-    let effect = start(state, Purpose::Fit, Lane::Fit, "Fitting the path".to_owned(), Request::Fit(spec));
-    let job = state.job_of(Purpose::Fit)?;
+    let effect = start(state, Purpose::FindPath, Lane::Path, "Fitting the path".to_owned(), Request::Fit(spec));
+    let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });
     }
     Some(effect)
+}
+
+/// Works out a path of the family that is set.
+pub(super) fn start_connect(state: &mut AppState) -> Option<Effect> {
+    let spec = connect_spec(state)?;
+    if state.runs_job(Purpose::FindPath) {
+        return None;
+    }
+    let label = format!("Finding a path: {}", spec.family.label());
+    let effect = start(state, Purpose::FindPath, Lane::Path, label, Request::Connect(spec));
+    let job = state.job_of(Purpose::FindPath)?;
+    if let Some(path) = &mut state.path {
+        path.connect = Some(job);
+    }
+    Some(effect)
+}
+
+/// What connecting the endpoints by the family that is set would be asked for.
+pub(super) fn connect_spec(state: &AppState) -> Option<ConnectSpec> {
+    let pair = fitting_pair(state)?;
+    let (data, path) = (state.data.as_ref()?, state.path.as_ref()?);
+    let settings = &state.settings.path;
+    let connect = &settings.connect;
+    settings.family.is_connected().then(|| ConnectSpec {
+        family: settings.family,
+        network: pair.network,
+        a: Arc::clone(&path.ends.0),
+        b: Arc::clone(&path.ends.1),
+        train: data.split(SplitName::Train, connect.n_images),
+        points: connect.points,
+        seed: connect.seed,
+        options: connect.options.clone(),
+    })
 }

@@ -33,11 +33,11 @@ pub struct Run {
 impl Run {
     /// "Bézier curve, 1 bend"; a curve that was not bent yet is what it looks like.
     pub fn title(&self) -> String {
-        if self.path.is_straight() && self.settings.path.family.is_trained() {
+        if self.path.is_straight() && (self.path.family.is_fitted() || self.path.family.is_connected()) {
             return "Straight line".to_owned();
         }
-        let family = self.settings.path.family.label();
-        match self.path.path.family().n_bends() {
+        let family = self.path.family.label();
+        match self.path.path.bends().len() {
             0 => family.to_owned(),
             1 => format!("{family}, 1 bend"),
             n => format!("{family}, {n} bends"),

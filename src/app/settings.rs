@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{BATCH_NORM_IMAGES, TSampling};
+use crate::compute::{BATCH_NORM_IMAGES, ConnectOptions, TSampling};
 use crate::data::SplitName;
-use crate::geometry::PathFamily;
+use crate::geometry::{Curve, Family};
 use crate::recipe::Descent;
 
 /// All controls that shape results.
@@ -46,46 +46,7 @@ impl Default for AlignSettings {
     }
 }
 
-/// A path family in the menu.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Family {
-    Linear,
-    Arc,
-    Chain,
-    Bezier,
-}
-
-impl Family {
-    pub const ALL: [Self; 4] = [Self::Linear, Self::Arc, Self::Chain, Self::Bezier];
-
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Linear => "Linear",
-            Self::Arc => "Arc",
-            Self::Chain => "Polygonal chain",
-            Self::Bezier => "Bézier curve",
-        }
-    }
-
-    /// One line for the tooltip.
-    pub fn explanation(self) -> &'static str {
-        match self {
-            Self::Linear => "The straight line (1 - t) A + t B. Nothing is trained.",
-            Self::Arc => {
-                "Every neuron moves on a quarter ellipse about the mean neuron, which keeps the neurons' spread. Nothing is \
-                 trained. Meant for networks that are not aligned: after alignment the spread grows on the way."
-            }
-            Self::Chain => "Straight segments through trained bends (Garipov et al. 2018).",
-            Self::Bezier => "A smooth curve pulled by trained bends (Garipov et al. 2018, Tatro et al. 2020).",
-        }
-    }
-
-    pub fn is_trained(self) -> bool {
-        matches!(self, Self::Chain | Self::Bezier)
-    }
-}
-
-/// The path and how it is fitted.
+/// The path and how it is found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PathSettings {
     pub family: Family,
@@ -93,22 +54,42 @@ pub struct PathSettings {
     /// Points along t at which the path is evaluated.
     pub n_points: usize,
     pub fit: FitSettings,
+    pub connect: ConnectSettings,
 }
 
 impl Default for PathSettings {
     fn default() -> Self {
-        Self { family: Family::Bezier, n_bends: 1, n_points: 33, fit: FitSettings::default() }
+        Self {
+            family: Family::Bezier,
+            n_bends: 1,
+            n_points: 33,
+            fit: FitSettings::default(),
+            connect: ConnectSettings::default(),
+        }
     }
 }
 
 impl PathSettings {
-    pub fn path_family(&self) -> PathFamily {
-        match self.family {
-            Family::Linear => PathFamily::Linear,
-            Family::Arc => PathFamily::Arc,
-            Family::Chain => PathFamily::Chain { n_bends: self.n_bends },
-            Family::Bezier => PathFamily::Bezier { n_bends: self.n_bends },
-        }
+    /// The curve that is drawn before anything is found: the family's own, or the straight line.
+    pub fn first_curve(&self) -> Curve {
+        self.family.curve(self.n_bends).unwrap_or(Curve::Linear)
+    }
+}
+
+/// How paths of families that are worked out are found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectSettings {
+    /// Points of each stage, both ends included.
+    pub points: usize,
+    /// Training images that weights are fitted on, the first ones; all where `None`.
+    pub n_images: Option<usize>,
+    pub seed: u64,
+    pub options: ConnectOptions,
+}
+
+impl Default for ConnectSettings {
+    fn default() -> Self {
+        Self { points: 21, n_images: None, seed: 0, options: ConnectOptions::default() }
     }
 }
 

@@ -9,9 +9,9 @@ use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport};
+use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
-use crate::geometry::{Grid, Path, Plane, Summary, summarise};
+use crate::geometry::{Family, Grid, Path, Plane, Summary, summarise};
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -162,6 +162,10 @@ pub struct AlignmentState {
 #[derive(Clone, Debug)]
 pub struct PathState {
     pub path: Arc<Path>,
+    /// What it joins; it ends elsewhere where the family permutes B.
+    pub(super) ends: (Arc<ParamVec>, Arc<ParamVec>),
+    /// The family that was asked for, and its bends; until it is found, the path is a straight line.
+    pub family: Family,
     pub aligned: bool,
     /// Changes with every change of the path.
     pub revision: u64,
@@ -169,6 +173,9 @@ pub struct PathState {
     /// Loss of the fit: (epoch, mean minibatch loss), in order.
     pub losses: Vec<(f64, f64)>,
     pub last_step: Option<StepReport>,
+    /// What a connection found beside the path.
+    pub traces: Vec<Trace>,
+    pub remarks: Vec<String>,
     /// The bends were read from files.
     pub from_files: bool,
     /// A bend was moved by the user.
@@ -177,6 +184,8 @@ pub struct PathState {
     pub dragging: bool,
     /// The fit that moves the bends, or the last one that did.
     pub(super) fit: Option<FitOf>,
+    /// The connection that works it out, or the last one that did.
+    pub(super) connect: Option<JobId>,
 }
 
 /// A fit of one path: what it finds belongs to no other.
@@ -190,13 +199,13 @@ pub(super) struct FitOf {
 }
 
 impl PathState {
-    /// The bends still stand where a path begins: on the segment.
+    /// Nothing was found yet: the bends stand on the segment, or it is the segment.
     pub fn is_straight(&self) -> bool {
-        self.epochs_done == 0 && self.fit.is_none() && !self.by_hand && !self.from_files
+        self.epochs_done == 0 && self.fit.is_none() && self.connect.is_none() && !self.by_hand && !self.from_files
     }
 
-    pub(super) fn is_fitted_by(&self, job: JobId) -> bool {
-        self.fit.is_some_and(|fit| fit.job == job)
+    pub(super) fn is_found_by(&self, job: JobId) -> bool {
+        self.fit.is_some_and(|fit| fit.job == job) || self.connect == Some(job)
     }
 }
 
@@ -332,6 +341,8 @@ pub(super) struct PlaneChoice {
 pub struct JobInfo {
     pub purpose: Purpose,
     pub label: String,
+    /// What it does now, where it says so.
+    pub note: String,
     /// 0..1.
     pub done: f64,
     pub started: Instant,
@@ -357,7 +368,8 @@ pub enum Purpose {
         candidate: usize,
     },
     Align,
-    Fit,
+    /// The path is fitted or worked out.
+    FindPath,
     /// A new mode.
     Train,
     /// A new mode on few test images.
@@ -435,7 +447,7 @@ impl AppState {
     }
 
     pub fn is_fitting(&self) -> bool {
-        self.runs_job(Purpose::Fit)
+        self.runs_job(Purpose::FindPath)
     }
 
     /// The path is on the move: fitted or dragged.

@@ -21,7 +21,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
-            stop(state, Purpose::Fit, &mut effects);
+            stop(state, Purpose::FindPath, &mut effects);
             if let Some(data) = state.data.clone() {
                 set_data(state, DataState { normalization, ..data });
             }
@@ -32,7 +32,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::TakeAs(id, other) => candidates::choose(state, id, other, &mut effects),
         Action::RemoveMode(id) => remove_mode(state, id, &mut effects),
         Action::SetEndpoints { a, b } => {
-            stop(state, Purpose::Fit, &mut effects);
+            stop(state, Purpose::FindPath, &mut effects);
             state.endpoints = Some((a, b));
             state.use_aligned = state.current_alignment().is_some();
             state.look = None;
@@ -40,13 +40,14 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::ChangeSettings(settings) => change_settings(state, *settings, &mut effects),
         Action::Align => align(state, &mut effects),
         Action::UseAligned(aligned) => {
-            stop(state, Purpose::Fit, &mut effects);
+            stop(state, Purpose::FindPath, &mut effects);
             state.use_aligned = aligned;
             state.look = None;
         }
+        Action::FindPath if state.settings.path.family.is_connected() => effects.extend(refresh::start_connect(state)),
         Action::FindPath => effects.extend(refresh::start_fit(state)),
         Action::ResetPath => {
-            stop(state, Purpose::Fit, &mut effects);
+            stop(state, Purpose::FindPath, &mut effects);
             state.path = None;
         }
         Action::DragBend { bend, x, y, done } => drag_bend(state, bend, (x, y), done, &mut effects),
@@ -120,7 +121,7 @@ fn remove_mode(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
         _ => {}
     }
     if state.endpoints.is_some_and(|(a, b)| a == id || b == id) {
-        stop(state, Purpose::Fit, effects);
+        stop(state, Purpose::FindPath, effects);
         state.endpoints = match state.modes.as_slice() {
             [a, b, ..] => Some((a.id, b.id)),
             _ => None,
@@ -131,7 +132,7 @@ fn remove_mode(state: &mut AppState, id: ModeId, effects: &mut Vec<Effect>) {
 fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<Effect>) {
     let before = &state.settings.path;
     if (before.family, before.n_bends) != (settings.path.family, settings.path.n_bends) {
-        stop(state, Purpose::Fit, effects);
+        stop(state, Purpose::FindPath, effects);
     }
     if state.settings.plane.third != settings.plane.third || state.settings.plane.margin != settings.plane.margin {
         state.look = None;
@@ -155,7 +156,7 @@ fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
 }
 
 fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, effects: &mut Vec<Effect>) {
-    stop(state, Purpose::Fit, effects);
+    stop(state, Purpose::FindPath, effects);
     let revision = state.fresh();
     let (Some(path), Some(plane), Some(pair)) = (&mut state.path, &state.plane, &state.pair) else {
         return;
@@ -166,8 +167,9 @@ fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, 
     let mut bends = path.path.bends().to_vec();
     // Only the part in the plane follows the mouse; a bend that stood off the plane comes down onto it.
     bends[bend] = Arc::new(plane.plane.point(x, y));
+    let Some(curve) = path.path.curve() else { return };
     let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
-    path.path = Arc::new(Path::new(&pair.network, path.path.family(), a, b, bends));
+    path.path = Arc::new(Path::new(&pair.network, curve, a, b, bends));
     path.revision = revision;
     path.by_hand = true;
     path.fit = None;

@@ -9,9 +9,9 @@ use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, table};
 use super::score::ScoreReport;
-use crate::compute::{EvaluateSpec, PointValue};
+use crate::compute::{EvaluateSpec, PointValue, Trace};
 use crate::data::SplitName;
-use crate::geometry::{Path, PathFamily, Summary, summarise};
+use crate::geometry::{Curve, Path, Summary, summarise};
 use crate::net::Network;
 
 const BARRIER_DEFINITION: &str = "max over t of loss(t) - (loss(0) + loss(1)) / 2 (Frankle et al. 2020); for accuracy \
@@ -30,6 +30,12 @@ pub(super) struct PathReport {
     family: &'static str,
     align: &'static str,
     bends: usize,
+    /// What working it out came to, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+    /// Series along t beside the scores.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) traces: Vec<Trace>,
     /// Euclidean distance in weight space along the path, and straight from end to end.
     length: Number,
     distance: Number,
@@ -130,17 +136,20 @@ pub(super) fn evaluate_path(
     n_points: usize,
     measure: &Measure,
 ) -> Result<PathResult> {
-    let ts = PathFamily::even_ts(n_points);
+    let ts = Curve::even_ts(n_points);
     let steps = path.steps(&ts);
-    let mut points: Vec<PointReport> =
-        ts.iter().map(|&t| PointReport { t, stage: 0, s: t, test: None, train: None }).collect();
+    let sample = path.sample(&ts);
+    let place = |&t: &f64| {
+        let (stage, s) = path.stage_at(t);
+        PointReport { t, stage, s, test: None, train: None }
+    };
+    let mut points: Vec<PointReport> = ts.iter().map(place).collect();
     let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
     let mut all_values = Vec::with_capacity(measure.data.len());
     for data in &measure.data {
-        let rows = ts.iter().map(|&t| path.coefficients(t)).collect();
         let spec = EvaluateSpec {
             batch_norm: measure.batch_norm.clone(),
-            ..EvaluateSpec::new(Arc::clone(network), path.basis().to_vec(), rows, data.clone())
+            ..EvaluateSpec::new(Arc::clone(network), sample.basis.clone(), sample.rows.clone(), data.clone())
         };
         let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
         let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
@@ -161,6 +170,8 @@ pub(super) fn evaluate_path(
         family: path.family().name(),
         align,
         bends: path.bends().len(),
+        notes: Vec::new(),
+        traces: Vec::new(),
         length: path.length().into(),
         distance: distance.into(),
         points,

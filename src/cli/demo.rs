@@ -25,7 +25,7 @@ use crate::compute::{BatchNorm, TSampling};
 use crate::data::{EMBEDDED, Normalization, SplitName};
 use crate::demo;
 use crate::files;
-use crate::geometry::{self, PathFamily, Plane};
+use crate::geometry::{self, Curve, Plane};
 
 const N_POINTS: usize = 33;
 const GRID: GridSize = GridSize { nx: 41, ny: 41 };
@@ -74,10 +74,11 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     warn_if_broken(&alignment);
     let (a, b, aligned) = (&ends.a.params, &ends.b_params, &alignment.aligned);
     let straight = |family, b: &Arc<_>| geometry::Path::straight(&ends.network, family, Arc::clone(a), Arc::clone(b));
-    let start = straight(PathFamily::Bezier { n_bends: 1 }, b);
+    let bezier = Curve::Bezier { n_bends: 1 };
+    let start = straight(bezier, b);
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family: start.family(),
+        family: bezier,
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: TSampling::One,
@@ -85,14 +86,14 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     };
     let bends = jobs.fit("fitting the path", FitOptions::default().spec(target, EPOCHS))?;
     let bend = Arc::clone(bends.first().context("internal error: the fit gave no bend")?);
-    let curve = geometry::Path::new(&ends.network, start.family(), Arc::clone(a), Arc::clone(b), bends);
+    let curve = geometry::Path::new(&ends.network, bezier, Arc::clone(a), Arc::clone(b), bends);
 
     let splits = |data| Measure { data, batch_norm: BatchNorm::Stored };
     let both = splits(vec![images.of(SplitName::Test, None), images.of(SplitName::Train, None)]);
     let evaluate = |path: &geometry::Path, align| evaluate_path(&jobs, &ends.network, path, align, N_POINTS, &both);
     let results = [
-        ("linear", evaluate(&straight(PathFamily::Linear, b), "none")?),
-        ("linear-aligned", evaluate(&straight(PathFamily::Linear, aligned), "activation")?),
+        ("linear", evaluate(&straight(Curve::Linear, b), "none")?),
+        ("linear-aligned", evaluate(&straight(Curve::Linear, aligned), "activation")?),
         ("bezier", evaluate(&curve, "none")?),
     ];
     let plane = Plane::through(Arc::clone(a), Arc::clone(b), Arc::clone(&bend))

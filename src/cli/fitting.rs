@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use super::options::{non_negative_real, positive, positive_real, share};
 use crate::compute::{DataRef, FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use crate::data::Augmentation;
-use crate::geometry::PathFamily;
+use crate::geometry::Curve;
 use crate::net::{Network, ParamVec};
 use crate::recipe::Descent;
 
@@ -54,7 +54,7 @@ enum OptimizerName {
 /// What is fitted, beside how.
 pub(super) struct FitTarget {
     pub(super) network: Arc<Network>,
-    pub(super) family: PathFamily,
+    pub(super) family: Curve,
     pub(super) basis: Vec<Arc<ParamVec>>,
     pub(super) data: DataRef,
     pub(super) sampling: TSampling,

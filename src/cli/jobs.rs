@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    Alignment, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, MatchWeightsSpec, PointValue, WeightMatch,
+    Alignment, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, MatchWeightsSpec,
+    PointValue, WeightMatch,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -90,12 +91,23 @@ impl Jobs {
     /// The trained vectors.
     pub(super) fn fit(&self, what: &str, spec: FitSpec) -> Result<Vec<Arc<ParamVec>>> {
         let mut found = None;
-        self.run(what, Lane::Fit, Request::Fit(spec), |event| {
+        self.run(what, Lane::Path, Request::Fit(spec), |event| {
             if let Event::Trained { vectors, .. } = event {
                 found = Some(vectors);
             }
         })?;
         found.context("internal error: the fit came back empty")
+    }
+
+    /// A path of a family that is worked out.
+    pub(super) fn connect(&self, what: &str, spec: ConnectSpec) -> Result<Connection> {
+        let mut found = None;
+        self.run(what, Lane::Path, Request::Connect(spec), |event| {
+            if let Event::Connected { connection, .. } = event {
+                found = Some(*connection);
+            }
+        })?;
+        found.context("internal error: the connection came back empty")
     }
 
     /// The compute thread itself, for jobs that run side by side.
@@ -115,6 +127,7 @@ impl Jobs {
                 Some(Event::FitStep { job, report }) if job == own => {
                     bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
                 }
+                Some(Event::ConnectStep { job, note, .. }) if job == own => bar.set_message(note),
                 Some(Event::Finished { job }) if job == own => break Ok(()),
                 Some(Event::Cancelled { job }) if job == own => {
                     break Err(anyhow!("the job was cancelled"));

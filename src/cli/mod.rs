@@ -5,6 +5,7 @@
 mod align;
 mod along;
 mod demo;
+mod families;
 mod field;
 mod fitting;
 mod info;

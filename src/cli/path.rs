@@ -9,15 +9,16 @@ use clap::{Args, ValueEnum};
 
 use super::align::{SampleOptions, by_activations, warn_if_broken};
 use super::along::evaluate_path;
+use super::families::{ConnectArgs, family_parser};
 use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
-use crate::compute::TSampling;
+use crate::compute::{Connection, TSampling};
 use crate::data::SplitName;
-use crate::geometry::{self, PathFamily};
+use crate::geometry::{self, Curve, Family};
 use crate::net::ParamVec;
 use crate::recipe::Descent;
 
@@ -31,7 +32,7 @@ pub(super) struct Path {
     a: PathBuf,
     #[arg(value_name = "B")]
     b: PathBuf,
-    #[arg(long, value_enum, default_value_t = Family::Bezier)]
+    #[arg(long, default_value = "bezier", value_parser = family_parser())]
     family: Family,
     /// Joins A to B as it is, or to B with its units in A's order
     #[arg(long, value_enum, default_value_t = AlignMethod::None)]
@@ -47,6 +48,8 @@ pub(super) struct Path {
     points: usize,
     #[command(flatten)]
     fit: FitOptions,
+    #[command(flatten)]
+    connect: ConnectArgs,
     /// One random t a minibatch, or a minibatch in N shares with a t from each N-th of [0, 1]
     #[arg(long, value_name = "one|stratified:N", default_value = "one", value_parser = t_sampling)]
     t_sampling: TSampling,
@@ -58,18 +61,6 @@ pub(super) struct Path {
     seed: u64,
     #[command(flatten)]
     common: CommonOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Family {
-    /// The straight line
-    Linear,
-    /// Every neuron on a quarter ellipse about the mean neuron (Anokhin & Yarotsky 2020)
-    Arc,
-    /// Straight segments through the bends (Garipov et al. 2018)
-    Chain,
-    /// A Bezier curve with the bends as control points (Garipov et al. 2018)
-    Bezier,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -116,57 +107,54 @@ fn n_points(text: &str) -> Result<usize, String> {
 }
 
 impl Path {
-    /// The family with its number of bends.
-    fn family(&self) -> Result<PathFamily, UsageError> {
+    /// The curve of the family, with its number of bends; `None` where it is worked out.
+    fn curve(&self) -> Result<Option<Curve>, UsageError> {
         let n_bends = match &self.bends {
             None => 1,
             Some(Bends::Count(n)) => *n,
             Some(Bends::Files(files)) => files.len(),
         };
-        let family = match self.family {
-            Family::Linear => PathFamily::Linear,
-            Family::Arc => PathFamily::Arc,
-            Family::Chain => PathFamily::Chain { n_bends },
-            Family::Bezier => PathFamily::Bezier { n_bends },
+        let refuse = |option: &str, reason: &str| {
+            Err(UsageError(format!("{option} makes no sense with --family {}: {reason}", self.family.name())))
         };
-        if family.n_bends() == 0 {
-            let refuse = |option: &str| {
-                let text = format!("{option} makes no sense with --family {}: it has no bends to fit", family.name());
-                Err(UsageError(text))
-            };
+        if !self.family.is_fitted() {
+            let reason = "it has no bends to fit";
             if self.bends.is_some() {
-                return refuse("--bends");
+                return refuse("--bends", reason);
             }
             if self.fit.epochs.is_some() {
-                return refuse("--epochs");
+                return refuse("--epochs", reason);
             }
         }
-        Ok(family)
+        if self.connect.stage2 && self.family != Family::Transport {
+            return refuse("--stage2", "its path ends at B itself");
+        }
+        Ok(self.family.curve(n_bends))
     }
 
     /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
-    fn epochs(&self, family: PathFamily) -> usize {
+    fn epochs(&self) -> usize {
         let from_files = matches!(self.bends, Some(Bends::Files(_)));
-        let default = if family.n_bends() == 0 || from_files { 0 } else { Descent::default().epochs };
+        let default = if !self.family.is_fitted() || from_files { 0 } else { Descent::default().epochs };
         self.fit.epochs.unwrap_or(default)
     }
 
-    fn command(&self, family: PathFamily) -> String {
+    fn command(&self) -> String {
         format!(
             "lowroad path {} {} --data {} --family {} --align {} --seed {} {}",
             self.a.display(),
             self.b.display(),
             self.common.data.data,
-            family.name(),
+            self.family.name(),
             self.align.name(),
             self.seed,
-            as_arguments(&self.fit.over(Descent { epochs: self.epochs(family), ..Descent::default() }).options())
+            as_arguments(&self.fit.over(Descent { epochs: self.epochs(), ..Descent::default() }).options())
         )
     }
 }
 
 pub(super) fn run(args: &Path) -> Result<()> {
-    let family = args.family()?;
+    let curve = args.curve()?;
     check_targets([args.common.json.json.as_ref()])?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
@@ -186,16 +174,27 @@ pub(super) fn run(args: &Path) -> Result<()> {
             alignment.aligned
         }
     };
-    let start = match bends {
-        Some(bends) => path_of(&ends, family, &b, bends),
-        None => geometry::Path::straight(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(&b)),
+    let found = match curve {
+        None => {
+            let spec = args.connect.spec(args.family, &ends, &b, &images, args.seed);
+            jobs.connect(&format!("finding a path: {}", args.family.label()), spec)?
+        }
+        Some(curve) => {
+            let start = match bends {
+                Some(bends) => path_of(&ends, curve, &b, bends),
+                None => geometry::Path::straight(&ends.network, curve, Arc::clone(&ends.a.params), Arc::clone(&b)),
+            };
+            let path = Arc::new(fit(args, &jobs, &ends, &images, curve, start)?);
+            Connection { path, traces: Vec::new(), notes: Vec::new() }
+        }
     };
-    let path = fit(args, &jobs, &ends, &images, start)?;
-
+    let path = Arc::clone(&found.path);
     let measure = images.measure(args.common.score, &args.common.network);
-    let found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
+    let mut report_found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
+    report_found.notes = found.notes;
+    report_found.traces = found.traces;
     if let Some(folder) = &args.save {
-        let command = args.command(family);
+        let command = args.command();
         for (index, bend) in path.bends().iter().enumerate() {
             let file = folder.join(format!("bend.{}.safetensors", index + 1));
             save_network(&file, &ends.network, bend, &command, Some(args.seed))?;
@@ -204,9 +203,9 @@ pub(super) fn run(args: &Path) -> Result<()> {
             let file = folder.join("b_aligned.safetensors");
             save_network(&file, &ends.b.network, &b, &command, Some(args.seed))?;
         }
-        write_json(&folder.join("path.json"), &found)?;
+        write_json(&folder.join("path.json"), &report_found)?;
     }
-    report(&args.common.json, &found, &found.describe())
+    report(&args.common.json, &report_found, &report_found.describe())
 }
 
 fn open_bends(args: &Path, opener: &Opener<'_>, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {
@@ -217,27 +216,33 @@ fn open_bends(args: &Path, opener: &Opener<'_>, ends: &Endpoints) -> Result<Opti
     files.iter().map(open).collect::<Result<_>>().map(Some)
 }
 
-fn path_of(ends: &Endpoints, family: PathFamily, b: &Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> geometry::Path {
-    geometry::Path::new(&ends.network, family, Arc::clone(&ends.a.params), Arc::clone(b), bends)
+fn path_of(ends: &Endpoints, curve: Curve, b: &Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> geometry::Path {
+    geometry::Path::new(&ends.network, curve, Arc::clone(&ends.a.params), Arc::clone(b), bends)
 }
 
 /// Trains the bends, if there are any and for as long as was asked.
-fn fit(args: &Path, jobs: &Jobs, ends: &Endpoints, images: &Images, start: geometry::Path) -> Result<geometry::Path> {
-    let family = start.family();
-    let epochs = args.epochs(family);
-    if epochs == 0 || family.n_bends() == 0 {
+fn fit(
+    args: &Path,
+    jobs: &Jobs,
+    ends: &Endpoints,
+    images: &Images,
+    curve: Curve,
+    start: geometry::Path,
+) -> Result<geometry::Path> {
+    let epochs = args.epochs();
+    if epochs == 0 || curve.n_bends() == 0 {
         return Ok(start);
     }
     let target = FitTarget {
         network: Arc::clone(&ends.network),
-        family,
+        family: curve,
         basis: start.basis().to_vec(),
         data: images.of(SplitName::Train, None),
         sampling: args.t_sampling,
         seed: args.seed,
     };
     let bends = jobs.fit("fitting the path", args.fit.spec(target, epochs))?;
-    Ok(path_of(ends, family, start.end(), bends))
+    Ok(path_of(ends, curve, start.end(), bends))
 }
 
 #[cfg(test)]

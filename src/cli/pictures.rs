@@ -8,7 +8,7 @@ use super::along::PathResult;
 use super::field::PlaneResult;
 use crate::app::Metric;
 use crate::data::SplitName;
-use crate::figures::{Curve, PlanePicture, auto_clip, curve_figure, field_of, ink};
+use crate::figures::{CurveLine, PlanePicture, auto_clip, curve_figure, field_of, ink};
 use crate::files;
 use crate::geometry::{self, Grid, Plane};
 use crate::render::HeatmapStyle;
@@ -62,7 +62,7 @@ pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, comman
         for (split, values) in &result.values {
             if *split == SplitName::Test {
                 let (label, color) = ((*label).to_owned(), ink(place));
-                curves.push(Curve { label, color, dashed: false, ts: &result.ts, values });
+                curves.push(CurveLine { label, color, dashed: false, ts: &result.ts, values });
             }
         }
     }

@@ -26,7 +26,7 @@ use super::fit_lanes::LanesFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
 use crate::data::Augmentation;
-use crate::geometry::PathFamily;
+use crate::geometry::Curve;
 use crate::net::{Network, ParamVec};
 
 /// Where on the path a minibatch is evaluated.
@@ -44,7 +44,7 @@ pub enum TSampling {
 pub struct FitSpec {
     pub network: Arc<Network>,
     /// The path's family; `None` trains the single vector of `basis`.
-    pub family: Option<PathFamily>,
+    pub family: Option<Curve>,
     /// A, bends, B; or the mode's initial weights.
     pub basis: Vec<Arc<ParamVec>>,
     pub data: DataRef,

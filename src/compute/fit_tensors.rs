@@ -233,7 +233,7 @@ fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
 mod tests {
     use super::super::test_data::fit_spec;
     use super::*;
-    use crate::geometry::PathFamily;
+    use crate::geometry::Curve;
     use crate::net::{Conv, GraphBuilder};
 
     /// Loss of each of two steps on given points, and the vectors afterwards.
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn points_one_by_one_and_together_move_the_bends_alike() {
-        let bezier = PathFamily::Bezier { n_bends: 2 };
+        let bezier = Curve::Bezier { n_bends: 2 };
         let rows: Vec<Vec<f64>> = [0.1, 0.45, 0.8].map(|t| bezier.coefficients(t)).to_vec();
         let (losses, vectors) = run(&fit_spec(twin(true), Some(bezier), 24), &rows);
         let (expected_losses, expected) = run(&fit_spec(twin(false), Some(bezier), 24), &rows);
@@ -316,7 +316,7 @@ mod tests {
             assert!((found - expected).abs() < 1e-5, "{found} {expected}");
         }
 
-        let chain = Some(PathFamily::Chain { n_bends: 1 });
+        let chain = Some(Curve::Chain { n_bends: 1 });
         let spec = fit_spec(twin(false), chain, 24);
         let n_trained = spec.network.layout().n_trained();
         let (_, vectors) = run(&spec, &[vec![0.0, 1.0, 0.0]]);

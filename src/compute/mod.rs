@@ -3,6 +3,7 @@
 
 mod averaging;
 mod batches;
+mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
@@ -33,6 +34,9 @@ mod verify;
 
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
+pub use connect::{
+    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+};
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
@@ -58,6 +62,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("{family} cannot connect these networks: {reason}")]
+    Unsuited { family: &'static str, reason: String },
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]

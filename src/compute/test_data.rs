@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::evaluate::DataRef;
 use super::{FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use crate::data::{Augmentation, Dataset, ImageShape, Normalization, Split, SplitName, Values};
-use crate::geometry::PathFamily;
+use crate::geometry::Curve;
 use crate::net::{Network, ParamId, ParamKind, ParamVec};
 
 /// `n_images` training images (and as many others for testing) that `network` takes, scaled to about -1.7..1.7.
@@ -57,7 +57,7 @@ pub(super) fn params(network: &Network, seed: u64) -> Arc<ParamVec> {
 }
 
 /// One epoch of a mode or a path between vectors at random, on noise.
-pub(super) fn fit_spec(network: Network, family: Option<PathFamily>, n_images: usize) -> FitSpec {
+pub(super) fn fit_spec(network: Network, family: Option<Curve>, n_images: usize) -> FitSpec {
     let n_basis = family.map_or(1, |family| family.n_bends() + 2);
     FitSpec {
         basis: (0..n_basis as u64).map(|seed| params(&network, seed)).collect(),

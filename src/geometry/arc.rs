@@ -77,7 +77,7 @@ fn fill_elementwise(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: Param
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::{Path, PathFamily};
+    use crate::geometry::{Curve, Path};
     use crate::net::zoo;
     use rand::{RngExt as _, SeedableRng as _};
     use rand_chacha::ChaCha8Rng;
@@ -105,9 +105,9 @@ mod tests {
             let var = row.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / n as f64;
             (mean, var)
         };
-        let (mean, var) = moments(PathFamily::Arc, 0.5);
+        let (mean, var) = moments(Curve::Arc, 0.5);
         assert!((mean - 3.0).abs() < 0.05 && (var - 4.0).abs() < 0.15, "{mean} {var}");
-        let (_, var) = moments(PathFamily::Linear, 0.5);
+        let (_, var) = moments(Curve::Linear, 0.5);
         assert!((var - 2.0).abs() < 0.1, "{var}");
     }
 

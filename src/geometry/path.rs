@@ -1,129 +1,52 @@
-//! Path families whose every point is a combination of endpoints, bends and, for arcs, a centre.
+//! A path between two modes: one stage or several, joined end to end.
 
-use std::f64::consts::FRAC_PI_2;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Span, arc_centre};
+use super::stage::{Measured, StageProjection};
+use super::{Curve, Family, Plane, PlanePoint, Stage, arc_centre};
 use crate::net::{Network, ParamVec};
 
-/// How A and B are joined; `t` runs from 0 (A) to 1 (B).
-///
-/// Note on `n_bends`: the `num_bends` of Garipov et al.'s code, and the (3) and (5) of the tables of Anokhin & Yarotsky,
-/// count the endpoints too; `n_bends` does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PathFamily {
-    /// `(1 - t) A + t B`.
-    Linear,
-    /// `M + cos(pi t / 2) (A - M) + sin(pi t / 2) (B - M)`, M the mean neuron (Anokhin & Yarotsky 2020).
-    Arc,
-    /// Straight segments through the bends at equal spacing in t (Garipov et al. 2018, <https://arxiv.org/abs/1802.10026>).
-    Chain { n_bends: usize },
-    /// Bezier curve with the bends as inner control points (Garipov et al. 2018).
-    Bezier { n_bends: usize },
-}
-
-impl PathFamily {
-    /// Trained control points between the endpoints.
-    pub fn n_bends(self) -> usize {
-        match self {
-            Self::Linear | Self::Arc => 0,
-            Self::Chain { n_bends } | Self::Bezier { n_bends } => n_bends,
-        }
-    }
-
-    /// The same family with another number of bends; unchanged where it has none.
-    pub fn with_bends(self, n_bends: usize) -> Self {
-        match self {
-            Self::Linear | Self::Arc => self,
-            Self::Chain { .. } => Self::Chain { n_bends },
-            Self::Bezier { .. } => Self::Bezier { n_bends },
-        }
-    }
-
-    /// The name used on the command line and in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Linear => "linear",
-            Self::Arc => "arc",
-            Self::Chain { .. } => "chain",
-            Self::Bezier { .. } => "bezier",
-        }
-    }
-
-    /// Weights c of the basis: `[A, bends.., B]`, or `[A, B, M]` for arcs. They sum to 1.
-    pub fn coefficients(self, t: f64) -> Vec<f64> {
-        match self {
-            Self::Linear => vec![1.0 - t, t],
-            Self::Arc => {
-                // Exact at both ends, where cos and sin of a rounded pi/2 are not.
-                let (sin, cos) = if t == 1.0 { (1.0, 0.0) } else { (FRAC_PI_2 * t).sin_cos() };
-                vec![cos, sin, 1.0 - cos - sin]
-            }
-            Self::Chain { n_bends } => {
-                let last = (n_bends + 1) as f64;
-                (0..n_bends + 2).map(|j| (1.0 - (t * last - j as f64).abs()).max(0.0)).collect()
-            }
-            Self::Bezier { n_bends } => bernstein(n_bends + 1, t),
-        }
-    }
-}
-
-/// `C(n, j) t^j (1 - t)^(n - j)` for j in 0..=n.
-fn bernstein(n: usize, t: f64) -> Vec<f64> {
-    let mut binomial = 1.0;
-    (0..=n)
-        .map(|j| {
-            let term = binomial * t.powi(j as i32) * (1.0 - t).powi((n - j) as i32);
-            binomial *= (n - j) as f64 / (j + 1) as f64;
-            term
-        })
-        .collect()
-}
-
-/// A path between two modes: a family and the vectors it combines.
+/// A path between two modes; t runs from 0 to 1 and is divided evenly among the stages.
 #[derive(Clone, Debug)]
 pub struct Path {
-    family: PathFamily,
-    basis: Vec<Arc<ParamVec>>,
-    span: Span,
+    family: Family,
+    stages: Vec<Measured>,
+}
+
+/// Points of a path as combinations of vectors: what `compute` evaluates.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub basis: Vec<Arc<ParamVec>>,
+    /// One row a point, one coefficient a vector.
+    pub rows: Vec<Vec<f64>>,
 }
 
 impl Path {
     /// Joins `a` to `b`.
     ///
-    /// `bends` replaces the number of bends of the family; it must be empty for families without.
-    pub fn new(
-        network: &Network,
-        family: PathFamily,
-        a: Arc<ParamVec>,
-        b: Arc<ParamVec>,
-        bends: Vec<Arc<ParamVec>>,
-    ) -> Self {
-        let family = family.with_bends(bends.len());
-        debug_assert_eq!(family.n_bends(), bends.len(), "a family without bends was given some");
-        let basis = match family {
-            PathFamily::Linear => vec![a, b],
-            PathFamily::Arc => {
+    /// `bends` replaces the number of bends of the curve; it must be empty for curves without.
+    pub fn new(network: &Network, curve: Curve, a: Arc<ParamVec>, b: Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> Self {
+        let curve = curve.with_bends(bends.len());
+        debug_assert_eq!(curve.n_bends(), bends.len(), "a curve without bends was given some");
+        let basis = match curve {
+            Curve::Linear => vec![a, b],
+            Curve::Arc => {
                 let centre = Arc::new(arc_centre(network, &a, &b));
                 vec![a, b, centre]
             }
-            PathFamily::Chain { .. } | PathFamily::Bezier { .. } => {
+            Curve::Chain { .. } | Curve::Bezier { .. } => {
                 let mut basis = vec![a];
                 basis.extend(bends);
                 basis.push(b);
                 basis
             }
         };
-        let span = Span::new(&basis[0], &basis);
-        Self { family, basis, span }
+        Self::staged(curve.into(), vec![Stage::Curve { curve, basis }])
     }
 
     /// A path whose bends stand at equal distances on the segment from `a` to `b`.
-    pub fn straight(network: &Network, family: PathFamily, a: Arc<ParamVec>, b: Arc<ParamVec>) -> Self {
-        let n_bends = family.n_bends();
+    pub fn straight(network: &Network, curve: Curve, a: Arc<ParamVec>, b: Arc<ParamVec>) -> Self {
+        let n_bends = curve.n_bends();
         let ends = [Arc::clone(&a), Arc::clone(&b)];
         let bends = (1..=n_bends)
             .map(|j| {
@@ -131,73 +54,143 @@ impl Path {
                 Arc::new(ParamVec::combination(&ends, &[1.0 - s, s]))
             })
             .collect();
-        Self::new(network, family, a, b, bends)
+        Self::new(network, curve, a, b, bends)
     }
 
-    pub fn family(&self) -> PathFamily {
+    /// A path of one or more stages; each must start where the one before it ends.
+    pub fn staged(family: Family, stages: Vec<Stage>) -> Self {
+        debug_assert!(!stages.is_empty(), "a path has a stage");
+        Self { family, stages: stages.into_iter().map(Measured::new).collect() }
+    }
+
+    pub fn family(&self) -> Family {
         self.family
     }
 
-    /// The vectors that [`Self::coefficients`] weigh.
+    /// The curve that it is, if it is a single one.
+    pub fn curve(&self) -> Option<Curve> {
+        match self.stages.as_slice() {
+            [Measured { stage: Stage::Curve { curve, .. }, .. }] => Some(*curve),
+            _ => None,
+        }
+    }
+
+    pub fn stages(&self) -> impl ExactSizeIterator<Item = &Stage> {
+        self.stages.iter().map(|measured| &measured.stage)
+    }
+
+    /// The stage that `t` falls into, and the time within it; where two stages meet, the later one at its start.
+    pub fn stage_at(&self, t: f64) -> (usize, f64) {
+        stage_at(self.stages.len(), t)
+    }
+
+    /// The vectors of a single curve, which [`Self::coefficients`] weigh; none of other paths.
     pub fn basis(&self) -> &[Arc<ParamVec>] {
-        &self.basis
+        match self.stages.as_slice() {
+            [Measured { stage: Stage::Curve { basis, .. }, .. }] => basis,
+            _ => &[],
+        }
     }
 
     pub fn start(&self) -> &Arc<ParamVec> {
-        &self.basis[0]
+        self.stages[0].stage.start()
     }
 
     pub fn end(&self) -> &Arc<ParamVec> {
-        match self.family {
-            PathFamily::Arc => &self.basis[1],
-            _ => &self.basis[self.basis.len() - 1],
-        }
+        self.stages[self.stages.len() - 1].stage.end()
     }
 
-    /// Trained control points, from A to B.
+    /// Trained control points of a single curve, from A to B.
     pub fn bends(&self) -> &[Arc<ParamVec>] {
-        match self.family {
-            PathFamily::Linear | PathFamily::Arc => &[],
-            _ => &self.basis[1..self.basis.len() - 1],
+        match self.curve() {
+            Some(Curve::Chain { .. } | Curve::Bezier { .. }) => &self.basis()[1..self.basis().len() - 1],
+            _ => &[],
         }
-    }
-
-    /// Index in the basis of each bend.
-    pub fn bend_indices(&self) -> std::ops::Range<usize> {
-        1..1 + self.bends().len()
-    }
-
-    pub fn coefficients(&self, t: f64) -> Vec<f64> {
-        self.family.coefficients(t)
     }
 
     /// The network at `t`.
     pub fn point(&self, t: f64) -> ParamVec {
-        ParamVec::combination(&self.basis, &self.coefficients(t))
+        let Sample { basis, rows } = self.sample(&[t]);
+        ParamVec::combination(&basis, &rows[0])
     }
 
-    /// `|theta(t_i) - theta(t_(i-1))|` for each step of `ts`, one fewer than `ts`.
+    /// The points at `ts`; vectors that none of them needs are left out.
+    pub fn sample(&self, ts: &[f64]) -> Sample {
+        let places: Vec<(usize, f64)> = ts.iter().map(|&t| self.stage_at(t)).collect();
+        let mut basis: Vec<Arc<ParamVec>> = Vec::new();
+        let mut rows = vec![Vec::new(); ts.len()];
+        for (index, Measured { stage, .. }) in self.stages.iter().enumerate() {
+            let here: Vec<usize> = (0..ts.len()).filter(|&row| places[row].0 == index).collect();
+            let times: Vec<f64> = here.iter().map(|&row| places[row].1).collect();
+            let (vectors, found) = stage.combinations(&times);
+            for (column, vector) in vectors.into_iter().enumerate() {
+                if found.iter().all(|coefficients| coefficients[column] == 0.0) {
+                    continue;
+                }
+                basis.push(vector);
+                for (row, coefficients) in here.iter().zip(&found) {
+                    rows[*row].resize(basis.len() - 1, 0.0);
+                    rows[*row].push(coefficients[column]);
+                }
+            }
+        }
+        for row in &mut rows {
+            row.resize(basis.len(), 0.0);
+        }
+        Sample { basis, rows }
+    }
+
+    /// Length between each two neighbours of `ts`, which must rise: straight within a curve, along the path elsewhere. One
+    /// fewer than `ts`.
     pub fn steps(&self, ts: &[f64]) -> Vec<f64> {
-        ts.windows(2).map(|w| self.span.distance(&self.coefficients(w[0]), &self.coefficients(w[1]))).collect()
+        ts.windows(2)
+            .map(|pair| {
+                let [(first, from), (last, to)] = [self.stage_at(pair[0]), self.stage_at(pair[1])];
+                if first == last {
+                    return self.stages[first].distance(from, to);
+                }
+                let between: f64 = self.stages[first + 1..last].iter().map(|stage| stage.distance(0.0, 1.0)).sum();
+                self.stages[first].distance(from, 1.0) + between + self.stages[last].distance(0.0, to)
+            })
+            .collect()
     }
 
     /// Length of the polyline through 257 points.
     pub fn length(&self) -> f64 {
-        self.steps(&even_ts(257)).iter().sum()
+        self.steps(&Curve::even_ts(257)).iter().sum()
+    }
+
+    /// Prepares the projection onto a plane.
+    pub fn project(&self, plane: &Plane) -> PathProjection {
+        let bends = plane.project(self.bends());
+        let n_bends = self.bends().len();
+        let one = |index: usize| (0..n_bends).map(|other| if other == index { 1.0 } else { 0.0 }).collect::<Vec<_>>();
+        PathProjection {
+            bends: (0..n_bends).map(|index| bends.at(&one(index))).collect(),
+            stages: self.stages.iter().map(|stage| stage.project(plane)).collect(),
+        }
     }
 }
 
-/// `n` evenly spaced t with both ends; a single one is t = 0.
-pub(super) fn even_ts(n: usize) -> Vec<f64> {
-    let last = n.saturating_sub(1).max(1) as f64;
-    (0..n).map(|i| i as f64 / last).collect()
+/// Where a path falls on a plane.
+#[derive(Clone, Debug)]
+pub struct PathProjection {
+    pub bends: Vec<PlanePoint>,
+    stages: Vec<StageProjection>,
 }
 
-impl PathFamily {
-    /// `n` evenly spaced t with both ends.
-    pub fn even_ts(n: usize) -> Vec<f64> {
-        even_ts(n)
+impl PathProjection {
+    pub fn at(&self, t: f64) -> PlanePoint {
+        let (stage, s) = stage_at(self.stages.len(), t);
+        self.stages[stage].at(s)
     }
+}
+
+/// The stage of `n_stages` that `t` falls into, and the time within it.
+fn stage_at(n_stages: usize, t: f64) -> (usize, f64) {
+    let n = n_stages as f64;
+    let stage = ((t * n).floor().max(0.0) as usize).min(n_stages - 1);
+    (stage, (t * n - stage as f64).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
@@ -207,15 +200,15 @@ mod tests {
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
-    const FAMILIES: [PathFamily; 8] = [
-        PathFamily::Linear,
-        PathFamily::Arc,
-        PathFamily::Chain { n_bends: 1 },
-        PathFamily::Chain { n_bends: 3 },
-        PathFamily::Chain { n_bends: 4 },
-        PathFamily::Bezier { n_bends: 1 },
-        PathFamily::Bezier { n_bends: 2 },
-        PathFamily::Bezier { n_bends: 5 },
+    const CURVES: [Curve; 8] = [
+        Curve::Linear,
+        Curve::Arc,
+        Curve::Chain { n_bends: 1 },
+        Curve::Chain { n_bends: 3 },
+        Curve::Chain { n_bends: 4 },
+        Curve::Bezier { n_bends: 1 },
+        Curve::Bezier { n_bends: 2 },
+        Curve::Bezier { n_bends: 5 },
     ];
 
     fn pair() -> (Network, Arc<ParamVec>, Arc<ParamVec>) {
@@ -229,7 +222,7 @@ mod tests {
     #[test]
     fn every_family_starts_at_a_and_ends_at_b() {
         let (network, a, b) = pair();
-        for family in FAMILIES {
+        for family in CURVES {
             let path = Path::straight(&network, family, a.clone(), b.clone());
             assert_eq!(path.point(0.0), *a, "{family:?}");
             assert_eq!(path.point(1.0), *b, "{family:?}");
@@ -237,22 +230,12 @@ mod tests {
     }
 
     #[test]
-    fn coefficients_sum_to_one() {
-        for family in FAMILIES {
-            for t in even_ts(33) {
-                let sum: f64 = family.coefficients(t).iter().sum();
-                assert!((sum - 1.0).abs() < 1e-12, "{family:?} at {t}: {sum}");
-            }
-        }
-    }
-
-    #[test]
     fn every_family_is_continuous() {
         let (network, a, b) = pair();
         let length = a.distance(&b);
-        for family in FAMILIES {
+        for family in CURVES {
             let path = Path::straight(&network, family, a.clone(), b.clone());
-            let steps = path.steps(&even_ts(1001));
+            let steps = path.steps(&Curve::even_ts(1001));
             assert!(steps.iter().all(|&s| s < 0.01 * length), "{family:?}");
         }
     }
@@ -261,7 +244,7 @@ mod tests {
     fn bends_on_the_segment_make_the_straight_line() {
         let (network, a, b) = pair();
         for n_bends in 1..4 {
-            for family in [PathFamily::Chain { n_bends }, PathFamily::Bezier { n_bends }] {
+            for family in [Curve::Chain { n_bends }, Curve::Bezier { n_bends }] {
                 let path = Path::straight(&network, family, a.clone(), b.clone());
                 assert!((path.length() - a.distance(&b)).abs() < 1e-5, "{family:?}");
                 let expected = ParamVec::combination(&[a.clone(), b.clone()], &[0.7, 0.3]);
@@ -275,26 +258,74 @@ mod tests {
         let (network, a, b) = pair();
         let mut rng = ChaCha8Rng::seed_from_u64(2);
         let bends: Vec<_> = (0..3).map(|_| Arc::new(ParamVec::random(network.layout().clone(), &mut rng))).collect();
-        let path = Path::new(&network, PathFamily::Chain { n_bends: 3 }, a, b, bends.clone());
+        let path = Path::new(&network, Curve::Chain { n_bends: 3 }, a, b, bends.clone());
         for (j, bend) in bends.iter().enumerate() {
             assert!(path.point((j + 1) as f64 / 4.0).distance(bend) < 1e-5);
         }
     }
 
     #[test]
-    fn the_quadratic_bezier_is_the_textbook_one() {
-        let t = 0.3;
-        let c = PathFamily::Bezier { n_bends: 1 }.coefficients(t);
-        for (found, expected) in c.iter().zip([(1.0 - t) * (1.0 - t), 2.0 * t * (1.0 - t), t * t]) {
-            assert!((found - expected).abs() < 1e-15);
-        }
+    fn lengths_from_inner_products_are_lengths_of_vectors() {
+        let (network, a, b) = pair();
+        let path = Path::straight(&network, Curve::Arc, a, b);
+        let direct = path.point(0.2).distance(&path.point(0.6));
+        assert!((path.steps(&[0.2, 0.6])[0] - direct).abs() < 1e-5);
+    }
+
+    /// Two stages: straight to a corner, then a polyline with uneven times.
+    fn bent() -> (Path, [Arc<ParamVec>; 4]) {
+        let (network, a, b) = pair();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        let [corner, inner] = [(); 2].map(|()| Arc::new(ParamVec::random(network.layout().clone(), &mut rng)));
+        let first = Stage::Curve { curve: Curve::Linear, basis: vec![a.clone(), corner.clone()] };
+        let points = vec![corner.clone(), inner.clone(), b.clone()];
+        let second = Stage::Polyline { times: vec![0.0, 0.25, 1.0], points };
+        (Path::staged(Family::Layerwise, vec![first, second]), [a, corner, inner, b])
     }
 
     #[test]
-    fn lengths_from_inner_products_are_lengths_of_vectors() {
-        let (network, a, b) = pair();
-        let path = Path::straight(&network, PathFamily::Arc, a, b);
-        let direct = path.point(0.2).distance(&path.point(0.6));
-        assert!((path.steps(&[0.2, 0.6])[0] - direct).abs() < 1e-5);
+    fn stages_divide_t_evenly_and_polylines_pass_through_their_points() {
+        let (path, [a, corner, inner, b]) = bent();
+        for (t, expected) in [(0.0, &a), (0.5, &corner), (0.625, &inner), (1.0, &b)] {
+            assert_eq!(path.point(t), **expected, "{t}");
+        }
+        let expected = ParamVec::combination(&[inner, b], &[0.5, 0.5]);
+        assert!(path.point(0.5 + 0.5 * 0.625).distance(&expected) < 1e-5);
+        assert_eq!(path.stage_at(0.5), (1, 0.0));
+        assert_eq!(path.stage_at(1.0), (1, 1.0));
+    }
+
+    #[test]
+    fn a_sample_holds_the_points_and_no_vector_that_none_needs() {
+        let (path, _) = bent();
+        let ts = [0.1, 0.5, 0.6, 0.9];
+        let sample = path.sample(&ts);
+        for (row, t) in sample.rows.iter().zip(ts) {
+            assert_eq!(row.len(), sample.basis.len());
+            assert!(ParamVec::combination(&sample.basis, row).distance(&path.point(t)) < 1e-6);
+        }
+        assert_eq!(path.sample(&[0.5]).basis.len(), 1);
+    }
+
+    #[test]
+    fn the_length_of_stages_is_the_length_of_their_segments() {
+        let (path, [a, corner, inner, b]) = bent();
+        let expected = a.distance(&corner) + corner.distance(&inner) + inner.distance(&b);
+        let ts = Curve::even_ts(11);
+        assert!((path.steps(&ts).iter().sum::<f64>() - expected).abs() < 1e-5);
+        assert!((path.length() - expected).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_projection_of_a_path_is_that_of_its_points() {
+        let (path, [a, corner, _, b]) = bent();
+        let plane = Plane::through(a, b, corner).unwrap();
+        let projection = path.project(&plane);
+        for t in Curve::even_ts(13) {
+            let (found, expected) = (projection.at(t), plane.project(&[Arc::new(path.point(t))]).at(&[1.0]));
+            for (f, e) in [(found.x, expected.x), (found.y, expected.y), (found.off, expected.off)] {
+                assert!((f - e).abs() < 1e-4, "{t}: {found:?} {expected:?}");
+            }
+        }
     }
 }

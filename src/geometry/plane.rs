@@ -167,7 +167,7 @@ impl PlaneProjection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::geometry::{Path, PathFamily};
+    use crate::geometry::{Curve, Path};
     use crate::net::zoo;
 
     fn modes(n: usize) -> (crate::net::Network, Vec<Arc<ParamVec>>) {
@@ -220,11 +220,11 @@ mod tests {
     fn a_bezier_with_one_bend_lies_in_the_plane_of_its_control_points() {
         let (network, m) = modes(3);
         let plane = Plane::through(m[0].clone(), m[1].clone(), m[2].clone()).unwrap();
-        let family = PathFamily::Bezier { n_bends: 1 };
+        let family = Curve::Bezier { n_bends: 1 };
         let path = Path::new(&network, family, m[0].clone(), m[1].clone(), vec![m[2].clone()]);
-        let projection = plane.project(path.basis());
-        for t in PathFamily::even_ts(9) {
-            let found = projection.at(&path.coefficients(t));
+        let projection = path.project(&plane);
+        for t in Curve::even_ts(9) {
+            let found = projection.at(t);
             assert!(found.off < 1e-6, "{found:?}");
             assert!(plane.point(found.x, found.y).distance(&path.point(t)) < 1e-5);
         }

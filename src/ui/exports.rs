@@ -4,7 +4,7 @@ use super::View;
 use super::dialogs::{Chosen, Wish};
 use crate::app::{Action, AppState, CurveState, Notice, Run};
 use crate::data::SplitName;
-use crate::figures::{Curve, PlanePicture, curve_figure, ink};
+use crate::figures::{CurveLine, PlanePicture, curve_figure, ink};
 use crate::render::figure::svg_to_png;
 
 /// Pixels of an exported PNG for each unit of the figure.
@@ -48,7 +48,7 @@ fn landscape(state: &AppState, view: &View) -> Option<String> {
 
 fn curves(state: &AppState, view: &View) -> Option<String> {
     let current = state.curve.as_ref()?;
-    let line = |label: String, color, dashed, curve, split| Curve {
+    let line = |label: String, color, dashed, curve, split| CurveLine {
         label,
         color,
         dashed,

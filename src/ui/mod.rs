@@ -26,7 +26,7 @@ use egui_plot::PlotTransform;
 use egui_tiles::{Tile, TileId, Tiles, Tree};
 
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
-use crate::geometry::{Plane, PlaneProjection};
+use crate::geometry::{PathProjection, Plane};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
@@ -50,7 +50,7 @@ struct View {
     curve: CurveView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
-    projected: Option<(Arc<Plane>, u64, Arc<PlaneProjection>)>,
+    projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
     dialogs: Dialogs,
     /// `--normalize`, until there is data to apply it to.
     pending_normalization: Option<String>,
@@ -108,14 +108,14 @@ impl View {
 
 impl View {
     /// Where the path's control points fall on the plane.
-    fn projection(&mut self, plane: &PlaneState, path: &PathState) -> Arc<PlaneProjection> {
+    fn projection(&mut self, plane: &PlaneState, path: &PathState) -> Arc<PathProjection> {
         if let Some((on, revision, projection)) = &self.projected
             && Arc::ptr_eq(on, &plane.plane)
             && *revision == path.revision
         {
             return Arc::clone(projection);
         }
-        let projection = Arc::new(plane.plane.project(path.path.basis()));
+        let projection = Arc::new(path.path.project(&plane.plane));
         self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
         projection
     }

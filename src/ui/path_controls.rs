@@ -5,8 +5,9 @@ use egui::{ComboBox, DragValue, RichText, Ui};
 use super::descent_controls::{self, number_row};
 use super::landscape::push_settings;
 use super::{View, theme};
-use crate::app::{Action, AppState, BatchNormSettings, Family, FitSettings, PathState, PlaneSettings, ThirdPoint};
+use crate::app::{Action, AppState, BatchNormSettings, FitSettings, PathState, PlaneSettings, ThirdPoint};
 use crate::compute::TSampling;
+use crate::geometry::Family;
 use crate::ui::dialogs::Wish;
 
 pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
@@ -21,7 +22,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         });
         shown.response.labelled_by(label.id).on_hover_text(family.explanation());
         settings.path.family = family;
-        if family.is_trained() {
+        if family.is_fitted() {
             let label = ui.label("bends").on_hover_text("Trained points between A and B");
             ui.add(DragValue::new(&mut settings.path.n_bends).range(1..=9)).labelled_by(label.id);
         }
@@ -30,7 +31,10 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         let text = "Arcs are meant for networks that are not aligned: between aligned ones the neurons' spread grows on the way.";
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
-    if family.is_trained() {
+    if family.is_connected() {
+        buttons(ui, state, view, actions);
+    }
+    if family.is_fitted() {
         fit(ui, &mut settings.path.fit);
         buttons(ui, state, view, actions);
         if let Some(path) = &state.path {
@@ -109,10 +113,7 @@ fn losses(ui: &mut Ui, path: &PathState) {
 fn bends(ui: &mut Ui, state: &AppState, view: &mut View, path: &PathState, actions: &mut Vec<Action>) {
     let Some(plane) = &state.plane else { return };
     let projection = view.projection(plane, path);
-    for (index, place) in path.path.bend_indices().enumerate() {
-        let mut c = vec![0.0; path.path.basis().len()];
-        c[place] = 1.0;
-        let at = projection.at(&c);
+    for (index, at) in projection.bends.iter().enumerate() {
         ui.horizontal(|ui| {
             let label = ui.label(RichText::new(format!("Bend {}", index + 1)).small());
             // Rounding noise must not read as `-0.0`.

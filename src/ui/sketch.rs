@@ -5,7 +5,7 @@ use egui_plot::{Line, LineStyle, MarkerShape, PlotPoint, PlotTransform, PlotUi, 
 
 use super::theme;
 use crate::app::{AppState, ModeId, PathState, PlaneState};
-use crate::geometry::{PathFamily, PlanePoint, PlaneProjection};
+use crate::geometry::{Curve, PathProjection, PlanePoint};
 
 /// Distances off the plane below this share of |B - A| count as none.
 const ON_PLANE: f64 = 1e-3;
@@ -25,8 +25,8 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    pub(super) fn new(state: &AppState, plane: &PlaneState, path: &PathState, projection: &PlaneProjection) -> Self {
-        let at = |t: f64| projection.at(&path.path.coefficients(t));
+    pub(super) fn new(state: &AppState, plane: &PlaneState, path: &PathState, projection: &PathProjection) -> Self {
+        let at = |t: f64| projection.at(t);
         let (a, b) = state.endpoints.map_or((0, 1), |(a, b)| (place(state, a), place(state, b)));
         let [at_a, at_b, at_c] = plane.plane.anchors();
         let b_name = state.endpoints.map_or_else(|| "B".to_owned(), |(_, b)| state.letter(b));
@@ -36,16 +36,10 @@ impl Sketch {
         if !plane.third.starts_with("bend") && !plane.third.starts_with("random") {
             anchors.push((plane.third.clone(), [at_c.0, at_c.1], third_place(state, &plane.third)));
         }
-        let unit = |index: usize| {
-            let mut c = vec![0.0; path.path.basis().len()];
-            c[index] = 1.0;
-            c
-        };
-        let bends = path.path.bend_indices().map(|index| projection.at(&unit(index))).collect();
         Self {
             anchors,
-            bends,
-            path: PathFamily::even_ts(PATH_POINTS).into_iter().map(at).collect(),
+            bends: projection.bends.clone(),
+            path: Curve::even_ts(PATH_POINTS).into_iter().map(at).collect(),
             here: at(state.t),
             length: plane.plane.length(),
             chord: [[at_a.0, at_a.1], [at_b.0, at_b.1]],

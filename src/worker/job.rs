@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    ComputeError, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights, StepReport, VerifyGroups,
+    ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights,
+    StepReport, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -52,6 +53,7 @@ impl Outbox {
 enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
+    Connect(Box<Connect>),
     MatchWeights(Box<MatchWeights>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
@@ -129,7 +131,7 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Fit | Lane::Training | Lane::Alignment => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate => 0,
         Lane::Trial(_) | Lane::Candidate { .. } => 1,
@@ -182,6 +184,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
@@ -259,6 +262,16 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             }
             CorrelateStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
+            }
+        },
+        Work::Connect(connect) => match connect.step(FIT_SLICE)? {
+            ConnectStep::Working { done, note, path } => {
+                outbox.send_lossy(Event::ConnectStep { job: id, note, path });
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            ConnectStep::Finished(connection) => {
+                Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
         },
         Work::MatchWeights(matching) => match matching.step()? {

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck,
-    MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
+    FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
+use crate::geometry::Path;
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -33,8 +34,8 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
-    /// A path's bends.
-    Fit,
+    /// A path: its bends are trained, or it is worked out.
+    Path,
     /// A new mode.
     Training,
     /// A new mode's values after an epoch.
@@ -57,6 +58,8 @@ pub enum Request {
     MatchWeights(MatchWeightsSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
+    /// Answered by `Event::ConnectStep` and `Event::Connected`.
+    Connect(ConnectSpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -116,6 +119,16 @@ pub enum Event {
     Checkpoint {
         job: JobId,
         checkpoint: Box<FitCheckpoint>,
+    },
+    /// What a connection does now, and the path as far as it is known. May be lost.
+    ConnectStep {
+        job: JobId,
+        note: String,
+        path: Option<Arc<Path>>,
+    },
+    Connected {
+        job: JobId,
+        connection: Box<Connection>,
     },
     Aligned {
         job: JobId,

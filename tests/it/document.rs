@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lowroad::app::{
-    Action, AppState, Effect, Export, Family, ModeId, Notice, Purpose, Settings, Severity, ThirdPoint, events, update,
+    Action, AppState, Effect, Export, ModeId, Notice, Purpose, Settings, Severity, ThirdPoint, events, update,
 };
 use lowroad::checkpoint::Mode;
 use lowroad::compute::{DeviceChoice, FitSpec, PointValue};
 use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values, optdigits};
 use lowroad::demo;
+use lowroad::geometry::Family;
 use lowroad::net::{ParamVec, zoo};
 use lowroad::worker::{Command, Disk, DiskEvent, DiskRequest, Event, JobId, Lane, Request, Worker};
 use rand::SeedableRng as _;

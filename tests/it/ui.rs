@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use egui::{Key, Modifiers, Role, Theme};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use lowroad::app::{Action, AppState, Family, Settings, ThirdPoint};
+use lowroad::app::{Action, AppState, Settings, ThirdPoint};
 use lowroad::checkpoint::save_params;
 use lowroad::compute::DeviceChoice;
 use lowroad::demo;
+use lowroad::geometry::Family;
 use lowroad::net::{ParamVec, zoo};
 use lowroad::ui::{Window, WindowOptions};
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use lowroad::data::{Augmentation, Normalization, SplitName, optdigits};
-use lowroad::geometry::PathFamily;
+use lowroad::geometry::Curve;
 use lowroad::net::{Network, ParamVec, zoo};
 use lowroad::worker::{Command, Event, JobError, JobId, Lane, Request, Worker};
 use rand::SeedableRng as _;
@@ -34,7 +34,7 @@ fn data(split: SplitName) -> DataRef {
 fn evaluation(n_points: usize) -> Request {
     let network = network();
     let basis = vec![random(&network, 1), random(&network, 2)];
-    let rows = PathFamily::even_ts(n_points).into_iter().map(|t| vec![1.0 - t, t]).collect();
+    let rows = Curve::even_ts(n_points).into_iter().map(|t| vec![1.0 - t, t]).collect();
     Request::Evaluate(EvaluateSpec::new(network, basis, rows, data(SplitName::Test)))
 }
 
@@ -48,7 +48,7 @@ fn fit(epochs: usize) -> Request {
     let basis = vec![random(&network, 1), random(&network, 2), random(&network, 3)];
     Request::Fit(FitSpec {
         network,
-        family: Some(PathFamily::Bezier { n_bends: 1 }),
+        family: Some(Curve::Bezier { n_bends: 1 }),
         basis,
         data: data(SplitName::Train),
         augmentation: Augmentation::none(),
@@ -74,6 +74,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::FitStep { job, .. }
         | Event::Trained { job, .. }
         | Event::Checkpoint { job, .. }
+        | Event::ConnectStep { job, .. }
+        | Event::Connected { job, .. }
         | Event::Aligned { job, .. }
         | Event::Matched { job, .. }
         | Event::Verified { job, .. }
@@ -156,7 +158,7 @@ fn a_cancelled_job_ends_soon_and_does_not_finish() {
 #[test]
 fn cancelling_a_fit_hands_over_what_it_has() {
     let worker = worker();
-    let job = worker.start(Lane::Fit, fit(100_000));
+    let job = worker.start(Lane::Path, fit(100_000));
     while !matches!(worker.wait_event(), Some(Event::FitStep { .. })) {}
     worker.send(Command::Cancel { job });
     let events = events_of(&worker, job);
@@ -232,7 +234,7 @@ fn a_network_that_does_not_fit_the_data_fails_with_both_sizes() {
 fn dropping_the_handle_in_the_middle_of_a_job_ends_the_thread() {
     let worker = worker();
     worker.start(Lane::Plane, long());
-    worker.start(Lane::Fit, fit(100_000));
+    worker.start(Lane::Path, fit(100_000));
     while !matches!(worker.wait_event(), Some(Event::FitStep { .. })) {}
     // Events pile up unread; dropping joins the thread, so it must return.
     std::thread::sleep(Duration::from_millis(100));

@@ -31,7 +31,7 @@ fn check(spec: &FitSpec, trainer: Trainer, tolerance: f32) {
 }
 
 /// A fit on a few digits, from random weights.
-fn small_fit(network: Network, family: Option<PathFamily>, optimizer: Optimizer, sampling: TSampling) -> FitSpec {
+fn small_fit(network: Network, family: Option<Curve>, optimizer: Optimizer, sampling: TSampling) -> FitSpec {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let n_basis = family.map_or(1, |family| family.n_bends() + 2);
     let basis = (0..n_basis).map(|_| Arc::new(ParamVec::random(Arc::clone(network.layout()), &mut rng)));
@@ -60,8 +60,8 @@ fn small_fit(network: Network, family: Option<PathFamily>, optimizer: Optimizer,
     }
 }
 
-const BEZIER: Option<PathFamily> = Some(PathFamily::Bezier { n_bends: 2 });
-const CHAIN: Option<PathFamily> = Some(PathFamily::Chain { n_bends: 1 });
+const BEZIER: Option<Curve> = Some(Curve::Bezier { n_bends: 2 });
+const CHAIN: Option<Curve> = Some(Curve::Chain { n_bends: 1 });
 
 #[test]
 fn the_gradient_by_hand_and_automatic_differentiation_agree() {

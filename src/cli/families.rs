@@ -1,0 +1,68 @@
+//! Path families as options of the command line.
+
+use std::sync::Arc;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use super::networks::Endpoints;
+use super::open::Images;
+use super::options::positive;
+use crate::compute::{ConnectOptions, ConnectSpec, TransportOptions};
+use crate::data::SplitName;
+use crate::geometry::Family;
+use crate::net::ParamVec;
+
+/// Reads the name of a family; help lists them all, a line each.
+pub(super) fn family_parser() -> impl TypedValueParser<Value = Family> {
+    let values = Family::ALL.map(|family| {
+        PossibleValue::new(family.name()).help(format!("{} ({})", family.explanation(), family.source()))
+    });
+    // The parser lets no other name through.
+    PossibleValuesParser::new(values).try_map(|name| Family::from_name(&name).ok_or("no such family"))
+}
+
+/// How families that are worked out do it.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ConnectArgs {
+    /// Points at which each stage is worked out, both ends included, for families that are sampled (weight adjustment,
+    /// flows); the path is the polyline through them
+    #[arg(long, value_name = "N", default_value_t = 21, value_parser = stage_points)]
+    stage_points: usize,
+    /// First N training images that weights are fitted on; all unless given
+    #[arg(long, value_name = "N", value_parser = positive)]
+    fit_images: Option<usize>,
+    /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
+    #[arg(long)]
+    pub(super) stage2: bool,
+}
+
+fn stage_points(text: &str) -> Result<usize, String> {
+    match positive(text)? {
+        n @ 2..=10_000 => Ok(n),
+        _ => Err("expected 2 to 10000".to_owned()),
+    }
+}
+
+impl ConnectArgs {
+    /// The job that connects A to `b`, which is B or aligned B.
+    pub(super) fn spec(
+        &self,
+        family: Family,
+        ends: &Endpoints,
+        b: &Arc<ParamVec>,
+        images: &Images,
+        seed: u64,
+    ) -> ConnectSpec {
+        ConnectSpec {
+            family,
+            network: Arc::clone(&ends.network),
+            a: Arc::clone(&ends.a.params),
+            b: Arc::clone(b),
+            train: images.of(SplitName::Train, self.fit_images),
+            points: self.stage_points,
+            seed,
+            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 } },
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
+//! [`Connect::new`].
+
+mod transport;
+mod unit_pairing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use transport::TransportConnector;
+pub use transport::TransportOptions;
+
+use super::{ComputeError, DataRef, Engine};
+use crate::geometry::{Family, Path};
+use crate::net::{Network, ParamVec};
+
+/// What is to be connected, and how.
+#[derive(Clone, Debug)]
+pub struct ConnectSpec {
+    pub family: Family,
+    pub network: Arc<Network>,
+    pub a: Arc<ParamVec>,
+    pub b: Arc<ParamVec>,
+    /// Images that weights are fitted on.
+    pub train: DataRef,
+    /// Points of each stage, both ends included, for families that are sampled.
+    pub points: usize,
+    pub seed: u64,
+    pub options: ConnectOptions,
+}
+
+/// Settings of the families; each looks at its own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectOptions {
+    pub transport: TransportOptions,
+}
+
+/// A path that was found.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    pub path: Arc<Path>,
+    /// Series along t that are worth drawing.
+    pub traces: Vec<Trace>,
+    /// Sentences for the user.
+    pub notes: Vec<String>,
+}
+
+/// A series along t.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trace {
+    pub name: String,
+    /// Empty for shares.
+    pub unit: String,
+    /// (t, value)
+    pub points: Vec<(f64, f64)>,
+}
+
+/// What a connection will take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Cost {
+    pub flops: f64,
+    /// Memory at the worst moment, beside the endpoints.
+    pub bytes: usize,
+}
+
+/// What a slice of work came to.
+#[derive(Debug)]
+pub enum ConnectStep {
+    Working {
+        /// 0..1.
+        done: f64,
+        /// What happens now, in a few words.
+        note: String,
+        /// The path as far as it is known, where it is worth showing.
+        path: Option<Arc<Path>>,
+    },
+    Finished(Box<Connection>),
+}
+
+/// A family at work.
+pub(super) trait Connector: Send {
+    /// Works for about `budget`.
+    fn step(&mut self, budget: Duration) -> Result<ConnectStep, ComputeError>;
+}
+
+/// A job that connects two modes.
+pub struct Connect(Box<dyn Connector>);
+
+impl Connect {
+    /// # Errors
+    /// Where the family cannot connect these networks.
+    pub fn new(_engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
+        let family = spec.family;
+        if let Some(reason) = family.unsuited(&spec.network) {
+            return Err(ComputeError::Unsuited { family: family.label(), reason });
+        }
+        super::batches::check_fit(&spec.network, &spec.train)?;
+        let connector: Box<dyn Connector> = match family {
+            Family::Transport => Box::new(TransportConnector::new(spec)),
+            _ => {
+                let reason = "it is a curve, to be evaluated or fitted".to_owned();
+                return Err(ComputeError::Unsuited { family: family.label(), reason });
+            }
+        };
+        Ok(Self(connector))
+    }
+
+    /// Works for about `budget`.
+    pub fn step(&mut self, budget: Duration) -> Result<ConnectStep, ComputeError> {
+        self.0.step(budget)
+    }
+}
+
+/// What connecting will take, to be told before it starts.
+pub fn estimate(spec: &ConnectSpec) -> Cost {
+    match spec.family {
+        Family::Transport => transport::cost(&spec.network),
+        _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
+    }
+}
+
+/// Connects without a pause.
+pub fn connect_all(engine: &Engine, spec: ConnectSpec) -> Result<Connection, ComputeError> {
+    let mut connect = Connect::new(engine, spec)?;
+    loop {
+        if let ConnectStep::Finished(connection) = connect.step(Duration::from_secs(3600))? {
+            return Ok(*connection);
+        }
+    }
+}
