@@ -33,8 +33,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights so far.
-        Event::Started { .. } | Event::Matched { .. } => {}
+        // Only the command line matches weights and asks ensembles so far.
+        Event::Started { .. } | Event::Matched { .. } | Event::EnsembleScored { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;

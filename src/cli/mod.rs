@@ -4,9 +4,11 @@
 
 mod align;
 mod along;
+mod compare;
 mod demo;
 mod families;
 mod field;
+mod finding;
 mod fitting;
 mod info;
 mod jobs;
@@ -56,6 +58,7 @@ enum Command {
     Info(info::Info),
     Align(Box<align::Align>),
     Path(Box<path::Path>),
+    Compare(Box<compare::Compare>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
     Demo(demo::Demo),
@@ -87,6 +90,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Align(args)) => align::run(&args),
         Some(Command::Path(args)) => path::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),

@@ -56,14 +56,12 @@ impl Opener<'_> {
 
     /// Two modes of one architecture.
     pub(super) fn endpoints(&self, a: &Path, b: &Path) -> Result<Endpoints> {
-        let a = self.mode(a)?;
-        let b = self.mode(b)?;
-        let b_params = fitting(&b, &a)?;
+        let ends = Endpoints::of(self.mode(a)?, self.mode(b)?)?;
         let options = self.options;
-        if (options.bn.is_some() || options.bn_images.is_some()) && !a.network.layout().has_statistics() {
+        if (options.bn.is_some() || options.bn_images.is_some()) && !ends.network.layout().has_statistics() {
             say("note: the network has no batch norm: --bn and --bn-images change nothing");
         }
-        Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
+        Ok(ends)
     }
 
     /// A third network's weights in the layout of `first`.
@@ -185,6 +183,14 @@ pub(super) struct Endpoints {
     pub(super) b: Mode,
     /// B's weights in A's layout.
     pub(super) b_params: Arc<ParamVec>,
+}
+
+impl Endpoints {
+    /// Two opened modes; the error names both files where they are not of one architecture.
+    pub(super) fn of(a: Mode, b: Mode) -> Result<Self> {
+        let b_params = fitting(&b, &a)?;
+        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
+    }
 }
 
 /// The weights of `mode` in the layout of `first`; the error names both files.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Summary;
 
-/// What is compared of a path's values on one split.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What is compared of a path's values on one split. Its name in files is that of serde: `worst_accuracy`, ...
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// The least over the points, as Anokhin & Yarotsky 2020 define the accuracy of a path.
     WorstAccuracy,
@@ -21,17 +24,6 @@ pub enum Quantity {
 impl Quantity {
     pub const ALL: [Self; 5] =
         [Self::WorstAccuracy, Self::MidpointAccuracy, Self::MaxLoss, Self::Barrier, Self::MeanLoss];
-
-    /// The name in JSON and CSV.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WorstAccuracy => "worst_accuracy",
-            Self::MidpointAccuracy => "midpoint_accuracy",
-            Self::MaxLoss => "max_loss",
-            Self::Barrier => "barrier",
-            Self::MeanLoss => "mean_loss",
-        }
-    }
 
     /// The head of its column.
     pub fn label(self) -> &'static str {

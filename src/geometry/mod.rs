@@ -11,6 +11,7 @@ mod plane;
 mod span;
 mod stage;
 mod summary;
+mod travel;
 mod walk;
 
 pub use arc::arc_centre;
@@ -22,4 +23,5 @@ pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
 pub use span::Span;
 pub use stage::Stage;
 pub use summary::{Summary, summarise};
+pub use travel::Distances;
 pub use walk::{Change, Segment, Walk, obstacle};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
-    FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble, EnsembleSpec,
+    EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -42,6 +42,8 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// Several networks together.
+    Ensemble,
     /// Values along the path.
     Curve(SplitName),
     Plane,
@@ -60,6 +62,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::EnsembleScored`.
+    Ensemble(EnsembleSpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -137,6 +141,10 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    EnsembleScored {
+        job: JobId,
+        ensemble: Box<Ensemble>,
     },
     Verified {
         job: JobId,
