@@ -226,6 +226,24 @@ pub fn families_figure(curves: &[FamilyCurve], split: SplitName, caption: String
     }
 }
 
+/// Accuracy of ensembles against their number of members: labels and `(members, 0..1)`.
+pub fn members_figure(curves: Vec<(String, Vec<(f64, f64)>)>, split: &str, caption: String) -> CurveFigure {
+    let series = curves.into_iter().enumerate().map(|(place, (label, points))| Series {
+        label,
+        color: curve_ink(place),
+        dashed: false,
+        points,
+    });
+    CurveFigure {
+        series: series.collect(),
+        x_label: "members".to_owned(),
+        y_label: format!("{split} accuracy (0 to 1)"),
+        title: "Accuracy of ensembles".to_owned(),
+        caption,
+        ..CurveFigure::default()
+    }
+}
+
 fn along_t(series: Vec<Series>, y_label: String) -> CurveFigure {
     let x_label = "t, from A to B".to_owned();
     CurveFigure { series, x_label, y_label, x_range: Some((0.0, 1.0)), ..CurveFigure::default() }

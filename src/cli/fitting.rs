@@ -40,7 +40,7 @@ pub(super) struct FitOptions {
     /// (Garipov et al. 2018); `halving`: halved every 20 (Tatro et al. 2020); `cosine`: half a cosine; times a factor from
     /// some epochs on, such as `steps:0.1@150,225`; or down to a factor and back in some epochs, `cyclic:0.002@4`. `garipov` unless something else is said
     #[arg(long, value_name = "SCHEDULE", value_parser = Schedule::from_str)]
-    schedule: Option<Schedule>,
+    pub(super) schedule: Option<Schedule>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

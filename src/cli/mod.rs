@@ -6,6 +6,7 @@ mod align;
 mod along;
 mod compare;
 mod demo;
+mod ensemble;
 mod families;
 mod field;
 mod finding;
@@ -59,6 +60,7 @@ enum Command {
     Align(Box<align::Align>),
     Path(Box<path::Path>),
     Compare(Box<compare::Compare>),
+    Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
     Demo(demo::Demo),
@@ -91,6 +93,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Align(args)) => align::run(&args),
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
