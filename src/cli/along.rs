@@ -173,7 +173,7 @@ pub(super) fn evaluate_path(
             batch_norm: measure.batch_norm.clone(),
             ..EvaluateSpec::new(Arc::clone(network), sample.basis.clone(), sample.rows.clone(), data.clone())
         };
-        let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
+        let values = jobs.evaluate(&format!("evaluating on {}", data.split.images()), spec)?;
         let (loss, error) = summaries(&ts, &steps, &values).context("a path has at least one point")?;
         let accuracies = ts.iter().copied().zip(values.iter().map(|value| value.accuracy));
         figures.insert(data.split.to_string(), comparison::figures(&loss, &error, accuracies));

@@ -127,7 +127,7 @@ impl Finder<'_> {
     /// The path from A to `b`, which is B or aligned B.
     pub(super) fn find(&self, ends: &Endpoints, b: &Arc<ParamVec>, wanted: Wanted) -> Result<Connection> {
         let Some(curve) = wanted.family.curve(wanted.n_bends) else {
-            let spec = self.options.connect.spec(wanted.family, ends, b, self.images, self.options.seed);
+            let spec = self.options.connect.spec(wanted.family, ends, b, self.images, self.options.seed)?;
             return self.jobs.connect(&format!("finding a path: {}", wanted.family.label()), spec);
         };
         let a = Arc::clone(&ends.a.params);

@@ -11,6 +11,7 @@ mod families;
 mod field;
 mod finding;
 mod fitting;
+mod flow;
 mod info;
 mod jobs;
 mod networks;
@@ -63,6 +64,7 @@ enum Command {
     Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Flow(flow::Flow),
     Demo(demo::Demo),
 }
 
@@ -96,6 +98,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Flow(args)) => flow::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };
     match outcome {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batches::{ImageOrder, check_fit};
-use super::evaluate::{BatchNorm, DataRef, PointValue, logits_on};
+use super::classify::logits_on;
+use super::evaluate::{BatchNorm, DataRef, PointValue};
 use super::evaluate_lanes::block_images_of;
 use super::remeasure::Remeasure;
 use super::score::Score;

@@ -57,11 +57,14 @@ struct MeasuredStatistics {
 impl Lanes {
     /// `recompute`: images on which the statistics of batch norm are measured at each point.
     pub(super) fn new(network: &Arc<Network>, basis: &[Arc<ParamVec>], recompute: Option<&DataRef>) -> Self {
-        let measured = recompute.filter(|_| network.layout().has_statistics()).map(|data| MeasuredStatistics {
-            program: Arc::new(Program::new(network, BatchNormMode::Measured, &[])),
-            images: first_images(network, data),
-            known: HashMap::new(),
-            running: None,
+        let measured = recompute.filter(|_| network.layout().has_statistics()).map(|data| {
+            let indices: Vec<u32> = (0..data.n_images() as u32).collect();
+            MeasuredStatistics {
+                program: Arc::new(Program::new(network, BatchNormMode::Measured, &[])),
+                images: load_images(network, &data.inputs(), &indices),
+                known: HashMap::new(),
+                running: None,
+            }
         });
         Self { program: Program::new(network, BatchNormMode::Known, &[]), basis: basis.to_vec(), measured }
     }
@@ -110,7 +113,8 @@ impl Lanes {
         points.iter().map(|coefficients| self.score_point(block, &self.params(coefficients))).collect()
     }
 
-    fn params(&self, coefficients: &[f64]) -> ParamVec {
+    /// The point `coefficients`, with the statistics that were measured for it.
+    pub(super) fn params(&self, coefficients: &[f64]) -> ParamVec {
         let mut params = ParamVec::combination(&self.basis, coefficients);
         let statistics = self.measured.as_ref().and_then(|measured| measured.known.get(&key_of(coefficients)));
         if let Some(statistics) = statistics {
@@ -145,19 +149,6 @@ pub(super) fn block_images_of(network: &Arc<Network>) -> usize {
 fn block_images(program: &Program) -> usize {
     let images = BLOCK_PRODUCTS / program.n_products().max(1);
     images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
-}
-
-/// A measurement of a network's batch norms on the images of `data`.
-pub(super) fn statistics_run(network: &Arc<Network>, params: &ParamVec, data: &DataRef) -> StatisticsRun {
-    let program = Arc::new(Program::new(network, BatchNormMode::Measured, &[]));
-    let Images { rows, n_images } = first_images(network, data);
-    StatisticsRun::new(program, params.clone(), rows, n_images)
-}
-
-/// All images of `data`, in their order.
-fn first_images(network: &Network, data: &DataRef) -> Images {
-    let indices: Vec<u32> = (0..data.n_images() as u32).collect();
-    load_images(network, &data.inputs(), &indices)
 }
 
 /// Logits of one network: `[indices.len(), n_classes]`, row-major.

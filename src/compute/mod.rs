@@ -3,10 +3,12 @@
 
 mod averaging;
 mod batches;
+mod classify;
 mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
+mod dense_tape;
 mod descent;
 mod device;
 mod ensemble;
@@ -18,7 +20,10 @@ mod fit;
 mod fit_dense;
 mod fit_lanes;
 mod fit_tensors;
+mod flows;
 mod forward;
+mod gradient;
+mod gradient_tensors;
 mod lanes;
 mod match_weights;
 mod measured_statistics;
@@ -34,6 +39,7 @@ mod verify;
 
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
+pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
     Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
 };
@@ -41,9 +47,10 @@ pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, se
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
-    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
+pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
@@ -64,6 +71,8 @@ pub enum ComputeError {
     Architecture(String),
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the map of neurons cannot be trained: {0}")]
+    Flow(String),
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]

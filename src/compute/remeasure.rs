@@ -6,17 +6,19 @@ use std::time::Instant;
 
 use super::batches::check_fit;
 use super::evaluate::DataRef;
-use super::evaluate_lanes::statistics_run;
+use super::evaluate_lanes::Lanes;
 use super::forward::Basis;
-use super::lanes::StatisticsRun;
 use super::measured_statistics::MeasuredStatistics;
 use super::score::read;
 use super::{ComputeError, Engine};
 use crate::net::{Network, ParamId, ParamVec};
 
+/// The coefficients of a point that is its own basis.
+const ITSELF: [f64; 1] = [1.0];
+
 /// A measurement; call [`Self::step`] until the network is known.
 pub(super) enum Remeasure {
-    Running(Box<StatisticsRun>),
+    Running(Box<Lanes>),
     Known(Arc<ParamVec>),
 }
 
@@ -34,16 +36,17 @@ impl Remeasure {
         } else if engine.is_gpu() {
             Self::Known(Arc::new(measured_on_device(engine, network, params, images)?))
         } else {
-            Self::Running(Box::new(statistics_run(network, params, images)))
+            let basis = std::slice::from_ref(params);
+            Self::Running(Box::new(Lanes::new(network, basis, Some(images))))
         })
     }
 
     /// Works until `deadline`, at least a little.
     pub(super) fn step(self, deadline: Instant) -> Self {
         match self {
-            Self::Running(mut run) => {
-                let is_measured = run.step(deadline);
-                if is_measured { Self::Known(Arc::new(run.into_params())) } else { Self::Running(run) }
+            Self::Running(mut lanes) => {
+                let is_measured = lanes.prepare(&ITSELF, deadline);
+                if is_measured { Self::Known(Arc::new(lanes.params(&ITSELF))) } else { Self::Running(lanes) }
             }
             known @ Self::Known(_) => known,
         }
@@ -57,7 +60,7 @@ fn measured_on_device(
     images: &DataRef,
 ) -> Result<ParamVec, ComputeError> {
     let mut tensors = Basis::new(engine, std::slice::from_ref(params)).as_points();
-    MeasuredStatistics::new(engine, network, images).put(network, &[&[1.0]], &mut tensors);
+    MeasuredStatistics::new(engine, network, images).put(network, &[&ITSELF], &mut tensors);
     let mut measured = ParamVec::clone(params);
     for (index, spec) in network.layout().specs().iter().enumerate() {
         if let Some(values) = tensors[index].take().filter(|_| !spec.kind.is_trained()) {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble, EnsembleSpec,
-    EvaluateSpec, FitCheckpoint, FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble,
+    EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport,
+    TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -44,9 +45,13 @@ pub enum Lane {
     Estimate,
     /// Several networks together.
     Ensemble,
+    /// A map of neurons.
+    Flow,
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// What the network at t decides.
+    Decisions,
 }
 
 /// What is asked for.
@@ -64,6 +69,10 @@ pub enum Request {
     Connect(ConnectSpec),
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
+    /// Answered by `Event::FitStep` and `Event::FlowTrained`.
+    TrainFlow(FlowSpec),
+    /// Answered by `Event::Classified`.
+    Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -134,6 +143,11 @@ pub enum Event {
         job: JobId,
         connection: Box<Connection>,
     },
+    /// A map of neurons: from time to time as it is, and at the end.
+    FlowTrained {
+        job: JobId,
+        trained: TrainedFlow,
+    },
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
@@ -145,6 +159,11 @@ pub enum Event {
     EnsembleScored {
         job: JobId,
         ensemble: Box<Ensemble>,
+    },
+    /// `[n_inputs, n_classes]`, row-major.
+    Classified {
+        job: JobId,
+        logits: Vec<f32>,
     },
     Verified {
         job: JobId,

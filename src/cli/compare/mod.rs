@@ -30,7 +30,7 @@ use crate::geometry::Family;
 use crate::geometry::comparison::{Figures, Outcome, Quantity, Run, Spread, rows};
 use crate::net::ParamVec;
 use crate::render::figure::StackedFigure;
-use records::{Inputs, Record, Records, fingerprint};
+use records::{Inputs, Record, Records, fingerprint, fingerprint_of_file};
 use tables::{CompareReport, EndPointScores, EndPoints, RowReport, RunReport};
 pub(super) use ways::{Way, Ways};
 
@@ -128,6 +128,7 @@ pub(super) fn run(args: &Compare) -> Result<()> {
         finder: Finder { jobs: &jobs, images: &images, options: &args.find },
         measure: images.measure(args.common.score, &args.common.network),
         records: args.resume.as_deref().map(Records::open).transpose()?,
+        flow: args.find.connect.flow.as_deref().map(fingerprint_of_file).transpose()?,
         pairs: args.pairs.of(modes.len()),
         modes: &modes,
     };
@@ -150,6 +151,8 @@ struct Comparison<'a> {
     finder: Finder<'a>,
     measure: Measure,
     records: Option<Records>,
+    /// Fingerprint of the map of neurons that some families go through.
+    flow: Option<String>,
     modes: &'a [Mode],
     /// Places in `modes`.
     pairs: Vec<(usize, usize)>,
@@ -333,6 +336,7 @@ impl<'a> Task<'a> {
             ),
             points: *points,
             options: format!("{find:?}"),
+            flow: self.comparison.flow.clone(),
         }
     }
 }

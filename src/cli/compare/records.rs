@@ -28,6 +28,8 @@ pub(super) struct Inputs {
     pub(super) points: usize,
     /// How paths are found.
     pub(super) options: String,
+    /// Fingerprint of the file of a map of neurons, where there is one.
+    pub(super) flow: Option<String>,
 }
 
 /// A run that found a path.
@@ -85,13 +87,23 @@ impl Records {
     fn file(&self, inputs: &Inputs) -> PathBuf {
         let way = inputs.way.replace(['/', ':'], "-");
         let all = format!("{inputs:?}");
-        self.folder.join(format!("{way}-{:016x}.json", fnv1a(all.bytes())))
+        self.folder.join(format!("{way}-{}.json", hex(fnv1a(all.bytes()))))
     }
 }
 
 /// What tells weights apart.
 pub(super) fn fingerprint(params: &ParamVec) -> String {
-    format!("{:016x}", fnv1a(params.values().iter().flat_map(|w| w.to_le_bytes())))
+    hex(fnv1a(params.values().iter().flat_map(|w| w.to_le_bytes())))
+}
+
+/// What tells a file from others of its name.
+pub(super) fn fingerprint_of_file(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(hex(fnv1a(bytes)))
+}
+
+fn hex(hash: u64) -> String {
+    format!("{hash:016x}")
 }
 
 /// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits): the same on every machine and in every release.
@@ -116,6 +128,7 @@ mod tests {
                 measure: "test".to_owned(),
                 points: 3,
                 options: String::new(),
+                flow: None,
             },
             seconds: Number(seconds),
             length: Number(2.0),
