@@ -42,7 +42,7 @@ pub(super) struct ConnectArgs {
     ridge: f64,
     /// The map that the families flow and bijection go through, made by `lowroad flow train`
     #[arg(long, value_name = "FLOW")]
-    flow: Option<PathBuf>,
+    pub(super) flow: Option<PathBuf>,
     /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
     #[arg(long)]
     pub(super) stage2: bool,

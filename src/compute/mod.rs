@@ -1,6 +1,7 @@
 //! The only door to burn: devices, the forward pass, evaluation, activations, fitting. Nothing else in the house names a
 //! tensor; what comes out are plain numbers.
 
+mod averaging;
 mod batches;
 mod classify;
 mod connect;
@@ -10,6 +11,7 @@ mod correlate_tensors;
 mod dense_tape;
 mod descent;
 mod device;
+mod ensemble;
 mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
@@ -26,6 +28,7 @@ mod lanes;
 mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
+mod remeasure;
 mod score;
 mod score_rows;
 mod scorer;
@@ -34,6 +37,7 @@ mod simd;
 mod test_data;
 mod verify;
 
+pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
@@ -42,6 +46,7 @@ pub use connect::{
 };
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
+pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };

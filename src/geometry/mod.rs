@@ -3,6 +3,7 @@
 
 mod arc;
 mod class_map;
+pub mod comparison;
 mod curve;
 mod family;
 mod flow;
@@ -16,6 +17,7 @@ mod span;
 mod spanning_tree;
 mod stage;
 mod summary;
+mod travel;
 mod walk;
 
 pub use arc::{arc_centre, neuron_centre};
@@ -33,4 +35,5 @@ pub use span::Span;
 pub use spanning_tree::{Edge, Route, SpanningTree, next_pair};
 pub use stage::Stage;
 pub use summary::{Summary, summarise};
+pub use travel::Distances;
 pub use walk::{Change, Segment, Walk, obstacle};

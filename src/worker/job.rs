@@ -7,8 +7,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit,
-    MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, EnsembleScore,
+    EnsembleStep, Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -54,6 +54,7 @@ enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
     Connect(Box<Connect>),
+    Ensemble(Box<EnsembleScore>),
     MatchWeights(Box<MatchWeights>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
@@ -142,7 +143,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
-        Lane::Trial(_) | Lane::Candidate { .. } => 1,
+        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
@@ -197,6 +198,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
+        Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
@@ -291,6 +293,15 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             }
             ConnectStep::Finished(connection) => {
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
+            }
+        },
+        Work::Ensemble(ensemble) => match ensemble.step(SLICE)? {
+            EnsembleStep::Working(done) => {
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            EnsembleStep::Finished(ensemble) => {
+                Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
             }
         },
         Work::MatchWeights(matching) => match matching.step()? {

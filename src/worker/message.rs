@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
-    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble,
+    EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport,
+    TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -42,6 +43,8 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// Several networks together.
+    Ensemble,
     /// A map of neurons.
     Flow,
     /// Values along the path.
@@ -64,6 +67,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::EnsembleScored`.
+    Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
@@ -150,6 +155,10 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    EnsembleScored {
+        job: JobId,
+        ensemble: Box<Ensemble>,
     },
     /// `[n_inputs, n_classes]`, row-major.
     Classified {
