@@ -21,7 +21,7 @@ use super::pictures::{PlaneNames, curves_svg, plane_svg, save_svg_and_png};
 use super::plane::{GridSize, grid_over};
 use super::plane_files;
 use crate::app::Metric;
-use crate::compute::{BatchNorm, TSampling};
+use crate::compute::{Alignment, BatchNorm, TSampling};
 use crate::data::{EMBEDDED, Normalization, SplitName};
 use crate::demo;
 use crate::files;
@@ -124,7 +124,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let report = DemoReport {
         data: EMBEDDED,
         network: ends.network.name(),
-        alignment: alignment_report(&ends, &alignment),
+        alignment: alignment_report(&alignment),
         max_logit_difference: alignment.seal.max_logit_difference.into(),
         paths: results.iter().map(|(_, result)| &result.report).collect(),
     };
@@ -141,13 +141,13 @@ fn embedded() -> Result<Endpoints> {
     Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
 }
 
-fn alignment_report(ends: &Endpoints, alignment: &crate::compute::Alignment) -> Vec<AlignmentReport> {
-    let layers = ends.network.groups().iter().zip(&alignment.layers);
-    layers
-        .map(|(group, layer)| AlignmentReport {
+fn alignment_report(alignment: &Alignment) -> Vec<AlignmentReport> {
+    let groups = alignment.report.groups.iter();
+    groups
+        .map(|group| AlignmentReport {
             layer: group.name.clone(),
-            mean_correlation_before: layer.mean_before.into(),
-            mean_correlation_after: layer.mean_after.into(),
+            mean_correlation_before: group.before.mean.into(),
+            mean_correlation_after: group.after.mean.into(),
         })
         .collect()
 }

@@ -1,6 +1,7 @@
 //! The only door to burn: devices, the forward pass, evaluation, activations, fitting. Nothing else in the house names a
 //! tensor; what comes out are plain numbers.
 
+mod align;
 mod batches;
 mod connect;
 mod correlate;
@@ -18,7 +19,6 @@ mod fit_lanes;
 mod fit_tensors;
 mod forward;
 mod lanes;
-mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
 mod score;
@@ -29,15 +29,14 @@ mod simd;
 mod test_data;
 mod verify;
 
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
 pub use batches::ImageOrder;
 pub use connect::{Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, connect_all, estimate};
-pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
-pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -57,6 +56,8 @@ pub enum ComputeError {
     Architecture(String),
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the permutations do not fit the network: {0}")]
+    Permutations(String),
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]

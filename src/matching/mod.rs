@@ -2,10 +2,18 @@
 
 mod assignment;
 mod correlation;
+mod methods;
 mod permutation;
+mod readings;
+mod report;
+mod verdict;
 mod weights;
 
 pub use assignment::{AssignmentError, maximise};
-pub use correlation::{CrossMoments, LayerMatch, UnitMoments, UnitSums, match_by_correlation};
+pub use correlation::{CrossMoments, UnitMoments, UnitSums, match_units};
+pub use methods::{AlignMethod, Choice, Entry, MatchOptions, ReadAt, Similarity, StreamRule};
 pub use permutation::{Permutation, permute};
+pub use readings::readings;
+pub use report::{GroupReport, MatchReport, Matrix, Spread, UnitMatch};
+pub use verdict::{Evidence, Verdict};
 pub use weights::{UnitWeights, WeightMatching};

@@ -7,8 +7,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights,
-    StepReport, VerifyGroups,
+    Align, AlignStep, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, Evaluate, Fit, StepReport, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -52,9 +51,8 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
-    Align(Box<Correlate>),
+    Align(Box<Align>),
     Connect(Box<Connect>),
-    MatchWeights(Box<MatchWeights>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
 }
@@ -183,9 +181,8 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
-        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
-        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -255,12 +252,12 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
-        Work::Align(correlate) => match correlate.step()? {
-            CorrelateStep::Working(done) => {
+        Work::Align(align) => match align.step()? {
+            AlignStep::Working(done) => {
                 outbox.send_lossy(Event::Progress { job: id, done });
                 Ok(Ok(Turn::Again))
             }
-            CorrelateStep::Finished(alignment) => {
+            AlignStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
         },
@@ -273,13 +270,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             ConnectStep::Finished(connection) => {
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
-        },
-        Work::MatchWeights(matching) => match matching.step()? {
-            None => {
-                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
-                Ok(Ok(Turn::Again))
-            }
-            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
         },
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
-    FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    AlignSpec, Alignment, ComputeError, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec,
+    GroupCheck, PointValue, StepReport,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -53,9 +53,7 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
-    Align(CorrelateSpec),
-    /// Answered by `Event::Matched`.
-    MatchWeights(MatchWeightsSpec),
+    Align(AlignSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
@@ -133,10 +131,6 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
-    },
-    Matched {
-        job: JobId,
-        found: WeightMatch,
     },
     Verified {
         job: JobId,

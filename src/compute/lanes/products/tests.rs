@@ -38,6 +38,7 @@ fn samples<'a>(groups: &'a [&'a [Row]], channels: &'a [usize]) -> Samples<'a> {
         pixels: &PIXELS,
         n_images: N_IMAGES,
         channels,
+        turn: 0,
     }
 }
 
@@ -91,6 +92,23 @@ fn moments_are_those_of_the_samples_that_count() {
             assert!((found - expected).abs() < 1e-4, "{i} {j}: {found} {expected}");
         }
     }
+}
+
+#[test]
+fn turned_samples_meet_those_of_other_images() {
+    let channels = [0, 3];
+    let (a, b) = (groups(1), groups(77));
+    let (rows_a, rows_b) = (a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
+    let whole = |rows| Samples { n_images: 2 * LANES, ..samples(rows, &channels) };
+    let both = [whole(&rows_a), Samples { turn: 1, ..whole(&rows_b) }];
+    let mut moments = CrossMoments::new(channels.len());
+    CrossProducts::new(channels.len()).add(both, [&[0.0; 2], &[0.0; 2]], &mut moments);
+    let (a, b) = (as_listed(&a, &channels), as_listed(&b, &channels));
+    let n_samples = 2 * LANES * PIXELS.len();
+    let turned = |sample: usize| &b[(sample + n_samples / 2) % n_samples];
+    let expected: f64 = (0..n_samples).map(|sample| a[sample][0] * turned(sample)[1]).sum();
+    assert!((moments.products[1] - expected).abs() < 1e-4, "{} {expected}", moments.products[1]);
+    assert_eq!(moments.n_samples, n_samples);
 }
 
 #[test]
