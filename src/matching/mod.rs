@@ -6,6 +6,7 @@ mod methods;
 mod permutation;
 mod readings;
 mod report;
+mod soft;
 mod verdict;
 mod weights;
 
@@ -15,5 +16,6 @@ pub use methods::{AlignMethod, Choice, Entry, MatchOptions, ReadAt, Similarity, 
 pub use permutation::{Permutation, permute};
 pub use readings::readings;
 pub use report::{GroupReport, MatchReport, Matrix, Spread, UnitMatch};
+pub use soft::{Decomposition, MatrixProducts, SoftPermutation, draw, permute_softly, soft_gradients};
 pub use verdict::{Evidence, Verdict};
 pub use weights::{UnitWeights, WeightMatching};
