@@ -4,6 +4,7 @@
 
 mod action;
 mod candidates;
+mod decisions;
 pub mod events;
 mod notice;
 mod planes;
@@ -16,6 +17,7 @@ mod trajectories;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
+pub use decisions::DecisionState;
 pub use notice::{Notice, Severity};
 pub use runs::{Run, RunId};
 pub use settings::{

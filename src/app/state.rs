@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::candidates::CandidateTrial;
+use super::decisions::DecisionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
@@ -37,6 +38,8 @@ pub struct AppState {
     pub path: Option<PathState>,
     pub curve: Option<CurveState>,
     pub plane: Option<PlaneState>,
+    /// What the network at t decides; `None` unless examples are points of a plane.
+    pub decisions: Option<DecisionState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -293,8 +296,8 @@ pub struct PlaneState {
     pub(super) data_revision: u64,
     /// `None` where the network has no batch norm.
     pub(super) batch_norm: Option<BatchNormSettings>,
-    /// What was done about batch norm, in words.
-    pub statistics: Option<String>,
+    /// What was done about batch norm, where there is some.
+    pub statistics: Option<BatchNorm>,
     pub(super) quick: bool,
     /// Which values are still those of an earlier picture.
     pub(super) stale: Vec<bool>,
@@ -317,12 +320,17 @@ impl PlaneState {
 
     /// Every point has a value of this very plane.
     pub(super) fn is_complete(&self) -> bool {
-        self.values.iter().all(Option::is_some) && !self.stale.contains(&true)
+        self.is_filled() && !self.stale.contains(&true)
+    }
+
+    /// Every point has a value, if only on few images or of an earlier picture.
+    pub fn is_filled(&self) -> bool {
+        self.values.iter().all(Option::is_some)
     }
 
     /// Distance in points between neighbours of the coarse picture that comes first.
     pub fn coarse_stride(&self) -> usize {
-        self.grid.coarse_stride(super::refresh::COARSE)
+        self.grid.coarse_stride(super::refresh::coarse_points(self.batch_norm))
     }
 }
 
@@ -378,6 +386,8 @@ pub enum Purpose {
     EstimateTraining,
     Curve(SplitName),
     Plane,
+    /// Which inputs the network at t takes for which class.
+    Decide,
 }
 
 /// Another normalisation that scores better.

@@ -3,10 +3,12 @@
 
 mod align;
 mod batches;
+mod classify;
 mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
+mod dense_tape;
 mod descent;
 mod device;
 mod evaluate;
@@ -17,7 +19,10 @@ mod fit;
 mod fit_dense;
 mod fit_lanes;
 mod fit_tensors;
+mod flows;
 mod forward;
+mod gradient;
+mod gradient_tensors;
 mod lanes;
 mod measured_statistics;
 mod optimizer_tensors;
@@ -31,12 +36,16 @@ mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
 pub use batches::ImageOrder;
-pub use connect::{Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, connect_all, estimate};
+pub use classify::{Classify, ClassifySpec, logits};
+pub use connect::{
+    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
-    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
+pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -58,6 +67,8 @@ pub enum ComputeError {
     Unsuited { family: &'static str, reason: String },
     #[error("the permutations do not fit the network: {0}")]
     Permutations(String),
+    #[error("the map of neurons cannot be trained: {0}")]
+    Flow(String),
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]

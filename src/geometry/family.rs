@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Curve;
-use crate::net::Network;
+use super::{Curve, Neurons};
+use crate::net::{Network, Sequence};
 
 /// A way to connect two modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -226,10 +226,17 @@ impl Family {
     /// Why it cannot connect networks of this architecture, if it cannot.
     pub fn unsuited(self, network: &Network) -> Option<String> {
         match self {
+            Self::LinearAdjusted
+            | Self::ArcAdjusted
+            | Self::TransportAdjusted
+            | Self::LinearButterfly
+            | Self::ArcButterfly
+            | Self::TransportButterfly => Sequence::of(network).err(),
             Self::Transport => network
                 .groups()
                 .is_empty()
                 .then(|| format!("{} has no hidden units that can change places", network.name())),
+            Self::Flow | Self::Bijection => Neurons::of(network).err(),
             _ => None,
         }
     }

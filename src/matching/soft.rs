@@ -4,7 +4,6 @@
 
 use rand::RngExt as _;
 
-use super::weights::push_unit;
 use super::{AssignmentError, Permutation, maximise};
 use crate::net::{AxisUse, Network, ParamId, ParamVec};
 
@@ -212,22 +211,16 @@ fn transform<P: MatrixProducts>(
 
 /// What each of `n` units has along an axis, `[n, ..]`.
 fn rows(axis_use: &AxisUse, shape: &[usize], values: &[f32], n: usize) -> Vec<f32> {
-    let mut rows = Vec::with_capacity(values.len());
-    (0..n).for_each(|unit| push_unit(axis_use, shape, values, unit, &mut rows));
-    rows
+    (0..n).flat_map(|unit| axis_use.ranges(shape, unit)).flat_map(|range| values[range].iter().copied()).collect()
 }
 
 /// The inverse of [`rows`].
 fn put_rows(axis_use: &AxisUse, shape: &[usize], rows: &[f32], n: usize, values: &mut [f32]) {
-    let n_places = shape[axis_use.axis];
-    let inner: usize = shape[axis_use.axis + 1..].iter().product();
-    for (unit, row) in rows.chunks_exact((rows.len() / n.max(1)).max(1)).enumerate() {
-        let mut pieces = row.chunks_exact(inner.max(1));
-        for &place in &axis_use.places[unit * axis_use.block..][..axis_use.block] {
-            for (outer, piece) in values.chunks_exact_mut(n_places * inner).zip(&mut pieces) {
-                outer[place * inner..][..inner].copy_from_slice(piece);
-            }
-        }
+    let mut rest = rows;
+    for range in (0..n).flat_map(|unit| axis_use.ranges(shape, unit)) {
+        let (piece, behind) = rest.split_at(range.len());
+        values[range].copy_from_slice(piece);
+        rest = behind;
     }
 }
 

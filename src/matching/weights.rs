@@ -7,7 +7,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{AssignmentError, Permutation, maximise, permute};
-use crate::net::{AxisUse, Network, ParamVec, PermutationGroup};
+use crate::net::{Network, ParamVec, PermutationGroup};
 
 /// Sweeps after which the descent ends even if it still gains.
 const MAX_SWEEPS: usize = 100;
@@ -137,30 +137,21 @@ impl WeightMatching {
     }
 }
 
-/// One row a unit: its entries on all the group's axes.
-fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
+/// One row a unit: its trained values on all the group's axes.
+pub(super) fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
     let layout = params.layout();
     let axes = group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained());
     let axes: Vec<_> = axes.collect();
     let mut rows = Vec::new();
     for unit in 0..group.n_units {
         for axis_use in &axes {
-            let shape = &layout.spec(axis_use.param).shape;
-            push_unit(axis_use, shape, params.tensor(axis_use.param), unit, &mut rows);
+            let values = params.tensor(axis_use.param);
+            for range in axis_use.ranges(&layout.spec(axis_use.param).shape, unit) {
+                rows.extend_from_slice(&values[range]);
+            }
         }
     }
     rows
-}
-
-/// Adds what a unit has along one axis of a tensor of this shape, row-major within each of its places.
-pub(super) fn push_unit(axis_use: &AxisUse, shape: &[usize], values: &[f32], unit: usize, row: &mut Vec<f32>) {
-    let n_places = shape[axis_use.axis];
-    let inner: usize = shape[axis_use.axis + 1..].iter().product();
-    for &place in &axis_use.places[unit * axis_use.block..][..axis_use.block] {
-        for outer in values.chunks_exact(n_places * inner) {
-            row.extend_from_slice(&outer[place * inner..][..inner]);
-        }
-    }
 }
 
 /// `<a, b>` over the trained values.

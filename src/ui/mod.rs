@@ -1,6 +1,7 @@
 //! The window: draws the state and returns what the user wants. Holds no lock, sends no command and never waits.
 
 mod along_path;
+mod boundary;
 mod controls;
 mod descent_controls;
 mod dialogs;
@@ -28,6 +29,7 @@ use egui_tiles::{Tile, TileId, Tiles, Tree};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
 use crate::geometry::{PathProjection, Plane};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
+use crate::ui::boundary::BoundaryView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
 
@@ -36,6 +38,8 @@ use crate::ui::fields::Fields;
 enum Pane {
     Controls,
     Landscape,
+    /// Only where examples are points of a plane.
+    Boundary,
     AlongPath,
     Runs,
 }
@@ -48,6 +52,7 @@ struct View {
     /// The clip range follows the values.
     auto_clip: bool,
     curve: CurveView,
+    boundary: BoundaryView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
     projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
@@ -90,6 +95,7 @@ impl View {
             },
             auto_clip: true,
             curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
+            boundary: BoundaryView::default(),
             fields: Fields::default(),
             projected: None,
             dialogs: Dialogs::default(),
@@ -126,10 +132,13 @@ fn default_layout() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let controls = tiles.insert_pane(Pane::Controls);
     let landscape = tiles.insert_pane(Pane::Landscape);
+    let boundary = tiles.insert_pane(Pane::Boundary);
     let along_path = tiles.insert_pane(Pane::AlongPath);
     let runs = tiles.insert_pane(Pane::Runs);
-    let middle = tiles.insert_vertical_tile(vec![landscape, along_path]);
-    set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
+    let pictures = tiles.insert_horizontal_tile(vec![landscape, boundary]);
+    set_shares(&mut tiles, pictures, &[(landscape, 0.58), (boundary, 0.42)]);
+    let middle = tiles.insert_vertical_tile(vec![pictures, along_path]);
+    set_shares(&mut tiles, middle, &[(pictures, 0.62), (along_path, 0.38)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
     Tree::new(layout_id(), root, tiles)
@@ -155,6 +164,9 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
         let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
+        if let Some(boundary) = tree.tiles.find_pane(&Pane::Boundary) {
+            tree.set_visible(boundary, state.decisions.is_some());
+        }
         let mut panes = Panes { state, view, actions: &mut actions };
         tree.ui(&mut panes, ui);
         view.tree = tree;
@@ -180,6 +192,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             match pane {
                 Pane::Controls => controls::show(ui, self.state, self.view, self.actions),
                 Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
+                Pane::Boundary => boundary::show(ui, self.state, self.view),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
             }
@@ -191,6 +204,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
         match pane {
             Pane::Controls => "Set up",
             Pane::Landscape => "Landscape",
+            Pane::Boundary => "Decision boundary",
             Pane::AlongPath => "Along the path",
             Pane::Runs => "Runs",
         }

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use crate::compute::{
+<<<<<<< HEAD
     AlignSpec, Alignment, ComputeError, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec,
     GroupCheck, PointValue, StepReport,
+=======
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
+    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
+>>>>>>> main
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -42,9 +47,13 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// A map of neurons.
+    Flow,
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// What the network at t decides.
+    Decisions,
 }
 
 /// What is asked for.
@@ -58,6 +67,10 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::FitStep` and `Event::FlowTrained`.
+    TrainFlow(FlowSpec),
+    /// Answered by `Event::Classified`.
+    Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -128,10 +141,27 @@ pub enum Event {
         job: JobId,
         connection: Box<Connection>,
     },
+    /// A map of neurons: from time to time as it is, and at the end.
+    FlowTrained {
+        job: JobId,
+        trained: TrainedFlow,
+    },
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
     },
+<<<<<<< HEAD
+=======
+    Matched {
+        job: JobId,
+        found: WeightMatch,
+    },
+    /// `[n_inputs, n_classes]`, row-major.
+    Classified {
+        job: JobId,
+        logits: Vec<f32>,
+    },
+>>>>>>> main
     Verified {
         job: JobId,
         check: GroupCheck,

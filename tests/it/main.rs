@@ -2,9 +2,11 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod boundary;
 mod cli;
 mod document;
 mod faults;
+mod flow;
 mod function_preservation;
 mod program;
 mod recognition;
@@ -12,5 +14,6 @@ mod reference;
 mod screenshots;
 mod tidy;
 mod training;
+mod transport;
 mod ui;
 mod worker;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::evaluate::{DataRef, logits};
+use super::super::classify::logits;
+use super::super::evaluate::DataRef;
 use super::super::{ComputeError, Engine};
 use crate::net::{Network, ParamVec};
 

@@ -1,13 +1,20 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod bijection;
+mod flow;
+mod transport;
+mod unit_pairing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use transport::TransportConnector;
+pub use transport::TransportOptions;
 
-use super::{ComputeError, DataRef, Engine};
-use crate::geometry::{Family, Path};
+use super::{ComputeError, DataRef, Engine, flows};
+use crate::geometry::{Family, FlowModel, Path};
 use crate::net::{Network, ParamVec};
 
 /// What is to be connected, and how.
@@ -27,7 +34,12 @@ pub struct ConnectSpec {
 
 /// Settings of the families; each looks at its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ConnectOptions {}
+pub struct ConnectOptions {
+    pub transport: TransportOptions,
+    /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
+    #[serde(skip)]
+    pub flow: Option<Arc<FlowModel>>,
+}
 
 /// A path that was found.
 #[derive(Clone, Debug)]
@@ -83,17 +95,22 @@ pub struct Connect(Box<dyn Connector>);
 impl Connect {
     /// # Errors
     /// Where the family cannot connect these networks.
-    pub fn new(_engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
+    pub fn new(engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
         let family = spec.family;
         if let Some(reason) = family.unsuited(&spec.network) {
             return Err(ComputeError::Unsuited { family: family.label(), reason });
         }
         super::batches::check_fit(&spec.network, &spec.train)?;
-        let connector: Option<Box<dyn Connector>> = None;
-        connector.map(Self).ok_or_else(|| {
-            let reason = "it is a curve, to be evaluated or fitted".to_owned();
-            ComputeError::Unsuited { family: family.label(), reason }
-        })
+        let connector: Box<dyn Connector> = match family {
+            Family::Transport => Box::new(TransportConnector::new(spec)),
+            Family::Flow => Box::new(flow::connector(engine, spec)?),
+            Family::Bijection => Box::new(bijection::connector(engine, spec)?),
+            _ => {
+                let reason = "it is a curve, to be evaluated or fitted".to_owned();
+                return Err(ComputeError::Unsuited { family: family.label(), reason });
+            }
+        };
+        Ok(Self(connector))
     }
 
     /// Works for about `budget`.
@@ -104,8 +121,11 @@ impl Connect {
 
 /// What connecting will take, to be told before it starts.
 pub fn estimate(spec: &ConnectSpec) -> Cost {
-    let bytes = spec.points * spec.network.layout().len() * size_of::<f32>();
-    Cost { flops: 0.0, bytes }
+    match spec.family {
+        Family::Transport => transport::cost(&spec.network),
+        Family::Flow | Family::Bijection => flows::path_cost(spec),
+        _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
+    }
 }
 
 /// Connects without a pause.
