@@ -36,7 +36,7 @@ fn take_in(state: &mut AppState, event: Event) {
             refresh::restart_interrupted(state);
         }
         // Only the command line matches weights and trains maps of neurons so far.
-        Event::Started { .. } | Event::Matched { .. } | Event::FlowTrained { .. } => {}
+        Event::Started { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;

@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitSpec, FlowSpec, PointValue, TrainedFlow,
+    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitSpec, FlowSpec, PointValue,
+    TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};

@@ -7,12 +7,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-<<<<<<< HEAD
-    Align, AlignStep, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, Evaluate, Fit, StepReport, VerifyGroups,
-=======
-    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit,
-    MatchWeights, StepReport, TrainFlow, VerifyGroups,
->>>>>>> main
+    Align, AlignStep, Classify, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
+    TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -58,11 +54,7 @@ enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Align>),
     Connect(Box<Connect>),
-<<<<<<< HEAD
-=======
-    MatchWeights(Box<MatchWeights>),
     Classify(Box<Classify>),
->>>>>>> main
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
     TrainFlow(Box<TrainFlowWork>),
@@ -198,19 +190,13 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
-<<<<<<< HEAD
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
-        Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
-=======
-        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
-        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
->>>>>>> main
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -305,8 +291,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
         },
-<<<<<<< HEAD
-=======
         Work::MatchWeights(matching) => match matching.step()? {
             None => {
                 outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
@@ -318,7 +302,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
         },
->>>>>>> main
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),

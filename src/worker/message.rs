@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-<<<<<<< HEAD
-    AlignSpec, Alignment, ComputeError, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitCheckpoint, FitSpec,
-    GroupCheck, PointValue, StepReport,
-=======
-    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
-    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
->>>>>>> main
+    AlignSpec, Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, DeviceChoice, EvaluateSpec,
+    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::Path;
@@ -150,18 +145,11 @@ pub enum Event {
         job: JobId,
         alignment: Box<Alignment>,
     },
-<<<<<<< HEAD
-=======
-    Matched {
-        job: JobId,
-        found: WeightMatch,
-    },
     /// `[n_inputs, n_classes]`, row-major.
     Classified {
         job: JobId,
         logits: Vec<f32>,
     },
->>>>>>> main
     Verified {
         job: JobId,
         check: GroupCheck,
