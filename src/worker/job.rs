@@ -7,8 +7,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Classify, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore, EnsembleStep,
+    Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 
@@ -52,10 +52,9 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
-    Align(Box<Correlate>),
+    Align(Box<Align>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
-    MatchWeights(Box<MatchWeights>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
@@ -192,14 +191,13 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
-        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
-        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
@@ -276,12 +274,12 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
-        Work::Align(correlate) => match correlate.step()? {
-            CorrelateStep::Working(done) => {
+        Work::Align(align) => match align.step()? {
+            AlignStep::Working(done) => {
                 outbox.send_lossy(Event::Progress { job: id, done });
                 Ok(Ok(Turn::Again))
             }
-            CorrelateStep::Finished(alignment) => {
+            AlignStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
         },
@@ -303,13 +301,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             EnsembleStep::Finished(ensemble) => {
                 Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
             }
-        },
-        Work::MatchWeights(matching) => match matching.step()? {
-            None => {
-                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
-                Ok(Ok(Turn::Again))
-            }
-            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
         },
         Work::Classify(classify) => match classify.step(SLICE)? {
             None => Ok(Ok(Turn::Again)),
