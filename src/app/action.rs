@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
+use crate::geometry::Family;
 use crate::worker::{Command, DiskRequest};
 
 /// An intent of the user.
@@ -49,6 +50,10 @@ pub enum Action {
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),
+    /// Runs the chosen families on this pair, one after another.
+    Compare,
+    /// Takes a family out of comparisons, or in again.
+    LeaveOut(Family, bool),
     Restore(RunId),
     Pin(RunId, bool),
     RemoveRun(RunId),

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
-use super::{AppState, Effect, ModeId, Notice, Scored, Severity, candidates, refresh, runs, training, trajectories};
+use super::{
+    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, planes, refresh, runs, search, training,
+    trajectories,
+};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
@@ -63,6 +66,7 @@ fn take_in(state: &mut AppState, event: Event) {
             }
         }
         Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
+        Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
                 on_aligned(state, *alignment);
@@ -74,12 +78,14 @@ fn take_in(state: &mut AppState, event: Event) {
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
+                search::add_seconds(state, job, &info);
                 on_interrupted(state, info.purpose);
             }
         }
         Event::Failed { job, error } => {
             if let Some(info) = state.jobs.remove(&job) {
                 on_interrupted(state, info.purpose);
+                compare::on_failed(state, info.purpose, error.to_string());
                 state.notify(Notice::error(format!("{} failed", info.label), &error));
             }
         }
@@ -182,6 +188,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         last_step: None,
         traces: Vec::new(),
         remarks: Vec::new(),
+        seconds: 0.0,
         from_files: true,
         by_hand: false,
         dragging: false,
@@ -235,7 +242,12 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 training::on_score(state, *value);
             }
         }
-        Purpose::Align | Purpose::FindPath | Purpose::Train | Purpose::EstimateTraining | Purpose::Verify { .. } => {}
+        Purpose::Align
+        | Purpose::FindPath
+        | Purpose::PathPlane
+        | Purpose::Train
+        | Purpose::EstimateTraining
+        | Purpose::Verify { .. } => {}
     }
 }
 
@@ -290,6 +302,7 @@ fn on_connect_step(state: &mut AppState, job: JobId, note: String, path: Option<
 }
 
 fn on_connected(state: &mut AppState, job: JobId, connection: Connection) {
+    search::learn_speed(state, job);
     take_path(state, job, connection.path);
     if let Some(path) = state.path.as_mut().filter(|path| path.is_found_by(job)) {
         path.traces = connection.traces;
@@ -347,6 +360,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
     let Some(info) = state.jobs.remove(&job) else {
         return;
     };
+    search::add_seconds(state, job, &info);
     match info.purpose {
         Purpose::TryCandidate { mode, .. } => candidates::settle(state, mode),
         Purpose::TryNormalization { .. } => suggest(state),

@@ -4,11 +4,14 @@
 
 mod action;
 mod candidates;
+mod compare;
+pub mod compare_table;
 pub mod events;
 mod notice;
 mod planes;
 mod refresh;
 mod runs;
+mod search;
 mod settings;
 mod state;
 mod training;
@@ -16,8 +19,11 @@ mod trajectories;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
+pub use compare::{CompareState, RunningComparison};
 pub use notice::{Notice, Severity};
+pub use planes::marks_third_point;
 pub use runs::{Run, RunId};
+pub use search::Expectation;
 pub use settings::{
     AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, Metric, PathSettings, PlaneSettings, Settings,
     ThirdPoint,

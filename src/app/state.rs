@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::candidates::CandidateTrial;
+use super::compare::CompareState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
-use crate::geometry::{Family, Grid, Path, Plane, Summary, summarise};
+use crate::geometry::{Family, Grid, Path, PathPlane, Plane, PlaneError, Summary, summarise};
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -47,6 +48,9 @@ pub struct AppState {
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
     pub training: TrainingState,
+    pub compare: CompareState,
+    /// Operations a second that the families' last connections came to.
+    pub(super) speeds: BTreeMap<Family, f64>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
@@ -176,6 +180,8 @@ pub struct PathState {
     /// What a connection found beside the path.
     pub traces: Vec<Trace>,
     pub remarks: Vec<String>,
+    /// Time that finding it took.
+    pub seconds: f64,
     /// The bends were read from files.
     pub from_files: bool,
     /// A bend was moved by the user.
@@ -186,6 +192,16 @@ pub struct PathState {
     pub(super) fit: Option<FitOf>,
     /// The connection that works it out, or the last one that did.
     pub(super) connect: Option<JobId>,
+    pub(super) own_plane: Option<OwnPlane>,
+}
+
+/// The search for the plane that shows most of a path.
+#[derive(Clone, Debug)]
+pub(super) struct OwnPlane {
+    pub(super) path_revision: u64,
+    pub(super) job: JobId,
+    /// An error where the path has none.
+    pub(super) found: Option<Result<Arc<PathPlane>, PlaneError>>,
 }
 
 /// A fit of one path: what it finds belongs to no other.
@@ -201,7 +217,14 @@ pub(super) struct FitOf {
 impl PathState {
     /// Nothing was found yet: the bends stand on the segment, or it is the segment.
     pub fn is_straight(&self) -> bool {
-        self.epochs_done == 0 && self.fit.is_none() && self.connect.is_none() && !self.by_hand && !self.from_files
+        let is_found = self.family.is_connected() && self.path.family() == self.family;
+        self.epochs_done == 0 && self.fit.is_none() && !is_found && !self.by_hand && !self.from_files
+    }
+
+    /// The plane that shows most of it, where it was sought and found.
+    pub fn own_plane(&self) -> Option<&Arc<PathPlane>> {
+        let own = self.own_plane.as_ref().filter(|own| own.path_revision == self.revision)?;
+        own.found.as_ref()?.as_ref().ok()
     }
 
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
@@ -257,6 +280,11 @@ impl CurveState {
             SplitName::Train => (&mut self.train, &mut self.stale.1),
             SplitName::Test => (&mut self.test, &mut self.stale.0),
         }
+    }
+
+    /// Euclidean, through the points.
+    pub fn length(&self) -> f64 {
+        self.steps.iter().sum()
     }
 
     /// Every point of both splits has a value of this very curve.
@@ -378,6 +406,8 @@ pub enum Purpose {
     EstimateTraining,
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
 }
 
 /// Another normalisation that scores better.

@@ -2,10 +2,12 @@
 //! module computes the small coefficient matrices, exactly, in f64. Pure: no tensors, no files, no threads.
 
 mod arc;
+pub mod comparison;
 mod curve;
 mod family;
 mod grid;
 mod path;
+mod path_plane;
 mod plane;
 mod span;
 mod stage;
@@ -16,6 +18,7 @@ pub use curve::Curve;
 pub use family::Family;
 pub use grid::{Axis, Grid};
 pub use path::{Path, PathProjection, Sample};
+pub use path_plane::{PathPlane, PathPlaneSearch};
 pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
 pub use span::Span;
 pub use stage::Stage;

@@ -1,15 +1,19 @@
 //! The window: draws the state and returns what the user wants. Holds no lock, sends no command and never waits.
 
 mod along_path;
+mod compare;
+mod connect_controls;
 mod controls;
 mod descent_controls;
 mod dialogs;
 mod exports;
+mod family_menu;
 mod fields;
 mod filmstrip;
 mod landscape;
 mod menu;
 mod path_controls;
+mod path_statistics;
 mod popups;
 mod sketch;
 mod status_bar;
@@ -28,6 +32,7 @@ use egui_tiles::{Tile, TileId, Tiles, Tree};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
 use crate::geometry::{PathProjection, Plane};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
+use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
 
@@ -37,6 +42,7 @@ enum Pane {
     Controls,
     Landscape,
     AlongPath,
+    Compare,
     Runs,
 }
 
@@ -48,6 +54,7 @@ struct View {
     /// The clip range follows the values.
     auto_clip: bool,
     curve: CurveView,
+    compare: CompareView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
     projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
@@ -75,6 +82,8 @@ struct CurveView {
     log: bool,
     train: bool,
     statistics: bool,
+    /// What was found beside the path.
+    traces: bool,
 }
 
 impl View {
@@ -89,7 +98,8 @@ impl View {
                 ..HeatmapStyle::default()
             },
             auto_clip: true,
-            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
+            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
+            compare: CompareView::default(),
             fields: Fields::default(),
             projected: None,
             dialogs: Dialogs::default(),
@@ -115,21 +125,25 @@ impl View {
         {
             return Arc::clone(projection);
         }
-        let projection = Arc::new(path.path.project(&plane.plane));
+        let own = path.own_plane().filter(|own| Arc::ptr_eq(&own.plane, &plane.plane));
+        let projection =
+            own.map_or_else(|| Arc::new(path.path.project(&plane.plane)), |own| Arc::clone(&own.projection));
         self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
         projection
     }
 }
 
-/// Controls, landscape above the plot, runs.
+/// Controls, landscape above the plot or the table of families, runs.
 fn default_layout() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let controls = tiles.insert_pane(Pane::Controls);
     let landscape = tiles.insert_pane(Pane::Landscape);
     let along_path = tiles.insert_pane(Pane::AlongPath);
+    let compare = tiles.insert_pane(Pane::Compare);
     let runs = tiles.insert_pane(Pane::Runs);
-    let middle = tiles.insert_vertical_tile(vec![landscape, along_path]);
-    set_shares(&mut tiles, middle, &[(landscape, 0.62), (along_path, 0.38)]);
+    let below = tiles.insert_tab_tile(vec![along_path, compare]);
+    let middle = tiles.insert_vertical_tile(vec![landscape, below]);
+    set_shares(&mut tiles, middle, &[(landscape, 0.6), (below, 0.4)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
     Tree::new(layout_id(), root, tiles)
@@ -181,6 +195,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
                 Pane::Controls => controls::show(ui, self.state, self.view, self.actions),
                 Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
+                Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
             }
         });
@@ -192,6 +207,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             Pane::Controls => "Set up",
             Pane::Landscape => "Landscape",
             Pane::AlongPath => "Along the path",
+            Pane::Compare => "Compare",
             Pane::Runs => "Runs",
         }
         .into()

@@ -1,6 +1,7 @@
 //! The compute thread's loop: jobs as things that can be stepped, in turn, with a command check between any two slices.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
@@ -11,11 +12,14 @@ use crate::compute::{
     StepReport, VerifyGroups,
 };
 use crate::data::SplitName;
+use crate::geometry::PathPlaneSearch;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
 /// The same for a fit, which shares the device with the pictures that follow it and must get on.
 const FIT_SLICE: Duration = Duration::from_millis(50);
+/// Weights that the search for a path's plane takes in between two looks at the clock: some milliseconds.
+const PLANE_VALUES: usize = 1 << 14;
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 /// How long a fit goes on within an epoch before it hands over a checkpoint.
@@ -55,6 +59,7 @@ enum Work {
     Align(Box<Correlate>),
     Connect(Box<Connect>),
     MatchWeights(Box<MatchWeights>),
+    FindPlane(Box<PathPlaneSearch>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
 }
@@ -131,7 +136,12 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment => 0,
+        Lane::Curve(SplitName::Test)
+        | Lane::Plane
+        | Lane::PathPlane
+        | Lane::Path
+        | Lane::Training
+        | Lane::Alignment => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate => 0,
         Lane::Trial(_) | Lane::Candidate { .. } => 1,
@@ -186,6 +196,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -281,6 +292,17 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             }
             Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
         },
+        Work::FindPlane(search) => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                if search.advance(PLANE_VALUES) < 1.0 {
+                    continue;
+                }
+                let found = search.finish().map(Arc::new);
+                return Ok(outbox.send(Event::PathPlane { job: id, found }).map(|()| Turn::Over));
+            }
+            Ok(Ok(Turn::Again))
+        }
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),

@@ -7,7 +7,7 @@ use crate::compute::{
     FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
 };
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Path, PathPlane, PlaneError};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -45,6 +45,8 @@ pub enum Lane {
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
 }
 
 /// What is asked for.
@@ -60,6 +62,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::PathPlane`.
+    FindPlane { path: Arc<Path> },
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -129,6 +133,10 @@ pub enum Event {
     Connected {
         job: JobId,
         connection: Box<Connection>,
+    },
+    PathPlane {
+        job: JobId,
+        found: Result<Arc<PathPlane>, PlaneError>,
     },
     Aligned {
         job: JobId,
