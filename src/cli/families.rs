@@ -8,7 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use super::networks::Endpoints;
 use super::open::Images;
 use super::options::positive;
-use crate::compute::{ConnectOptions, ConnectSpec};
+use crate::compute::{ConnectOptions, ConnectSpec, TransportOptions};
 use crate::data::SplitName;
 use crate::geometry::Family;
 use crate::net::ParamVec;
@@ -32,6 +32,9 @@ pub(super) struct ConnectArgs {
     /// First N training images that weights are fitted on; all unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     fit_images: Option<usize>,
+    /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
+    #[arg(long)]
+    pub(super) stage2: bool,
 }
 
 fn stage_points(text: &str) -> Result<usize, String> {
@@ -59,7 +62,7 @@ impl ConnectArgs {
             train: images.of(SplitName::Train, self.fit_images),
             points: self.stage_points,
             seed,
-            options: ConnectOptions::default(),
+            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 } },
         }
     }
 }

@@ -114,18 +114,20 @@ impl Path {
             Some(Bends::Count(n)) => *n,
             Some(Bends::Files(files)) => files.len(),
         };
+        let refuse = |option: &str, reason: &str| {
+            Err(UsageError(format!("{option} makes no sense with --family {}: {reason}", self.family.name())))
+        };
         if !self.family.is_fitted() {
-            let refuse = |option: &str| {
-                let text =
-                    format!("{option} makes no sense with --family {}: it has no bends to fit", self.family.name());
-                Err(UsageError(text))
-            };
+            let reason = "it has no bends to fit";
             if self.bends.is_some() {
-                return refuse("--bends");
+                return refuse("--bends", reason);
             }
             if self.fit.epochs.is_some() {
-                return refuse("--epochs");
+                return refuse("--epochs", reason);
             }
+        }
+        if self.connect.stage2 && self.family != Family::Transport {
+            return refuse("--stage2", "its path ends at B itself");
         }
         Ok(self.family.curve(n_bends))
     }

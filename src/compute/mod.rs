@@ -30,7 +30,9 @@ mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
-pub use connect::{Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, connect_all, estimate};
+pub use connect::{
+    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+};
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{

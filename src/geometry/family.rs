@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Curve;
-use crate::net::Network;
+use crate::net::{Network, Sequence};
 
 /// A way to connect two modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -244,6 +244,19 @@ impl Family {
     /// Why it cannot connect networks of this architecture, if it cannot.
     pub fn unsuited(self, network: &Network) -> Option<String> {
         match self {
+            Self::LinearAdjusted
+            | Self::ArcAdjusted
+            | Self::TransportAdjusted
+            | Self::LinearButterfly
+            | Self::ArcButterfly
+            | Self::TransportButterfly => Sequence::of(network).err(),
+            Self::Flow | Self::Bijection => match Sequence::of(network) {
+                Err(reason) => Some(reason),
+                Ok(sequence) if !sequence.is_two_layer() => {
+                    Some(format!("it maps the neurons of one hidden layer; {} has another form", network.name()))
+                }
+                Ok(_) => None,
+            },
             Self::Transport => network
                 .groups()
                 .is_empty()

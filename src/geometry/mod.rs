@@ -12,6 +12,7 @@ mod plane;
 mod span;
 mod stage;
 mod summary;
+mod walk;
 
 pub use arc::arc_centre;
 pub use curve::Curve;
@@ -23,3 +24,4 @@ pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
 pub use span::Span;
 pub use stage::Stage;
 pub use summary::{Summary, summarise};
+pub use walk::{Change, Segment, Walk, obstacle};

@@ -126,12 +126,13 @@ impl Path {
         let mut rows = vec![Vec::new(); ts.len()];
         for (index, Measured { stage, .. }) in self.stages.iter().enumerate() {
             let here: Vec<usize> = (0..ts.len()).filter(|&row| places[row].0 == index).collect();
-            let found: Vec<Vec<f64>> = here.iter().map(|&row| stage.coefficients(places[row].1)).collect();
-            for (column, vector) in stage.vectors().iter().enumerate() {
+            let times: Vec<f64> = here.iter().map(|&row| places[row].1).collect();
+            let (vectors, found) = stage.combinations(&times);
+            for (column, vector) in vectors.into_iter().enumerate() {
                 if found.iter().all(|coefficients| coefficients[column] == 0.0) {
                     continue;
                 }
-                basis.push(Arc::clone(vector));
+                basis.push(vector);
                 for (row, coefficients) in here.iter().zip(&found) {
                     rows[*row].resize(basis.len() - 1, 0.0);
                     rows[*row].push(coefficients[column]);

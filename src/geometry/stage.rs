@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Curve, Plane, PlanePoint, PlaneProjection, Span};
+use super::{Curve, Plane, PlanePoint, PlaneProjection, Span, Walk};
 use crate::net::ParamVec;
 
 /// One part of a path; its own time s runs from 0 to 1.
@@ -20,6 +20,8 @@ pub enum Stage {
         times: Vec<f64>,
         points: Vec<Arc<ParamVec>>,
     },
+    /// Hidden units go back to their own places, one by one.
+    Walk(Arc<Walk>),
 }
 
 impl Stage {
@@ -29,35 +31,40 @@ impl Stage {
     }
 
     pub fn start(&self) -> &Arc<ParamVec> {
-        &self.vectors()[0]
+        match self {
+            Self::Curve { basis: vectors, .. } | Self::Polyline { points: vectors, .. } => &vectors[0],
+            Self::Walk(walk) => walk.start(),
+        }
     }
 
     pub fn end(&self) -> &Arc<ParamVec> {
         match self {
             Self::Curve { curve: Curve::Arc, basis } => &basis[1],
             Self::Curve { basis: vectors, .. } | Self::Polyline { points: vectors, .. } => &vectors[vectors.len() - 1],
+            Self::Walk(walk) => walk.end(),
         }
     }
 
-    /// What [`Self::coefficients`] weigh.
-    pub fn vectors(&self) -> &[Arc<ParamVec>] {
+    /// The points at `times` as combinations of vectors: a row of coefficients for each, which sum to 1.
+    pub(super) fn combinations(&self, times: &[f64]) -> (Vec<Arc<ParamVec>>, Vec<Vec<f64>>) {
         match self {
-            Self::Curve { basis: vectors, .. } | Self::Polyline { points: vectors, .. } => vectors,
-        }
-    }
-
-    /// One a vector; they sum to 1.
-    pub fn coefficients(&self, s: f64) -> Vec<f64> {
-        match self {
-            Self::Curve { curve, .. } => curve.coefficients(s),
-            Self::Polyline { times, points } => {
-                let mut row = vec![0.0; points.len()];
-                let (segment, share) = segment_at(times, s);
-                row[segment] = 1.0 - share;
-                if 0.0 < share {
-                    row[segment + 1] = share;
-                }
-                row
+            Self::Curve { curve, basis } => (basis.clone(), times.iter().map(|&s| curve.coefficients(s)).collect()),
+            Self::Polyline { times: corners, points } => {
+                let row = |&s: &f64| {
+                    let mut row = vec![0.0; points.len()];
+                    let (segment, share) = segment_at(corners, s);
+                    row[segment] = 1.0 - share;
+                    if 0.0 < share {
+                        row[segment + 1] = share;
+                    }
+                    row
+                };
+                (points.clone(), times.iter().map(row).collect())
+            }
+            Self::Walk(walk) => {
+                let points = times.iter().map(|&s| Arc::new(walk.point(s))).collect();
+                let one = |row: usize| (0..times.len()).map(|column| f64::from(u8::from(row == column))).collect();
+                (points, (0..times.len()).map(one).collect())
             }
         }
     }
@@ -88,13 +95,14 @@ impl Measured {
         let (basis, points) = match &stage {
             Stage::Curve { basis, .. } => (basis.as_slice(), [].as_slice()),
             Stage::Polyline { points, .. } => ([].as_slice(), points.as_slice()),
+            Stage::Walk(_) => ([].as_slice(), [].as_slice()),
         };
         let span = Span::new(stage.start(), basis);
         let lengths = points.windows(2).map(|pair| pair[0].distance(&pair[1])).collect();
         Self { span, lengths, stage }
     }
 
-    /// Straight distance between two times of a curve; of a polyline, the length of it between them.
+    /// Straight distance between two times of a curve; of a polyline or a walk, the length of it between them.
     pub(super) fn distance(&self, from: f64, to: f64) -> f64 {
         match &self.stage {
             Stage::Curve { curve, .. } => self.span.distance(&curve.coefficients(from), &curve.coefficients(to)),
@@ -106,6 +114,7 @@ impl Measured {
                 };
                 travelled(to) - travelled(from)
             }
+            Stage::Walk(walk) => walk.length_between(from, to),
         }
     }
 
@@ -113,12 +122,19 @@ impl Measured {
     pub(super) fn project(&self, plane: &Plane) -> StageProjection {
         match &self.stage {
             Stage::Curve { curve, basis } => StageProjection::Curve(*curve, plane.project(basis)),
-            Stage::Polyline { times, points } => {
-                let segments = points.windows(2).map(|pair| plane.project(pair)).collect();
-                StageProjection::Polyline(times.clone(), segments)
+            Stage::Polyline { times, points } => polyline(plane, times.clone(), points),
+            // Hundreds of short moves to and fro, drawn as the straight lines between the points where the loss changes.
+            Stage::Walk(walk) => {
+                let times = walk.landmarks();
+                let points: Vec<Arc<ParamVec>> = times.iter().map(|&s| Arc::new(walk.point(s))).collect();
+                polyline(plane, times, &points)
             }
         }
     }
+}
+
+fn polyline(plane: &Plane, times: Vec<f64>, points: &[Arc<ParamVec>]) -> StageProjection {
+    StageProjection::Polyline(times, points.windows(2).map(|pair| plane.project(pair)).collect())
 }
 
 /// Where a stage falls on a plane.

@@ -6,6 +6,8 @@
 //! times, and what is still free is matched by shortest paths, each of which looks at whole rows in vectors: correlations have
 //! many near ties, which make paths long and bidding slow.
 
+use std::borrow::Cow;
+
 use macerator::{AutoArch, Simd, WithSimd};
 use thiserror::Error;
 
@@ -31,34 +33,40 @@ pub enum AssignmentError {
 ///
 /// `scores`: `[n, n]`, row-major.
 pub fn maximise(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError> {
-    if scores.len() != n * n {
-        return Err(AssignmentError::NotSquare { n, found: scores.len() });
-    }
-    if n == 0 {
-        return Ok(Permutation::identity(0));
-    }
-    if !scores.iter().all(|v| v.is_finite()) {
-        return Err(AssignmentError::NonFinite);
-    }
-    let columns = Solver::new(scores, n).solve();
-    Permutation::new(columns).ok_or(AssignmentError::Failed)
+    let mut assignment = Assignment::new(scores, n)?;
+    while !assignment.step(usize::MAX) {}
+    assignment.finish()
 }
 
-struct Solver<'a> {
+/// A running search for the permutation `p` that maximises `sum_i scores[i, p(i)]`; call [`Self::step`] until it is finished.
+pub struct Assignment<'a> {
     n: usize,
-    scores: &'a [f64],
+    scores: Cow<'a, [f64]>,
     /// Prices of columns.
     prices: Vec<f64>,
     column_of: Vec<usize>,
     row_of: Vec<usize>,
+    /// Rows without a column that are to bid, and then those that are to be matched along paths.
+    free: Vec<usize>,
+    bids_left: usize,
+    search: Search,
 }
 
-impl<'a> Solver<'a> {
+impl<'a> Assignment<'a> {
     /// Prices columns at their least cost, and matches each with a row that has it, if that row is free.
-    fn new(scores: &'a [f64], n: usize) -> Self {
+    ///
+    /// `scores`: `[n, n]`, row-major.
+    pub fn new(scores: impl Into<Cow<'a, [f64]>>, n: usize) -> Result<Self, AssignmentError> {
+        let scores = scores.into();
+        if scores.len() != n * n {
+            return Err(AssignmentError::NotSquare { n, found: scores.len() });
+        }
+        if !scores.iter().all(|v| v.is_finite()) {
+            return Err(AssignmentError::NonFinite);
+        }
         let mut prices = vec![f64::INFINITY; n];
         let mut cheapest = vec![0; n];
-        for (row, scores) in scores.chunks_exact(n).enumerate() {
+        for (row, scores) in scores.chunks_exact(n.max(1)).enumerate() {
             for ((price, cheapest), score) in prices.iter_mut().zip(&mut cheapest).zip(scores) {
                 if -score < *price {
                     *price = -score;
@@ -72,79 +80,109 @@ impl<'a> Solver<'a> {
                 (column_of[row], row_of[column]) = (column, row);
             }
         }
-        Self { n, scores, prices, column_of, row_of }
+        let free = (0..n).filter(|&row| column_of[row] == NONE).collect();
+        // A single row always has its column: nobody bids without a second best one.
+        Ok(Self { n, scores, prices, column_of, row_of, free, bids_left: BIDS_A_ROW * n, search: Search::new(n) })
     }
 
-    fn scores_of(&self, row: usize) -> &'a [f64] {
-        &self.scores[row * self.n..][..self.n]
-    }
-
-    fn solve(mut self) -> Vec<usize> {
-        if 1 < self.n {
-            self.bid();
-        }
-        let free = (0..self.n).filter(|&row| self.column_of[row] == NONE);
-        let mut search = Search::new(self.n);
-        for row in free.collect::<Vec<_>>() {
-            self.augment(row, &mut search);
-        }
-        self.column_of
-    }
-
-    /// Free rows take their best column and lower its price until it is no better to them than their second best; who had it
-    /// bids next.
-    fn bid(&mut self) {
-        let mut free: Vec<usize> = (0..self.n).filter(|&row| self.column_of[row] == NONE).collect();
-        for _ in 0..BIDS_A_ROW * self.n {
-            let Some(row) = free.pop() else { return };
-            let bids = TwoLeast { scores: self.scores_of(row), prices: &self.prices };
-            let (column, least, second) = AutoArch::new().dispatch(bids);
-            let before = self.row_of[column];
-            if least < second {
-                self.prices[column] -= second - least;
-            } else if before != NONE {
-                // A tie would be bid for without end; paths resolve it.
-                continue;
+    /// Looks at some `n_values` of the scores, and at no more than `n * n` beyond them. Whether all rows have their columns.
+    pub fn step(&mut self, n_values: usize) -> bool {
+        let n_rows = n_values / self.n.max(1);
+        let mut n_seen = 0;
+        while n_seen <= n_rows {
+            match self.free.pop() {
+                Some(row) if 0 < self.bids_left => {
+                    self.bid(row);
+                    self.bids_left -= 1;
+                    n_seen += 1;
+                    if self.bids_left == 0 {
+                        self.free = self.unmatched();
+                    }
+                }
+                Some(row) => n_seen += self.augment(row),
+                None if 0 < self.bids_left => {
+                    self.bids_left = 0;
+                    self.free = self.unmatched();
+                }
+                None => return true,
             }
-            if before != NONE {
-                self.column_of[before] = NONE;
-                free.push(before);
-            }
-            (self.column_of[row], self.row_of[column]) = (column, row);
         }
+        false
+    }
+
+    /// Share of the rows that have a column, 0..1; the last ones take longest.
+    pub fn done(&self) -> f64 {
+        1.0 - self.free.len() as f64 / self.n.max(1) as f64
+    }
+
+    /// Sum of the scores of the rows that have a column.
+    pub fn objective(&self) -> f64 {
+        let matched = self.column_of.iter().enumerate().filter(|(_, column)| **column != NONE);
+        matched.map(|(row, &column)| self.scores[row * self.n + column]).sum()
+    }
+
+    /// What was found, once [`Self::step`] has said that it is all.
+    pub fn finish(self) -> Result<Permutation, AssignmentError> {
+        Permutation::new(self.column_of).ok_or(AssignmentError::Failed)
+    }
+
+    /// The last one first.
+    fn unmatched(&self) -> Vec<usize> {
+        (0..self.n).rev().filter(|&row| self.column_of[row] == NONE).collect()
+    }
+
+    /// A free row takes its best column and lowers its price until it is no better to the row than its second best; who had
+    /// it bids next.
+    fn bid(&mut self, row: usize) {
+        let bids = TwoLeast { scores: &self.scores[row * self.n..][..self.n], prices: &self.prices };
+        let (column, least, second) = AutoArch::new().dispatch(bids);
+        let before = self.row_of[column];
+        if least < second {
+            self.prices[column] -= second - least;
+        } else if before != NONE {
+            // A tie would be bid for without end; paths resolve it.
+            return;
+        }
+        if before != NONE {
+            self.column_of[before] = NONE;
+            self.free.push(before);
+        }
+        (self.column_of[row], self.row_of[column]) = (column, row);
     }
 
     /// Matches a free row along the shortest path of reduced costs to a free column (Dijkstra), and adapts the prices.
-    fn augment(&mut self, start: usize, search: &mut Search) {
+    /// Returns how many rows were looked at.
+    fn augment(&mut self, start: usize) -> usize {
+        let Self { n, scores, prices, column_of, row_of, search, .. } = self;
         search.begin();
         let mut row = start;
         let mut length = 0.0;
         let end = loop {
             // The matched column of a row on the way costs it nothing more.
-            let scores = self.scores_of(row);
-            let own = match self.column_of[row] {
+            let scores = &scores[row * *n..][..*n];
+            let own = match column_of[row] {
                 NONE => 0.0,
-                column => -scores[column] - self.prices[column],
+                column => -scores[column] - prices[column],
             };
-            let relax = Relax { scores, prices: &self.prices, offset: length - own, row, search };
+            let relax = Relax { scores, prices, offset: length - own, row, search };
             let (column, shortest) = AutoArch::new().dispatch(relax);
             length = shortest;
-            if self.row_of[column] == NONE {
+            if row_of[column] == NONE {
                 break column;
             }
             search.close(column, length);
-            row = self.row_of[column];
+            row = row_of[column];
         };
         for &(column, distance) in &search.closed {
-            self.prices[column] += distance - length;
+            prices[column] += distance - length;
         }
         let mut column = end;
         loop {
             let row = search.previous[column] as usize;
-            self.row_of[column] = row;
-            column = std::mem::replace(&mut self.column_of[row], column);
+            row_of[column] = row;
+            column = std::mem::replace(&mut column_of[row], column);
             if row == start {
-                return;
+                return search.closed.len() + 1;
             }
         }
     }
@@ -313,6 +351,24 @@ mod tests {
                 assert!((objective(&scores, n, found.sources()) - best).abs() < 1e-12, "{n}");
             }
         }
+    }
+
+    #[test]
+    fn small_steps_find_what_one_large_one_does() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let n = 60;
+        // Rounded, so that there are ties.
+        let scores: Vec<f64> = (0..n * n).map(|_| (rng.random_range(-1.0..1.0_f64) * 20.0).round()).collect();
+        let mut assignment = Assignment::new(scores.as_slice(), n).unwrap();
+        let mut n_steps = 1;
+        while !assignment.step(1) {
+            n_steps += 1;
+        }
+        assert!(20 < n_steps, "{n_steps} steps are too few to be small");
+        assert!((assignment.done() - 1.0).abs() < 1e-12);
+        let expected = maximise(&scores, n).unwrap();
+        assert!((assignment.objective() - objective(&scores, n, expected.sources())).abs() < 1e-12);
+        assert_eq!(assignment.finish().unwrap(), expected);
     }
 
     #[test]

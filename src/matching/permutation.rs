@@ -1,9 +1,11 @@
 //! Relabellings of hidden units, and how they move parameters.
 
+use std::sync::Arc;
+
 use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
-use crate::net::{Network, ParamVec};
+use crate::net::{Network, ParamVec, PermutationGroup};
 
 /// A bijection on `0..n`: `source(i)` is the old unit that is put in place `i`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,28 +96,25 @@ pub fn permute(network: &Network, params: &ParamVec, permutations: &[Permutation
     assert_eq!(network.groups().len(), permutations.len(), "one permutation a group");
     let mut moved = params.clone();
     for (group, permutation) in network.groups().iter().zip(permutations) {
-        for axis_use in &group.axes {
-            let spec = params.layout().spec(axis_use.param);
-            // The tensor as [outer, axis, inner].
-            let n_places = spec.shape[axis_use.axis];
-            let outer: usize = spec.shape[..axis_use.axis].iter().product();
-            let inner: usize = spec.shape[axis_use.axis + 1..].iter().product();
-            let before = moved.tensor(axis_use.param).to_vec();
-            let after = moved.tensor_mut(axis_use.param);
-            let block = axis_use.block;
-            for (unit, to) in axis_use.places.chunks_exact(block).enumerate() {
-                let from = &axis_use.places[permutation.source(unit) * block..][..block];
-                for (&to, &from) in to.iter().zip(from) {
-                    for o in 0..outer {
-                        let to = (o * n_places + to) * inner;
-                        let from = (o * n_places + from) * inner;
-                        after[to..to + inner].copy_from_slice(&before[from..from + inner]);
-                    }
-                }
+        gather(group, &mut moved, permutation.sources());
+    }
+    moved
+}
+
+/// Puts into each place i of a group what unit `sources[i]` has, on every parameter axis that carries the group. Units may
+/// come twice or not at all.
+pub(crate) fn gather(group: &PermutationGroup, params: &mut ParamVec, sources: &[usize]) {
+    let layout = Arc::clone(params.layout());
+    for axis_use in &group.axes {
+        let shape = &layout.spec(axis_use.param).shape;
+        let before = params.tensor(axis_use.param).to_vec();
+        let after = params.tensor_mut(axis_use.param);
+        for (place, &source) in sources.iter().enumerate() {
+            for (to, from) in axis_use.ranges(shape, place).zip(axis_use.ranges(shape, source)) {
+                after[to].copy_from_slice(&before[from]);
             }
         }
     }
-    moved
 }
 
 #[cfg(test)]

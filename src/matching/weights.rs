@@ -137,22 +137,17 @@ impl WeightMatching {
     }
 }
 
-/// One row a unit: its entries on all the group's axes.
-fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
+/// One row a unit: its trained values on all the group's axes.
+pub(super) fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
     let layout = params.layout();
     let axes = group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained());
     let axes: Vec<_> = axes.collect();
     let mut rows = Vec::new();
     for unit in 0..group.n_units {
         for axis_use in &axes {
-            let shape = &layout.spec(axis_use.param).shape;
             let values = params.tensor(axis_use.param);
-            let n_places = shape[axis_use.axis];
-            let inner: usize = shape[axis_use.axis + 1..].iter().product();
-            for &place in &axis_use.places[unit * axis_use.block..][..axis_use.block] {
-                for outer in values.chunks_exact(n_places * inner) {
-                    rows.extend_from_slice(&outer[place * inner..][..inner]);
-                }
+            for range in axis_use.ranges(&layout.spec(axis_use.param).shape, unit) {
+                rows.extend_from_slice(&values[range]);
             }
         }
     }

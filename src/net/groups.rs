@@ -6,6 +6,7 @@
 //! form a group. Units of the input and of the logits never move.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::{Network, Node, NodeId, Op, ParamId, ParamKind, ParamLayout, layer_name};
 
@@ -18,6 +19,22 @@ pub struct AxisUse {
     pub block: usize,
     /// `[n_units * block]`: where on the axis position p of unit u stands, at `u * block + p`.
     pub places: Vec<usize>,
+}
+
+impl AxisUse {
+    /// Where the values of `unit` stand in the tensor, in the same order for every unit.
+    ///
+    /// `shape`: of the tensor, whose values are row-major.
+    pub fn ranges(&self, shape: &[usize], unit: usize) -> impl Iterator<Item = Range<usize>> {
+        // The tensor as [outer, axis, inner].
+        let n_places = shape[self.axis];
+        let outer: usize = shape[..self.axis].iter().product();
+        let inner: usize = shape[self.axis + 1..].iter().product();
+        let places = &self.places[unit * self.block..][..self.block];
+        places.iter().flat_map(move |place| {
+            (0..outer).map(move |o| (o * n_places + place) * inner).map(move |start| start..start + inner)
+        })
+    }
 }
 
 /// A node whose output shows a group's units, one channel each.
@@ -38,6 +55,8 @@ pub struct PermutationGroup {
     /// Where the units are seen as the next layers see them: every activation that shows them all, or the last other node
     /// where none does. A residual stream has several.
     pub readings: Vec<Reading>,
+    /// Layer and group norms of several units, through which the value of one unit changes those of others.
+    pub joint_norms: Vec<NodeId>,
 }
 
 /// One entry of a node's leading axis: a unit, and which of the unit's positions.
@@ -281,7 +300,25 @@ fn group(
     }
     let maker = axes.iter().find(|u| u.axis == 0 && layout.spec(u.param).kind == ParamKind::Weight);
     let name = maker.map_or("units", |u| layer_name(&layout.spec(u.param).name)).to_owned();
-    PermutationGroup { name, n_units: members.len(), axes, readings: readings(members, nodes, slots, units) }
+    PermutationGroup {
+        name,
+        n_units: members.len(),
+        axes,
+        readings: readings(members, nodes, slots, units),
+        joint_norms: joint_norms(members, nodes, slots, units),
+    }
+}
+
+/// Layer and group norms that see any of the units; `members` ascend.
+fn joint_norms(members: &[usize], nodes: &[Node], slots: &[Vec<Slot>], units: &mut Units) -> Vec<NodeId> {
+    let mut found = Vec::new();
+    for (index, node) in nodes.iter().enumerate() {
+        let is_joint = matches!(node.op, Op::LayerNorm { .. } | Op::GroupNorm { .. });
+        if is_joint && slots[index].iter().any(|slot| members.binary_search(&units.root(slot.unit)).is_ok()) {
+            found.push(NodeId(index));
+        }
+    }
+    found
 }
 
 /// Every activation that shows all the units, or the last other node where none does.

@@ -12,5 +12,6 @@ mod reference;
 mod screenshots;
 mod tidy;
 mod training;
+mod transport;
 mod ui;
 mod worker;

@@ -1,10 +1,15 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod transport;
+mod unit_pairing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use transport::TransportConnector;
+pub use transport::TransportOptions;
 
 use super::{ComputeError, DataRef, Engine};
 use crate::geometry::{Family, Path};
@@ -27,7 +32,9 @@ pub struct ConnectSpec {
 
 /// Settings of the families; each looks at its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ConnectOptions {}
+pub struct ConnectOptions {
+    pub transport: TransportOptions,
+}
 
 /// A path that was found.
 #[derive(Clone, Debug)]
@@ -89,11 +96,14 @@ impl Connect {
             return Err(ComputeError::Unsuited { family: family.label(), reason });
         }
         super::batches::check_fit(&spec.network, &spec.train)?;
-        let connector: Option<Box<dyn Connector>> = None;
-        connector.map(Self).ok_or_else(|| {
-            let reason = "it is a curve, to be evaluated or fitted".to_owned();
-            ComputeError::Unsuited { family: family.label(), reason }
-        })
+        let connector: Box<dyn Connector> = match family {
+            Family::Transport => Box::new(TransportConnector::new(spec)),
+            _ => {
+                let reason = "it is a curve, to be evaluated or fitted".to_owned();
+                return Err(ComputeError::Unsuited { family: family.label(), reason });
+            }
+        };
+        Ok(Self(connector))
     }
 
     /// Works for about `budget`.
@@ -104,8 +114,10 @@ impl Connect {
 
 /// What connecting will take, to be told before it starts.
 pub fn estimate(spec: &ConnectSpec) -> Cost {
-    let bytes = spec.points * spec.network.layout().len() * size_of::<f32>();
-    Cost { flops: 0.0, bytes }
+    match spec.family {
+        Family::Transport => transport::cost(&spec.network),
+        _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
+    }
 }
 
 /// Connects without a pause.
