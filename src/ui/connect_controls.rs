@@ -9,7 +9,7 @@ use super::descent_controls::number_row;
 use super::landscape::plot_points;
 use super::theme;
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
-use crate::compute::Trace;
+use crate::compute::{ConnectOptions, Trace};
 use crate::geometry::Family;
 
 pub(super) fn show(
@@ -20,6 +20,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     egui::CollapsingHeader::new("Family settings").id_salt("family settings").show(ui, |ui| {
+        own(ui, family, &mut settings.options);
         common(ui, state, family, settings);
     });
     match state.jobs.values().find(|job| job.purpose == Purpose::FindPath) {
@@ -34,6 +35,14 @@ pub(super) fn show(
 /// Whether its points are samples, and whether weights are fitted on images.
 fn is_sampled(family: Family) -> bool {
     !matches!(family, Family::Transport | Family::Simplex | Family::AutoNeb)
+}
+
+/// The family's own settings.
+fn own(ui: &mut Ui, family: Family, options: &mut ConnectOptions) {
+    if family == Family::Transport {
+        let tip = "Behind B with its units moved, walk them back to their own places: one by one and at constant loss";
+        ui.checkbox(&mut options.transport.second_stage, "Go on to B itself").on_hover_text(tip);
+    }
 }
 
 fn common(ui: &mut Ui, state: &AppState, family: Family, settings: &mut ConnectSettings) {

@@ -4,6 +4,7 @@
 
 mod cli;
 mod document;
+mod families;
 mod faults;
 mod function_preservation;
 mod program;
