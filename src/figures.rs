@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::app::{Metric, marks_third_point};
-use crate::compute::PointValue;
+use crate::compute::{BatchNorm, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Grid, Path, Plane};
 use crate::render::figure::{CurveFigure, Marker, MarkerKind, PlaneFigure, Polyline, Series};
@@ -57,8 +57,8 @@ pub struct PlanePicture<'a> {
     pub names: [String; 3],
     /// Drawn where it falls on the plane.
     pub path: Option<&'a Path>,
-    /// What was done about batch norm, in words, where there is some.
-    pub statistics: Option<String>,
+    /// What was done about batch norm, where there is some.
+    pub statistics: Option<BatchNorm>,
     /// What makes the picture again.
     pub command: Option<String>,
 }
@@ -93,11 +93,13 @@ impl PlanePicture<'_> {
         }
         let n_images = self.values.iter().flatten().map(|v| v.n_images).min().unwrap_or(0);
         let mut caption = format!(
-            "{} x {} points, {n_images} {} images. Axes are Euclidean distances in weight space.",
-            x.n, y.n, self.split
+            "{} x {} points, {n_images} {}. Axes are Euclidean distances in weight space.",
+            x.n,
+            y.n,
+            self.split.images()
         );
         if let Some(statistics) = &self.statistics {
-            caption += &format!(" Points between networks have {statistics}.");
+            caption += &format!(" Points between networks have {}.", statistics.caption(self.values));
         }
         if 1e-3 * self.plane.length() < off {
             caption += &format!(" The path runs up to {off:.2} off this plane.");

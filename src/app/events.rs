@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, planes, refresh, runs, search, training,
-    trajectories,
+    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, decisions, planes, refresh, runs, search,
+    training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -36,8 +36,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights so far.
-        Event::Started { .. } | Event::Matched { .. } => {}
+        // Only the command line matches weights and trains maps of neurons so far.
+        Event::Started { .. } | Event::Matched { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -74,6 +74,7 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
         Event::Connected { job, connection } => on_connected(state, job, *connection),
+        Event::Classified { job, logits } => decisions::on_classified(state, job, logits),
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -247,7 +248,8 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::PathPlane
         | Purpose::Train
         | Purpose::EstimateTraining
-        | Purpose::Verify { .. } => {}
+        | Purpose::Verify { .. }
+        | Purpose::Decide => {}
     }
 }
 

@@ -6,6 +6,7 @@ mod action;
 mod candidates;
 mod compare;
 pub mod compare_table;
+mod decisions;
 pub mod events;
 mod notice;
 mod planes;
@@ -20,6 +21,7 @@ pub mod update;
 
 pub use action::{Action, Effect, Export};
 pub use compare::{CompareState, RunningComparison};
+pub use decisions::DecisionState;
 pub use notice::{Notice, Severity};
 pub use planes::marks_third_point;
 pub use runs::{Run, RunId};

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, compare, training, trajectories};
+use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, training, trajectories};
 use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
 use crate::geometry::{Curve, Path};
@@ -17,8 +17,16 @@ use crate::worker::{Command, JobId, Lane, Request};
 const QUICK_IMAGES: usize = 1024;
 /// Images on which normalisations are compared.
 const TRIAL_IMAGES: usize = 1000;
-/// Points of the first, coarse picture along each axis.
-pub(super) const COARSE: usize = 9;
+/// Points of the first, coarse picture along each axis, and of one whose points need statistics measured first.
+const COARSE: usize = 9;
+const COARSE_MEASURED: usize = 5;
+/// Points of the path from which a picture grows.
+const GROWTH_POINTS: usize = 33;
+
+/// Points of the first, coarse picture along each axis, at most.
+pub(super) fn coarse_points(batch_norm: Option<BatchNormSettings>) -> usize {
+    if batch_norm.is_some_and(|settings| settings.recompute) { COARSE_MEASURED } else { COARSE }
+}
 
 /// The effects that bring everything up to date.
 pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
@@ -41,6 +49,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     refresh_curve(state, &mut effects);
     planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
+    decisions::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -79,6 +88,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Plane) && state.plane.as_ref().is_some_and(|plane| !plane.is_complete()) {
         state.plane = None;
+    }
+    if !state.runs_job(Purpose::Decide) {
+        decisions::on_interrupted(state);
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;
@@ -187,7 +199,7 @@ fn refresh_scores(state: &mut AppState, effects: &mut Vec<Effect>) {
                 vec![vec![1.0]],
                 data.split(split, None),
             );
-            let label = format!("Scoring {} on the {split} images", mode.name);
+            let label = format!("Scoring {} on the {}", mode.name, split.images());
             let lane = Lane::Score { mode: id.0, split };
             effects.push(start(state, Purpose::Score { mode: id, split }, lane, label, Request::Evaluate(spec)));
         }
@@ -265,7 +277,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
             batch_norm: data.batch_norm(key.batch_norm),
             ..EvaluateSpec::new(Arc::clone(&pair.network), sample.basis.clone(), sample.rows.clone(), images)
         };
-        let label = format!("Evaluating the path on the {split} images");
+        let label = format!("Evaluating the path on the {}", split.images());
         effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
     }
     let (empty, fresh) = (vec![None; ts.len()], vec![false; ts.len()]);
@@ -325,10 +337,13 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
             return;
         }
     }
+    let projection = path.projection(&plane);
+    let near = Curve::even_ts(GROWTH_POINTS).into_iter().map(|t| projection.at(t)).map(|spot| (spot.x, spot.y));
+    let near: Vec<(f64, f64)> = near.collect();
     let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
     let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
     let spec = EvaluateSpec {
-        levels: grid.levels(COARSE),
+        levels: grid.levels(coarse_points(batch_norm), &near),
         batch_norm: data.batch_norm(batch_norm),
         ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
@@ -353,7 +368,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         revision: state.next_id,
         data_revision: data.revision,
         batch_norm,
-        statistics: batch_norm.map(|settings| data.batch_norm(Some(settings)).caption()),
+        statistics: batch_norm.map(|settings| data.batch_norm(Some(settings))),
         quick,
         stale,
     });

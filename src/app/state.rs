@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
+use super::decisions::DecisionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
-use crate::geometry::{Family, Grid, Path, PathPlane, Plane, PlaneError, Summary, summarise};
+use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -38,6 +39,8 @@ pub struct AppState {
     pub path: Option<PathState>,
     pub curve: Option<CurveState>,
     pub plane: Option<PlaneState>,
+    /// What the network at t decides; `None` unless examples are points of a plane.
+    pub decisions: Option<DecisionState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -227,6 +230,12 @@ impl PathState {
         own.found.as_ref()?.as_ref().ok()
     }
 
+    /// Where the path falls on a plane. It passes over all weights, unless the plane is the path's own.
+    pub fn projection(&self, plane: &Arc<Plane>) -> Arc<PathProjection> {
+        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane));
+        own.map_or_else(|| Arc::new(self.path.project(plane)), |own| Arc::clone(&own.projection))
+    }
+
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
         self.fit.is_some_and(|fit| fit.job == job) || self.connect == Some(job)
     }
@@ -321,8 +330,8 @@ pub struct PlaneState {
     pub(super) data_revision: u64,
     /// `None` where the network has no batch norm.
     pub(super) batch_norm: Option<BatchNormSettings>,
-    /// What was done about batch norm, in words.
-    pub statistics: Option<String>,
+    /// What was done about batch norm, where there is some.
+    pub statistics: Option<BatchNorm>,
     pub(super) quick: bool,
     /// Which values are still those of an earlier picture.
     pub(super) stale: Vec<bool>,
@@ -345,12 +354,17 @@ impl PlaneState {
 
     /// Every point has a value of this very plane.
     pub(super) fn is_complete(&self) -> bool {
-        self.values.iter().all(Option::is_some) && !self.stale.contains(&true)
+        self.is_filled() && !self.stale.contains(&true)
+    }
+
+    /// Every point has a value, if only on few images or of an earlier picture.
+    pub fn is_filled(&self) -> bool {
+        self.values.iter().all(Option::is_some)
     }
 
     /// Distance in points between neighbours of the coarse picture that comes first.
     pub fn coarse_stride(&self) -> usize {
-        self.grid.coarse_stride(super::refresh::COARSE)
+        self.grid.coarse_stride(super::refresh::coarse_points(self.batch_norm))
     }
 }
 
@@ -408,6 +422,8 @@ pub enum Purpose {
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
+    /// Which inputs the network at t takes for which class.
+    Decide,
 }
 
 /// Another normalisation that scores better.

@@ -151,7 +151,7 @@ pub(super) fn evaluate_path(
             batch_norm: measure.batch_norm.clone(),
             ..EvaluateSpec::new(Arc::clone(network), sample.basis.clone(), sample.rows.clone(), data.clone())
         };
-        let values = jobs.evaluate(&format!("evaluating on {} images", data.split), spec)?;
+        let values = jobs.evaluate(&format!("evaluating on {}", data.split.images()), spec)?;
         let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
         for (point, &value) in points.iter_mut().zip(&values) {
             match data.split {

@@ -1,13 +1,16 @@
 //! Path families as options of the command line.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use super::networks::Endpoints;
 use super::open::Images;
 use super::options::positive;
+use crate::checkpoint::open_flow;
 use crate::compute::{ConnectOptions, ConnectSpec, TransportOptions};
 use crate::data::SplitName;
 use crate::geometry::Family;
@@ -32,6 +35,9 @@ pub(super) struct ConnectArgs {
     /// First N training images that weights are fitted on; all unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     fit_images: Option<usize>,
+    /// The map that the families flow and bijection go through, made by `lowroad flow train`
+    #[arg(long, value_name = "FLOW")]
+    flow: Option<PathBuf>,
     /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
     #[arg(long)]
     pub(super) stage2: bool,
@@ -53,8 +59,9 @@ impl ConnectArgs {
         b: &Arc<ParamVec>,
         images: &Images,
         seed: u64,
-    ) -> ConnectSpec {
-        ConnectSpec {
+    ) -> Result<ConnectSpec> {
+        let flow = self.flow.as_deref().map(open_flow).transpose()?.map(Arc::new);
+        Ok(ConnectSpec {
             family,
             network: Arc::clone(&ends.network),
             a: Arc::clone(&ends.a.params),
@@ -62,7 +69,7 @@ impl ConnectArgs {
             train: images.of(SplitName::Train, self.fit_images),
             points: self.stage_points,
             seed,
-            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 } },
-        }
+            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 }, flow },
+        })
     }
 }

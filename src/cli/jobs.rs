@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    Alignment, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, MatchWeightsSpec,
-    PointValue, WeightMatch,
+    Alignment, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, FlowSpec, MatchWeightsSpec,
+    PointValue, TrainedFlow, WeightMatch,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -108,6 +108,23 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the connection came back empty")
+    }
+
+    /// A map of neurons; `on_way` gets it from time to time as it is.
+    pub(super) fn train_flow(
+        &self,
+        what: &str,
+        spec: FlowSpec,
+        mut on_way: impl FnMut(&TrainedFlow),
+    ) -> Result<TrainedFlow> {
+        let mut found = None;
+        self.run(what, Lane::Flow, Request::TrainFlow(spec), |event| {
+            if let Event::FlowTrained { trained, .. } = event {
+                on_way(&trained);
+                found = Some(trained);
+            }
+        })?;
+        found.context("internal error: the map came back empty")
     }
 
     /// The compute thread itself, for jobs that run side by side.

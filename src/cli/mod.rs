@@ -8,6 +8,7 @@ mod demo;
 mod families;
 mod field;
 mod fitting;
+mod flow;
 mod info;
 mod jobs;
 mod networks;
@@ -58,6 +59,7 @@ enum Command {
     Path(Box<path::Path>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Flow(flow::Flow),
     Demo(demo::Demo),
 }
 
@@ -89,6 +91,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Flow(args)) => flow::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };
     match outcome {

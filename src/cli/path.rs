@@ -176,7 +176,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
     };
     let found = match curve {
         None => {
-            let spec = args.connect.spec(args.family, &ends, &b, &images, args.seed);
+            let spec = args.connect.spec(args.family, &ends, &b, &images, args.seed)?;
             jobs.connect(&format!("finding a path: {}", args.family.label()), spec)?
         }
         Some(curve) => {

@@ -37,7 +37,6 @@ pub(super) fn plane_svg(
     let style = HeatmapStyle {
         // A plane of nothing but NaN has no range, and is hatched whatever the range.
         clip: auto_clip(&field, metric).unwrap_or((0.0, 1.0)),
-        reversed: metric == Metric::Loss,
         ..HeatmapStyle::default()
     };
     let picture = PlanePicture {

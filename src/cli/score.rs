@@ -33,7 +33,7 @@ pub(super) fn score_networks(
     let mut scores = Vec::with_capacity(params.len());
     for weights in params {
         let spec = EvaluateSpec::new(Arc::clone(network), vec![Arc::clone(weights)], vec![vec![1.0]], data.clone());
-        scores.extend(jobs.evaluate(&format!("scoring on {} images", data.split), spec)?);
+        scores.extend(jobs.evaluate(&format!("scoring on {}", data.split.images()), spec)?);
     }
     Ok(scores)
 }

@@ -5,9 +5,10 @@
 use std::sync::Arc;
 
 use super::batches::{ImageOrder, check_fit};
+use super::classify::logits;
 use super::correlate_lanes::LanesMoments;
 use super::correlate_tensors::TensorMoments;
-use super::evaluate::{DataRef, logits};
+use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
 use crate::matching::{CrossMoments, LayerMatch, Permutation, match_by_correlation, permute};
 use crate::net::{Network, ParamVec};

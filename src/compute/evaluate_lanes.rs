@@ -114,7 +114,8 @@ impl Lanes {
         points.iter().map(|coefficients| self.score_point(block, &self.params(coefficients))).collect()
     }
 
-    fn params(&self, coefficients: &[f64]) -> ParamVec {
+    /// The point `coefficients`, with the statistics that were measured for it.
+    pub(super) fn params(&self, coefficients: &[f64]) -> ParamVec {
         let mut params = ParamVec::combination(&self.basis, coefficients);
         let statistics = self.measured.as_ref().and_then(|measured| measured.known.get(&key_of(coefficients)));
         if let Some(statistics) = statistics {

@@ -2,10 +2,12 @@
 //! tensor; what comes out are plain numbers.
 
 mod batches;
+mod classify;
 mod connect;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
+mod dense_tape;
 mod descent;
 mod device;
 mod evaluate;
@@ -16,7 +18,10 @@ mod fit;
 mod fit_dense;
 mod fit_lanes;
 mod fit_tensors;
+mod flows;
 mod forward;
+mod gradient;
+mod gradient_tensors;
 mod lanes;
 mod match_weights;
 mod measured_statistics;
@@ -30,15 +35,17 @@ mod test_data;
 mod verify;
 
 pub use batches::ImageOrder;
+pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
     Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
 };
 pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use evaluate::{
-    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all, logits,
+    BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
+pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
@@ -59,6 +66,8 @@ pub enum ComputeError {
     Architecture(String),
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the map of neurons cannot be trained: {0}")]
+    Flow(String),
     #[error("the fit cannot start there: {0}")]
     Start(String),
     #[error(transparent)]

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Curve;
+use super::{Curve, Neurons};
 use crate::net::{Network, Sequence};
 
 /// A way to connect two modes.
@@ -250,17 +250,11 @@ impl Family {
             | Self::LinearButterfly
             | Self::ArcButterfly
             | Self::TransportButterfly => Sequence::of(network).err(),
-            Self::Flow | Self::Bijection => match Sequence::of(network) {
-                Err(reason) => Some(reason),
-                Ok(sequence) if !sequence.is_two_layer() => {
-                    Some(format!("it maps the neurons of one hidden layer; {} has another form", network.name()))
-                }
-                Ok(_) => None,
-            },
             Self::Transport => network
                 .groups()
                 .is_empty()
                 .then(|| format!("{} has no hidden units that can change places", network.name())),
+            Self::Flow | Self::Bijection => Neurons::of(network).err(),
             _ => None,
         }
     }

@@ -42,9 +42,14 @@ pub struct Resume {
 impl Resume {
     /// The resume file of a training whose result will be `out`: `out` with `.resume` behind it.
     pub fn beside(out: &Path, network: Arc<Network>, options: Vec<(&'static str, String)>) -> Self {
+        Self { path: Self::path_beside(out), network, options }
+    }
+
+    /// Where the resume file of a training lies whose result will be `out`.
+    pub fn path_beside(out: &Path) -> PathBuf {
         let mut name = OsString::from(out);
         name.push(".resume");
-        Self { path: PathBuf::from(name), network, options }
+        PathBuf::from(name)
     }
 
     pub fn path(&self) -> &Path {

@@ -1,6 +1,7 @@
 //! The window: draws the state and returns what the user wants. Holds no lock, sends no command and never waits.
 
 mod along_path;
+mod boundary;
 mod compare;
 mod connect_controls;
 mod controls;
@@ -32,6 +33,7 @@ use egui_tiles::{Tile, TileId, Tiles, Tree};
 use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
 use crate::geometry::{PathProjection, Plane};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
+use crate::ui::boundary::BoundaryView;
 use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
@@ -41,6 +43,8 @@ use crate::ui::fields::Fields;
 enum Pane {
     Controls,
     Landscape,
+    /// Only where examples are points of a plane.
+    Boundary,
     AlongPath,
     Compare,
     Runs,
@@ -55,6 +59,7 @@ struct View {
     auto_clip: bool,
     curve: CurveView,
     compare: CompareView,
+    boundary: BoundaryView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
     projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
@@ -100,6 +105,7 @@ impl View {
             auto_clip: true,
             curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
             compare: CompareView::default(),
+            boundary: BoundaryView::default(),
             fields: Fields::default(),
             projected: None,
             dialogs: Dialogs::default(),
@@ -125,9 +131,7 @@ impl View {
         {
             return Arc::clone(projection);
         }
-        let own = path.own_plane().filter(|own| Arc::ptr_eq(&own.plane, &plane.plane));
-        let projection =
-            own.map_or_else(|| Arc::new(path.path.project(&plane.plane)), |own| Arc::clone(&own.projection));
+        let projection = path.projection(&plane.plane);
         self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
         projection
     }
@@ -138,12 +142,15 @@ fn default_layout() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let controls = tiles.insert_pane(Pane::Controls);
     let landscape = tiles.insert_pane(Pane::Landscape);
+    let boundary = tiles.insert_pane(Pane::Boundary);
     let along_path = tiles.insert_pane(Pane::AlongPath);
     let compare = tiles.insert_pane(Pane::Compare);
     let runs = tiles.insert_pane(Pane::Runs);
+    let pictures = tiles.insert_horizontal_tile(vec![landscape, boundary]);
+    set_shares(&mut tiles, pictures, &[(landscape, 0.58), (boundary, 0.42)]);
     let below = tiles.insert_tab_tile(vec![along_path, compare]);
-    let middle = tiles.insert_vertical_tile(vec![landscape, below]);
-    set_shares(&mut tiles, middle, &[(landscape, 0.6), (below, 0.4)]);
+    let middle = tiles.insert_vertical_tile(vec![pictures, below]);
+    set_shares(&mut tiles, middle, &[(pictures, 0.6), (below, 0.4)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
     Tree::new(layout_id(), root, tiles)
@@ -169,6 +176,9 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
     status_bar::show(ui, state, view, &mut actions);
     egui::CentralPanel::no_frame().show(ui, |ui| {
         let mut tree = std::mem::replace(&mut view.tree, Tree::empty(layout_id()));
+        if let Some(boundary) = tree.tiles.find_pane(&Pane::Boundary) {
+            tree.set_visible(boundary, state.decisions.is_some());
+        }
         let mut panes = Panes { state, view, actions: &mut actions };
         tree.ui(&mut panes, ui);
         view.tree = tree;
@@ -194,6 +204,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             match pane {
                 Pane::Controls => controls::show(ui, self.state, self.view, self.actions),
                 Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
+                Pane::Boundary => boundary::show(ui, self.state, self.view),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
                 Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
@@ -206,6 +217,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
         match pane {
             Pane::Controls => "Set up",
             Pane::Landscape => "Landscape",
+            Pane::Boundary => "Decision boundary",
             Pane::AlongPath => "Along the path",
             Pane::Compare => "Compare",
             Pane::Runs => "Runs",

@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, Request};
 use crate::compute::{
-    ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit, MatchWeights,
-    StepReport, VerifyGroups,
+    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit,
+    MatchWeights, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -60,14 +60,22 @@ enum Work {
     Connect(Box<Connect>),
     MatchWeights(Box<MatchWeights>),
     FindPlane(Box<PathPlaneSearch>),
+    Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
+    TrainFlow(Box<TrainFlowWork>),
 }
 
 /// A fit, and when it last showed what it has.
 struct FitWork {
     fit: Fit,
     last_snapshot: Instant,
+    last_checkpoint: Instant,
+}
+
+/// The training of a map, and when it last handed it over.
+struct TrainFlowWork {
+    training: TrainFlow,
     last_checkpoint: Instant,
 }
 
@@ -136,14 +144,10 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test)
-        | Lane::Plane
-        | Lane::PathPlane
-        | Lane::Path
-        | Lane::Training
-        | Lane::Alignment => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
         Lane::Trial(_) | Lane::Candidate { .. } => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -194,9 +198,14 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::TrainFlow(spec) => {
+            let training = TrainFlow::new(engine, spec)?;
+            Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
+        }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
+        Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -218,6 +227,12 @@ fn cancel(jobs: &mut Vec<Job>, which: impl Fn(&Job) -> bool, outbox: &Outbox) ->
             let trained = catch_unwind(AssertUnwindSafe(|| fit.trained()));
             if let Ok(vectors) = flatten(trained) {
                 outbox.send(Event::Trained { job: job.id, vectors, epochs_done: fit.epochs_done() })?;
+            }
+        }
+        if let Work::TrainFlow(work) = &job.work {
+            let trained = catch_unwind(AssertUnwindSafe(|| work.training.trained()));
+            if let Ok(trained) = flatten(trained) {
+                outbox.send(Event::FlowTrained { job: job.id, trained })?;
             }
         }
         outbox.send(Event::Cancelled { job: job.id })?;
@@ -303,11 +318,16 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             }
             Ok(Ok(Turn::Again))
         }
+        Work::Classify(classify) => match classify.step(SLICE)? {
+            None => Ok(Ok(Turn::Again)),
+            Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
+        },
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
+        Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
     }
 }
 
@@ -350,6 +370,26 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
         }
     }
     Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+}
+
+fn train_flow_slice(
+    id: JobId,
+    work: &mut TrainFlowWork,
+    outbox: &Outbox,
+) -> Result<Result<Turn, Closed>, ComputeError> {
+    let TrainFlowWork { training, last_checkpoint } = work;
+    let report = training.step(FIT_SLICE)?;
+    if let Some(report) = report {
+        outbox.send_lossy(Event::FitStep { job: id, report });
+        outbox.send_lossy(Event::Progress { job: id, done: (report.step + 1) as f64 / report.n_steps.max(1) as f64 });
+    }
+    if report.is_none() || CHECKPOINT_EVERY <= last_checkpoint.elapsed() {
+        *last_checkpoint = Instant::now();
+        if outbox.send(Event::FlowTrained { job: id, trained: training.trained()? }).is_err() {
+            return Ok(Err(Closed));
+        }
+    }
+    Ok(Ok(if report.is_none() { Turn::Over } else { Turn::Again }))
 }
 
 fn flatten<T>(caught: std::thread::Result<Result<T, ComputeError>>) -> Result<T, JobError> {

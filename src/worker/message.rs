@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitCheckpoint,
-    FitSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, WeightMatch,
+    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
+    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -42,11 +42,15 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// A map of neurons.
+    Flow,
     /// Values along the path.
     Curve(SplitName),
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
+    /// What the network at t decides.
+    Decisions,
 }
 
 /// What is asked for.
@@ -64,6 +68,10 @@ pub enum Request {
     Connect(ConnectSpec),
     /// Answered by `Event::PathPlane`.
     FindPlane { path: Arc<Path> },
+    /// Answered by `Event::FitStep` and `Event::FlowTrained`.
+    TrainFlow(FlowSpec),
+    /// Answered by `Event::Classified`.
+    Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -138,6 +146,11 @@ pub enum Event {
         job: JobId,
         found: Result<Arc<PathPlane>, PlaneError>,
     },
+    /// A map of neurons: from time to time as it is, and at the end.
+    FlowTrained {
+        job: JobId,
+        trained: TrainedFlow,
+    },
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
@@ -145,6 +158,11 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    /// `[n_inputs, n_classes]`, row-major.
+    Classified {
+        job: JobId,
+        logits: Vec<f32>,
     },
     Verified {
         job: JobId,

@@ -2,10 +2,12 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod boundary;
 mod cli;
 mod document;
 mod families;
 mod faults;
+mod flow;
 mod function_preservation;
 mod program;
 mod recognition;

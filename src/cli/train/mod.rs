@@ -74,6 +74,9 @@ pub(super) struct Train {
     /// its result until it is done
     #[arg(long)]
     resume: bool,
+    /// Begins anew where an earlier call was interrupted, and forgets how far that one came
+    #[arg(long, conflicts_with = "resume")]
+    restart: bool,
     #[command(flatten)]
     fit: FitOptions,
     #[command(flatten)]
@@ -132,6 +135,12 @@ pub(super) fn run(args: &Train) -> Result<()> {
             "--out: networks are saved as safetensors, expected FILE.safetensors, found {}",
             args.out.display()
         );
+        return Err(UsageError(text).into());
+    }
+    let left = outs.iter().map(|out| Resume::path_beside(out)).find(|left| left.exists());
+    if let Some(left) = left.filter(|_| !args.resume && !args.restart) {
+        let text =
+            format!("an interrupted training left {}: --resume goes on from it, --restart begins anew", left.display());
         return Err(UsageError(text).into());
     }
     let images = args.images()?;

@@ -50,9 +50,17 @@ struct Running {
     started: Instant,
     epochs_before: usize,
     last_save: Option<Instant>,
-    /// Scores on their way, with the epoch's line but for them.
-    pending: BTreeMap<JobId, (EpochReport, String)>,
+    /// Epochs whose scores are on their way or whose lines wait for those before them; jobs are numbered in the order of epochs.
+    pending: BTreeMap<JobId, PendingEpoch>,
     history: Vec<EpochReport>,
+}
+
+/// An epoch that was not told of yet.
+struct PendingEpoch {
+    report: EpochReport,
+    /// Its line but for the score.
+    line: String,
+    is_scored: bool,
 }
 
 impl Session<'_> {
@@ -86,7 +94,6 @@ impl Session<'_> {
         let trained = self.watch(fit, &mut running);
         running.bar.finish_and_clear();
         let trained = trained.with_context(|| format!("{what} failed"))?;
-        running.history.sort_by_key(|report| report.epoch);
         Ok((trained.unwrap_or(start), running.history))
     }
 
@@ -168,7 +175,7 @@ impl Session<'_> {
         let job = self.jobs.worker().start(lane, Request::Evaluate(spec));
         let unknown = Number(f64::NAN);
         let report = EpochReport { epoch, loss: Number(checkpoint.loss), test_loss: unknown, test_accuracy: unknown };
-        running.pending.insert(job, (report, line));
+        running.pending.insert(job, PendingEpoch { report, line, is_scored: false });
         Ok(())
     }
 
@@ -196,19 +203,22 @@ impl Running {
     }
 
     fn on_score(&mut self, job: JobId, value: PointValue) {
-        if let Some((report, _)) = self.pending.get_mut(&job) {
+        if let Some(PendingEpoch { report, .. }) = self.pending.get_mut(&job) {
             report.test_loss = Number(value.loss);
             report.test_accuracy = Number(value.accuracy);
         }
     }
 
-    /// An epoch's scores are complete: tells of it.
+    /// An epoch's scores are complete: tells of it, and of those that waited for it.
     fn on_scored(&mut self, job: JobId) {
-        let Some((report, line)) = self.pending.remove(&job) else {
-            return;
-        };
-        let text = format!("{line}, test {}", accuracy_text(report.test_accuracy.0));
-        self.bar.suspend(|| say(&text));
-        self.history.push(report);
+        if let Some(epoch) = self.pending.get_mut(&job) {
+            epoch.is_scored = true;
+        }
+        while let Some(first) = self.pending.first_entry().filter(|first| first.get().is_scored) {
+            let PendingEpoch { report, line, .. } = first.remove();
+            let text = format!("{line}, test {}", accuracy_text(report.test_accuracy.0));
+            self.bar.suspend(|| say(&text));
+            self.history.push(report);
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod bijection;
+mod flow;
 mod transport;
 mod unit_pairing;
 
@@ -11,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use transport::TransportConnector;
 pub use transport::TransportOptions;
 
-use super::{ComputeError, DataRef, Engine};
-use crate::geometry::{Family, Path};
+use super::{ComputeError, DataRef, Engine, flows};
+use crate::geometry::{Family, FlowModel, Path};
 use crate::net::{Network, ParamVec};
 
 /// What is to be connected, and how.
@@ -34,6 +36,9 @@ pub struct ConnectSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectOptions {
     pub transport: TransportOptions,
+    /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
+    #[serde(skip)]
+    pub flow: Option<Arc<FlowModel>>,
 }
 
 /// A path that was found.
@@ -90,7 +95,7 @@ pub struct Connect(Box<dyn Connector>);
 impl Connect {
     /// # Errors
     /// Where the family cannot connect these networks.
-    pub fn new(_engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
+    pub fn new(engine: &Engine, spec: ConnectSpec) -> Result<Self, ComputeError> {
         let family = spec.family;
         if let Some(reason) = family.unsuited(&spec.network) {
             return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -98,6 +103,8 @@ impl Connect {
         super::batches::check_fit(&spec.network, &spec.train)?;
         let connector: Box<dyn Connector> = match family {
             Family::Transport => Box::new(TransportConnector::new(spec)),
+            Family::Flow => Box::new(flow::connector(engine, spec)?),
+            Family::Bijection => Box::new(bijection::connector(engine, spec)?),
             _ => {
                 let reason = "it is a curve, to be evaluated or fitted".to_owned();
                 return Err(ComputeError::Unsuited { family: family.label(), reason });
@@ -116,6 +123,7 @@ impl Connect {
 pub fn estimate(spec: &ConnectSpec) -> Cost {
     match spec.family {
         Family::Transport => transport::cost(&spec.network),
+        Family::Flow | Family::Bijection => flows::path_cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }
 }
