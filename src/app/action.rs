@@ -15,6 +15,8 @@ pub enum Action {
     Open(Vec<PathBuf>),
     /// Checkpoints that become the bends of the path, in order.
     OpenBends(Vec<PathBuf>),
+    /// A map of neurons, for the families that go through one.
+    OpenFlow(PathBuf),
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),
@@ -50,6 +52,8 @@ pub enum Action {
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),
+    /// Shows or hides what the network at t makes of some test images.
+    ShowPredictions(bool),
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Takes a family out of comparisons, or in again.

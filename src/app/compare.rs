@@ -8,7 +8,7 @@ use super::state::Purpose;
 use super::{AppState, Effect, ModeId, refresh, search, update};
 use crate::data::SplitName;
 use crate::geometry::Family;
-use crate::net::{Network, ParamVec};
+use crate::net::ParamVec;
 
 /// Which families are compared, and what becomes of them.
 #[derive(Clone, Debug, Default)]
@@ -45,20 +45,20 @@ enum Step {
     Failed(String),
 }
 
-impl CompareState {
-    /// The families that would be run on these networks, in the order of the table.
-    pub fn chosen(&self, network: &Network) -> Vec<Family> {
-        let suited = Family::ALL.into_iter().filter(|family| family.unsuited(network).is_none());
-        suited.filter(|family| !self.left_out.contains(family)).collect()
+impl AppState {
+    /// The families that a comparison would run, in the order of the menu.
+    pub fn compared_families(&self) -> Vec<Family> {
+        let possible = Family::ALL.into_iter().filter(|family| self.obstacle(*family).is_none());
+        possible.filter(|family| !self.compare.left_out.contains(family)).collect()
     }
 }
 
 /// Starts with the first of the chosen families.
 pub(super) fn begin(state: &mut AppState) {
-    let (Some(pair), Some(ends), Some(end)) = (refresh::fitting_pair(state), state.endpoints, state.path_end()) else {
+    let (Some(_), Some(ends), Some(end)) = (refresh::fitting_pair(state), state.endpoints, state.path_end()) else {
         return;
     };
-    let mut queue: VecDeque<Family> = state.compare.chosen(&pair.network).into();
+    let mut queue: VecDeque<Family> = state.compared_families().into();
     let (Some(data), Some(family)) = (&state.data, queue.pop_front()) else {
         return;
     };

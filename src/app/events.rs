@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, decisions, planes, refresh, runs, search,
-    training, trajectories,
+    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, decisions, planes, predictions, refresh,
+    runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -74,7 +74,10 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
         Event::Connected { job, connection } => on_connected(state, job, *connection),
-        Event::Classified { job, logits } => decisions::on_classified(state, job, logits),
+        Event::Classified { job, logits } => {
+            predictions::on_classified(state, job, &logits);
+            decisions::on_classified(state, job, logits);
+        }
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -104,6 +107,10 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             add_mode(state, *mode);
         }
         DiskEvent::Trajectory { name, modes, notes } => trajectories::add(state, name, modes, notes),
+        DiskEvent::Flow { name, model } => {
+            state.notify(Notice::info(format!("{name}: a map {}", search::served_families(&model))));
+            state.settings.path.connect.options.flow = Some(model);
+        }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
             stop(state, Purpose::FindPath, &mut effects);
@@ -249,7 +256,8 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
-        | Purpose::Decide => {}
+        | Purpose::Decide
+        | Purpose::Predict => {}
     }
 }
 

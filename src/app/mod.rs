@@ -10,6 +10,7 @@ mod decisions;
 pub mod events;
 mod notice;
 mod planes;
+mod predictions;
 mod refresh;
 mod runs;
 mod search;
@@ -24,6 +25,7 @@ pub use compare::{CompareState, RunningComparison};
 pub use decisions::DecisionState;
 pub use notice::{Notice, Severity};
 pub use planes::marks_third_point;
+pub use predictions::{Prediction, PredictionState};
 pub use runs::{Run, RunId};
 pub use search::Expectation;
 pub use settings::{

@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, training, trajectories};
+use super::{
+    AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, predictions, training, trajectories,
+};
 use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
 use crate::geometry::{Curve, Path};
@@ -50,6 +52,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
     decisions::refresh(state, &mut effects);
+    predictions::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -91,6 +94,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Decide) {
         decisions::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Predict) {
+        predictions::on_interrupted(state);
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;

@@ -8,6 +8,7 @@ use super::state::{FitOf, JobInfo, Purpose};
 use super::{AppState, Effect};
 use crate::compute::{ConnectSpec, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
+use crate::geometry::{Family, FlowModel, FlowObjective};
 use crate::worker::{JobId, Lane, Request};
 
 /// Operations a second that are counted on before a family was tried: what two cores of a laptop do.
@@ -86,6 +87,38 @@ fn connect_spec(state: &AppState) -> Option<ConnectSpec> {
         seed: connect.seed,
         options: connect.options.clone(),
     })
+}
+
+/// The family that a map was trained for.
+fn served_family(model: &FlowModel) -> Family {
+    match model.training.objective {
+        FlowObjective::Likelihood => Family::Flow,
+        FlowObjective::Bijection => Family::Bijection,
+    }
+}
+
+/// "of 795 values a neuron, for the family Trained bijection".
+pub(super) fn served_families(model: &FlowModel) -> String {
+    let family = served_family(model);
+    format!("of {} values a neuron, for the family {}", model.config().neuron.dim(), family.label())
+}
+
+impl AppState {
+    /// Why no path of a family can be found now, if none can: it does not suit the networks, or needs a map first.
+    pub fn obstacle(&self, family: Family) -> Option<String> {
+        let network = &self.joined()?.network;
+        family.unsuited(network).or_else(|| {
+            if !matches!(family, Family::Flow | Family::Bijection) {
+                return None;
+            }
+            let map = self.settings.path.connect.options.flow.as_ref();
+            match map {
+                Some(map) if served_family(map) == family => None,
+                Some(map) => Some(format!("the map that is open is for the family {}", served_family(map).label())),
+                None => Some("it needs a map: train one by `lowroad flow train`, then open its file".to_owned()),
+            }
+        })
+    }
 }
 
 /// What a connection will take.

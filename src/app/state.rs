@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::predictions::PredictionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
@@ -41,6 +42,8 @@ pub struct AppState {
     pub plane: Option<PlaneState>,
     /// What the network at t decides; `None` unless examples are points of a plane.
     pub decisions: Option<DecisionState>,
+    /// What the network at t makes of some test images, where the user wants to see it.
+    pub predictions: Option<PredictionState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -424,6 +427,8 @@ pub enum Purpose {
     PathPlane,
     /// Which inputs the network at t takes for which class.
     Decide,
+    /// What the network at t makes of some images.
+    Predict,
 }
 
 /// Another normalisation that scores better.

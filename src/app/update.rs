@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, refresh, runs, search,
-    training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
+    search, training, trajectories,
 };
 use crate::compute::CorrelateSpec;
 use crate::data::SplitName;
@@ -20,6 +20,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
     match action {
         Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
+        Action::OpenFlow(path) => effects.push(Effect::Disk(DiskRequest::OpenFlow(path))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
             stop(state, Purpose::FindPath, &mut effects);
@@ -55,6 +56,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.look = look.filter(|[x0, x1, y0, y1]| x0 < x1 && y0 < y1);
         }
         Action::KeepRun => runs::record(state),
+        Action::ShowPredictions(shown) => predictions::show(state, shown),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);

@@ -6,7 +6,7 @@ use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Te
 use super::connect_controls::trace_text;
 use super::landscape::{APART_UPWARDS, plot_points, round_marks};
 use super::path_statistics::{self, BARRIER, worst_t};
-use super::{View, theme};
+use super::{View, predictions, theme};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::compute::Trace;
 use crate::data::SplitName;
@@ -22,17 +22,18 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.centered_and_justified(|ui| ui.label(RichText::new("Loss and accuracy along the path appear here").weak()));
         return;
     };
-    header(ui, state, curve, view);
+    header(ui, state, curve, view, actions);
     if view.curve.statistics {
         path_statistics::table(ui, curve);
         path_statistics::place_line(ui, state, curve, view);
     }
+    predictions::show(ui, state, &mut view.pictures);
     let height = (ui.available_height() - 34.0).max(60.0);
     plot(ui, state, curve, view, height);
     scrubber(ui, state, curve, view, actions);
 }
 
-fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View) {
+fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         for (metric, label) in [(Metric::Loss, "Loss"), (Metric::Accuracy, "Accuracy")] {
             ui.selectable_value(&mut view.curve.metric, metric, label);
@@ -41,6 +42,11 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View) {
         ui.add_enabled_ui(view.curve.metric == Metric::Loss, |ui| ui.toggle_value(&mut view.curve.log, "Log"));
         ui.toggle_value(&mut view.curve.train, "Training").on_hover_text("Also draw the training images, dashed");
         ui.toggle_value(&mut view.curve.statistics, "Statistics");
+        let mut predictions = state.predictions.is_some();
+        let tip = "What the network at t makes of the first test images";
+        if ui.toggle_value(&mut predictions, "Predictions").on_hover_text(tip).changed() {
+            actions.push(Action::ShowPredictions(predictions));
+        }
         if state.path.as_ref().is_some_and(|path| !path.traces.is_empty()) {
             let tip = "Also draw what was found beside the path, scaled to the height of the picture";
             ui.toggle_value(&mut view.curve.traces, "Traces").on_hover_text(tip);

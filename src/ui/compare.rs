@@ -3,7 +3,7 @@
 use egui::{Button, Checkbox, Color32, Label, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::{Column as TableColumn, TableBuilder, TableRow};
 
-use super::family_menu::{self, GROUPS};
+use super::family_menu::GROUPS;
 use super::{View, theme};
 use crate::app::compare_table::{Column, CompareRow, Scope, rows, sort, text_of, to_csv, to_markdown};
 use crate::app::{Action, AppState};
@@ -84,7 +84,7 @@ fn choice(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
                 }
             });
         }
-        let n = state.joined().map_or(0, |pair| state.compare.chosen(&pair.network).len());
+        let n = state.compared_families().len();
         let text = if n == 1 { "Run 1 family".to_owned() } else { format!("Run {n} families") };
         if ui.add_enabled(0 < n, Button::new(text)).clicked() {
             view.compare.choosing = false;
@@ -94,7 +94,7 @@ fn choice(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
 }
 
 fn tick(ui: &mut Ui, state: &AppState, family: Family, actions: &mut Vec<Action>) {
-    let obstacle = family_menu::obstacle(state, family);
+    let obstacle = state.obstacle(family);
     let mut chosen = obstacle.is_none() && !state.compare.left_out.contains(&family);
     let label = match state.settings.path.n_bends {
         1 if family.is_fitted() => format!("{}, 1 bend", family.label()),

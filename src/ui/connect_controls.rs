@@ -7,29 +7,51 @@ use egui_plot::{Line, Plot};
 
 use super::descent_controls::number_row;
 use super::landscape::plot_points;
-use super::theme;
+use super::{View, theme};
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
 use crate::compute::{ConnectOptions, Trace};
 use crate::geometry::Family;
+use crate::ui::dialogs::Wish;
 
 pub(super) fn show(
     ui: &mut Ui,
     state: &AppState,
+    view: &mut View,
     family: Family,
     settings: &mut ConnectSettings,
     actions: &mut Vec<Action>,
 ) {
+    if matches!(family, Family::Flow | Family::Bijection) {
+        map(ui, view, settings);
+    }
     egui::CollapsingHeader::new("Family settings").id_salt("family settings").show(ui, |ui| {
         own(ui, family, &mut settings.options);
         common(ui, state, family, settings);
     });
     match state.jobs.values().find(|job| job.purpose == Purpose::FindPath) {
         Some(job) => progress(ui, job, actions),
-        None => begin(ui, state, actions),
+        None => begin(ui, state, family, actions),
     }
     if let Some(path) = state.path.as_ref().filter(|path| !path.is_straight()) {
         findings(ui, path);
     }
+}
+
+/// The map that paths go through.
+fn map(ui: &mut Ui, view: &mut View, settings: &ConnectSettings) {
+    ui.horizontal(|ui| {
+        if ui.button("Open map…").on_hover_text("A file that `lowroad flow train` wrote").clicked() {
+            view.dialogs.ask(Wish::OpenFlow);
+        }
+        let text = settings.options.flow.as_ref().map_or_else(
+            || "none yet: train one by lowroad flow train".to_owned(),
+            |map| {
+                let (n_layers, training) = (map.config().n_layers, &map.training);
+                format!("{n_layers} layers, {} steps on {} networks", training.steps, training.n_networks)
+            },
+        );
+        ui.add(egui::Label::new(RichText::new(text).small()).truncate());
+    });
 }
 
 /// Whether its points are samples, and whether weights are fitted on images.
@@ -75,10 +97,13 @@ fn images(ui: &mut Ui, n_all: usize, n_images: &mut Option<usize>) {
     });
 }
 
-fn begin(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+fn begin(ui: &mut Ui, state: &AppState, family: Family, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         let tip = "Work out a path of this family (Ctrl+Enter)";
-        if ui.add_enabled(state.curve.is_some(), egui::Button::new("Find path")).on_hover_text(tip).clicked() {
+        let obstacle = state.obstacle(family);
+        let is_ready = state.curve.is_some() && obstacle.is_none();
+        let button = ui.add_enabled(is_ready, egui::Button::new("Find path")).on_hover_text(tip);
+        if button.on_disabled_hover_text(obstacle.unwrap_or_default()).clicked() {
             actions.push(Action::FindPath);
         }
         let is_found = state.path.as_ref().is_some_and(|path| !path.is_straight());

@@ -16,6 +16,7 @@ const TOO_FAST: Duration = Duration::from_millis(1000);
 pub(super) enum Wish {
     OpenCheckpoints,
     OpenBends,
+    OpenFlow,
     OpenData,
     SavePathPoint,
     SaveBends,
@@ -32,6 +33,7 @@ impl Wish {
         match self {
             Self::OpenCheckpoints => "Open checkpoints",
             Self::OpenBends => "Open bends",
+            Self::OpenFlow => "Open a map",
             Self::OpenData => "Open a data folder",
             Self::SavePathPoint => "Save the network at t",
             Self::SaveBends => "Save the bends",
@@ -45,7 +47,7 @@ impl Wish {
     /// File name to start from, for what is saved.
     fn file_name(self) -> Option<&'static str> {
         match self {
-            Self::OpenCheckpoints | Self::OpenBends | Self::OpenData => None,
+            Self::OpenCheckpoints | Self::OpenBends | Self::OpenFlow | Self::OpenData => None,
             Self::SavePathPoint => Some("path.safetensors"),
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
@@ -186,6 +188,7 @@ async fn choose(wish: Wish) -> Vec<PathBuf> {
             let chosen = dialog.pick_files().await.unwrap_or_default();
             chosen.into_iter().map(|h| h.path().to_owned()).collect()
         }
+        (Wish::OpenFlow, _) => one(dialog.add_filter("Maps", &["safetensors"]).pick_file().await),
         (_, Some(name)) => one(dialog.set_file_name(name).save_file().await),
         (_, None) => one(dialog.pick_folder().await),
     }
@@ -197,6 +200,7 @@ pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
     Some(match chosen.wish {
         Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
         Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
+        Wish::OpenFlow => Action::OpenFlow(first),
         Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
         Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
         Wish::SaveBends => Action::Save(first, Export::Bends),

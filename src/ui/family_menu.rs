@@ -50,16 +50,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, family: &mut Family) {
 }
 
 fn entry(ui: &mut Ui, state: &AppState, chosen: &mut Family, choice: Family) {
-    let obstacle = obstacle(state, choice);
+    let obstacle = state.joined().and_then(|pair| choice.unsuited(&pair.network));
     ui.add_enabled_ui(obstacle.is_none(), |ui| {
         let response = ui.selectable_value(chosen, choice, choice.label()).on_hover_text(choice.explanation());
         response.on_disabled_hover_text(obstacle.unwrap_or_default());
     });
-}
-
-/// Why a family cannot connect the present networks, if it cannot.
-pub(super) fn obstacle(state: &AppState, family: Family) -> Option<String> {
-    family.unsuited(&state.joined()?.network)
 }
 
 #[cfg(test)]

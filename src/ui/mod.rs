@@ -16,6 +16,7 @@ mod menu;
 mod path_controls;
 mod path_statistics;
 mod popups;
+mod predictions;
 mod sketch;
 mod status_bar;
 mod theme;
@@ -37,6 +38,7 @@ use crate::ui::boundary::BoundaryView;
 use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
+use crate::ui::predictions::Pictures;
 
 /// One of the parts of the window that can be moved and resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +61,7 @@ struct View {
     auto_clip: bool,
     curve: CurveView,
     compare: CompareView,
+    pictures: Pictures,
     boundary: BoundaryView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
@@ -105,6 +108,7 @@ impl View {
             auto_clip: true,
             curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
             compare: CompareView::default(),
+            pictures: Pictures::default(),
             boundary: BoundaryView::default(),
             fields: Fields::default(),
             projected: None,

@@ -23,7 +23,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if family.is_connected() {
-        connect_controls::show(ui, state, family, &mut settings.path.connect, actions);
+        connect_controls::show(ui, state, view, family, &mut settings.path.connect, actions);
     }
     if family.is_fitted() {
         fit(ui, &mut settings.path.fit);

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{Command, Event, JobError, JobId, Lane, Request};
+use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
-    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, Evaluate, Fit,
-    MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    Classify, ClassifySpec, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine,
+    Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -147,7 +147,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
         Lane::Trial(_) | Lane::Candidate { .. } => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -204,6 +204,11 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        // The network at t is made here: for a large one that takes longer than a frame may.
+        Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
+            let params = Arc::new(path.point(t));
+            Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
+        }
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),

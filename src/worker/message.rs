@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec,
-    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow, WeightMatch,
+    Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DataRef, DeviceChoice,
+    EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow,
+    WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -51,6 +52,8 @@ pub enum Lane {
     PathPlane,
     /// What the network at t decides.
     Decisions,
+    /// What the network at t makes of some images.
+    Predictions,
 }
 
 /// What is asked for.
@@ -66,6 +69,8 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::Classified`.
+    Predict(PredictSpec),
     /// Answered by `Event::PathPlane`.
     FindPlane { path: Arc<Path> },
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
@@ -74,6 +79,16 @@ pub enum Request {
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
+}
+
+/// A place on a path, and the inputs that the network there is to classify.
+#[derive(Clone, Debug)]
+pub struct PredictSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub t: f64,
+    pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// From the app to the compute thread.
