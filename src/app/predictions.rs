@@ -1,7 +1,5 @@
 //! What the network at t makes of a few test images.
 
-use std::sync::Arc;
-
 use super::refresh::{fitting_pair, start};
 use super::state::{DataState, Purpose};
 use super::{AppState, BatchNormSettings, Effect};
