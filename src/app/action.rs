@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
+use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
 use crate::geometry::Family;
@@ -13,6 +14,12 @@ use crate::worker::{Command, DiskRequest};
 pub enum Action {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    /// A checkpoint that was refused, with changes to its names and shapes, or as the network of a description.
+    OpenMended {
+        path: PathBuf,
+        mends: Mends,
+        description: Option<PathBuf>,
+    },
     /// Checkpoints that become the bends of the path, in order.
     OpenBends(Vec<PathBuf>),
     /// A map of neurons, for the families that go through one.
@@ -67,6 +74,16 @@ pub enum Action {
     /// Shows or hides the panel of trainings.
     ShowTraining(bool),
     ChangeTraining(Box<TrainingForm>),
+    /// Names the description of the network that the panel trains.
+    TrainDescribed(PathBuf),
+    /// Names the folder for the networks on the way of a training.
+    SaveTrajectory(PathBuf),
+    /// Keeps trainings in this folder while they run, and offers those that are there.
+    KeepTrainings(PathBuf),
+    /// Goes on with an interrupted training, by its place.
+    GoOnTraining(usize),
+    /// Throws an interrupted training away, by its place.
+    ForgetTraining(usize),
     /// Trains the modes that the panel is set to.
     Train,
     /// Ends the trainings; the mode that runs is kept as it is, or not.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, compare, decisions, planes, predictions, refresh,
-    runs, search, training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
+    predictions, refresh, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -36,8 +36,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights and trains maps of neurons so far.
-        Event::Started { .. } | Event::Matched { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line matches weights, asks ensembles and trains maps of neurons so far.
+        Event::Started { .. } | Event::Matched { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -116,9 +116,16 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             stop(state, Purpose::FindPath, &mut effects);
             add_data(state, dataset, usual);
         }
+        DiskEvent::Description { path, network } => training::on_description(state, &path, network),
+        DiskEvent::Interrupted(found) => kept_trainings::offer(state, found),
+        DiskEvent::TrainingLoaded(found) => training::on_loaded(state, found, &mut effects),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
-            state.notify(Notice { severity: Severity::Error, headline, details });
+            state.notify(Notice { severity: Severity::Error, headline, details, remedy: None });
+        }
+        DiskEvent::Refused { path, headline, details, mends } => {
+            let remedy = Some(Remedy { path, mends });
+            state.notify(Notice { severity: Severity::Error, headline, details, remedy });
         }
     }
     effects.extend(refresh::refresh(state));
@@ -375,7 +382,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
         Purpose::TryCandidate { mode, .. } => candidates::settle(state, mode),
         Purpose::TryNormalization { .. } => suggest(state),
         Purpose::Train => training::on_end(state, true),
-        Purpose::EstimateTraining => training::on_measured(state, info.started),
+        Purpose::EstimateTraining => training::on_measured(state),
         Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
         _ => {}
     }

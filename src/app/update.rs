@@ -19,6 +19,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
+        Action::OpenMended { path, mends, description } => {
+            effects.push(Effect::Disk(DiskRequest::OpenMended { path, mends, description }));
+        }
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
         Action::OpenFlow(path) => effects.push(Effect::Disk(DiskRequest::OpenFlow(path))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
@@ -87,6 +90,14 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::ShowTraining(open) => state.training.open = open,
         Action::ChangeTraining(form) => state.training.form = *form,
+        Action::TrainDescribed(path) => state.training.form.network = path.to_string_lossy().into_owned(),
+        Action::SaveTrajectory(folder) => state.training.form.trajectory = folder.to_string_lossy().into_owned(),
+        Action::KeepTrainings(folder) => {
+            effects.push(Effect::Disk(DiskRequest::ListTrainings(folder.clone())));
+            state.training.kept_in = Some(folder);
+        }
+        Action::GoOnTraining(index) => training::go_on(state, index),
+        Action::ForgetTraining(index) => training::forget(state, index),
         Action::Train => training::begin(state),
         Action::StopTraining { keep } => training::end(state, keep, &mut effects),
         Action::DismissNotice(index) => {

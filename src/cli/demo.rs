@@ -137,8 +137,7 @@ fn embedded() -> Result<Endpoints> {
     let mut modes = demo::modes().into_iter();
     let a = modes.next().context("internal error: the demo has no first network")?;
     let b = modes.next().context("internal error: the demo has no second network")?;
-    let b_params = b.params_for(&a.network)?;
-    Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
+    Endpoints::of(a, b)
 }
 
 fn alignment_report(ends: &Endpoints, alignment: &crate::compute::Alignment) -> Vec<AlignmentReport> {

@@ -163,7 +163,8 @@ impl Family {
             Self::Simplex => (
                 "simplex",
                 "Simplex",
-                "Connectors are trained so that the whole triangle with A and B has low loss, and is large.",
+                "Connectors are trained so that all that lies between them and A, and between them and B, has low loss, and is \
+                 large. Two connectors make a triangle with each end.",
                 "Benton et al. 2021, arXiv:2102.13042",
             ),
             Self::Layerwise => (

@@ -113,6 +113,17 @@ impl Path {
         }
     }
 
+    /// The points that its polylines pass through, from A to B; none of other stages.
+    pub fn corners(&self) -> Vec<&Arc<ParamVec>> {
+        let mut corners = Vec::new();
+        for stage in self.stages() {
+            if let Stage::Polyline { points, .. } = stage {
+                corners.extend(points);
+            }
+        }
+        corners
+    }
+
     /// The network at `t`.
     pub fn point(&self, t: f64) -> ParamVec {
         let Sample { basis, rows } = self.sample(&[t]);

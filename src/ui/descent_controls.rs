@@ -44,6 +44,7 @@ fn schedule_label(schedule: &Schedule) -> String {
             let epochs: Vec<String> = epochs.iter().map(usize::to_string).collect();
             format!("× {factor} at {}", epochs.join(", "))
         }
+        Schedule::Cyclic { lowest, epochs } => format!("to × {lowest} and back in {epochs} epochs (FGE)"),
     }
 }
 

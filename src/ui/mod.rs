@@ -188,7 +188,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
         view.tree = tree;
     });
     popups::show(ui.ctx(), state, view, &mut actions);
-    train_panel::show(ui.ctx(), state, &mut actions);
+    train_panel::show(ui.ctx(), state, view, &mut actions);
     along_path::play(ui.ctx(), state, view, &mut actions);
     actions
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
     Classify, ClassifySpec, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine,
-    Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    EnsembleScore, EnsembleStep, Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -58,6 +58,7 @@ enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Correlate>),
     Connect(Box<Connect>),
+    Ensemble(Box<EnsembleScore>),
     MatchWeights(Box<MatchWeights>),
     FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
@@ -148,7 +149,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
-        Lane::Trial(_) | Lane::Candidate { .. } => 1,
+        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
@@ -203,6 +204,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
+        Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
         Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         // The network at t is made here: for a large one that takes longer than a frame may.
         Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
@@ -305,6 +307,15 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
         },
+        Work::Ensemble(ensemble) => match ensemble.step(SLICE)? {
+            EnsembleStep::Working(done) => {
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            EnsembleStep::Finished(ensemble) => {
+                Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
+            }
+        },
         Work::MatchWeights(matching) => match matching.step()? {
             None => {
                 outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
@@ -340,14 +351,15 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     let FitWork { fit, last_snapshot, last_checkpoint } = work;
     let started = Instant::now();
     let mut last: Option<StepReport> = None;
-    let (mut sum, mut n) = (0.0, 0.0);
+    let (mut sum, mut spent, mut n) = (0.0, Duration::ZERO, 0_u32);
     let (mut finished, mut epoch_ended) = (false, false);
     // What is handed over after an epoch must be what it ended with.
     while !(finished || epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;
-                n += 1.0;
+                spent += report.spent;
+                n += 1;
                 last = Some(report);
                 epoch_ended = fit.is_between_epochs();
             }
@@ -356,7 +368,8 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     }
     if let Some(report) = last {
         let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
-        outbox.send_lossy(Event::FitStep { job: id, report: StepReport { loss: sum / n, ..report } });
+        let report = StepReport { loss: sum / f64::from(n), spent: spent / n, ..report };
+        outbox.send_lossy(Event::FitStep { job: id, report });
         outbox.send_lossy(Event::Progress { job: id, done });
     }
     let wants_checkpoint = fit.wants_checkpoints() && (epoch_ended || CHECKPOINT_EVERY <= last_checkpoint.elapsed());

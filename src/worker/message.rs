@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::compute::{
     Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DataRef, DeviceChoice,
-    EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport, TrainedFlow,
-    WeightMatch,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue,
+    StepReport, TrainedFlow, WeightMatch,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -43,6 +43,8 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// Several networks together.
+    Ensemble,
     /// A map of neurons.
     Flow,
     /// Values along the path.
@@ -73,6 +75,8 @@ pub enum Request {
     Predict(PredictSpec),
     /// Answered by `Event::PathPlane`.
     FindPlane { path: Arc<Path> },
+    /// Answered by `Event::EnsembleScored`.
+    Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
@@ -131,7 +135,7 @@ pub enum Event {
         job: JobId,
         values: Vec<(usize, PointValue)>,
     },
-    /// The last minibatch of a slice; its loss is the mean over the slice. May be lost.
+    /// The last minibatch of a slice; its loss and time are means over the slice. May be lost.
     FitStep {
         job: JobId,
         report: StepReport,
@@ -173,6 +177,10 @@ pub enum Event {
     Matched {
         job: JobId,
         found: WeightMatch,
+    },
+    EnsembleScored {
+        job: JobId,
+        ensemble: Box<Ensemble>,
     },
     /// `[n_inputs, n_classes]`, row-major.
     Classified {
