@@ -7,9 +7,9 @@ use egui_plot::{Line, Plot};
 
 use super::descent_controls::number_row;
 use super::landscape::plot_points;
-use super::{View, theme};
+use super::{View, family_options, theme};
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
-use crate::compute::{ConnectOptions, Trace};
+use crate::compute::Trace;
 use crate::geometry::Family;
 use crate::ui::dialogs::Wish;
 
@@ -25,7 +25,7 @@ pub(super) fn show(
         map(ui, view, settings);
     }
     egui::CollapsingHeader::new("Family settings").id_salt("family settings").show(ui, |ui| {
-        own(ui, family, &mut settings.options);
+        family_options::show(ui, family, &mut settings.options);
         common(ui, state, family, settings);
     });
     match state.jobs.values().find(|job| job.purpose == Purpose::FindPath) {
@@ -54,27 +54,29 @@ fn map(ui: &mut Ui, view: &mut View, settings: &ConnectSettings) {
     });
 }
 
-/// Whether its points are samples, and whether weights are fitted on images.
-fn is_sampled(family: Family) -> bool {
-    !matches!(family, Family::Transport | Family::Simplex | Family::AutoNeb)
-}
-
-/// The family's own settings.
-fn own(ui: &mut Ui, family: Family, options: &mut ConnectOptions) {
-    if family == Family::Transport {
-        let tip = "Behind B with its units moved, walk them back to their own places: one by one and at constant loss";
-        ui.checkbox(&mut options.transport.second_stage, "Go on to B itself").on_hover_text(tip);
+/// Whether its points are samples, whether weights are fitted on training images, and whether chance plays a part.
+fn uses(family: Family) -> [bool; 3] {
+    match family {
+        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => [true, true, false],
+        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => [false, true, false],
+        Family::Flow | Family::Bijection => [true, false, false],
+        Family::AutoNeb | Family::Simplex | Family::Layerwise => [false, true, true],
+        Family::Linear | Family::Arc | Family::Chain | Family::Bezier | Family::Transport => [false; 3],
     }
 }
 
+/// Settings that several families share.
 fn common(ui: &mut Ui, state: &AppState, family: Family, settings: &mut ConnectSettings) {
-    if is_sampled(family) {
+    let [is_sampled, is_fitted, is_random] = uses(family);
+    if is_sampled {
         let tip = "Points that are worked out in each stage, both ends included; the path is straight between them";
         number_row(ui, "Points a stage", &mut settings.points, 2..=1025, tip);
     }
-    if family != Family::Transport {
+    if is_fitted {
         let n_all = state.data.as_ref().map_or(1, |data| data.dataset.train.len());
         images(ui, n_all, &mut settings.n_images);
+    }
+    if is_random {
         ui.horizontal(|ui| {
             let label = ui.label("Seed").on_hover_text("The same seed gives the same path");
             ui.add(DragValue::new(&mut settings.seed)).labelled_by(label.id);

@@ -9,6 +9,7 @@ mod descent_controls;
 mod dialogs;
 mod exports;
 mod family_menu;
+mod family_options;
 mod fields;
 mod filmstrip;
 mod landscape;
