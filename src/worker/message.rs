@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    AlignSpec, Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, DeviceChoice, Ensemble, EnsembleSpec,
-    EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport, TrainedFlow,
+    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
+    TrainedFlow,
 };
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Path, PathPlane, PlaneError};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -49,8 +50,12 @@ pub enum Lane {
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
     /// What the network at t decides.
     Decisions,
+    /// What the network at t makes of some images.
+    Predictions,
 }
 
 /// What is asked for.
@@ -64,6 +69,10 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::Classified`.
+    Predict(PredictSpec),
+    /// Answered by `Event::PathPlane`.
+    FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
@@ -72,6 +81,16 @@ pub enum Request {
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
+}
+
+/// A place on a path, and the inputs that the network there is to classify.
+#[derive(Clone, Debug)]
+pub struct PredictSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub t: f64,
+    pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// From the app to the compute thread.
@@ -139,6 +158,10 @@ pub enum Event {
     Connected {
         job: JobId,
         connection: Box<Connection>,
+    },
+    PathPlane {
+        job: JobId,
+        found: Result<Arc<PathPlane>, PlaneError>,
     },
     /// A map of neurons: from time to time as it is, and at the end.
     FlowTrained {

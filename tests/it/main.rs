@@ -7,6 +7,7 @@ mod boundary;
 mod cli;
 mod connectors;
 mod document;
+mod families;
 mod faults;
 mod flow;
 mod function_preservation;
