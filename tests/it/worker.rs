@@ -76,6 +76,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Checkpoint { job, .. }
         | Event::ConnectStep { job, .. }
         | Event::Connected { job, .. }
+        | Event::EnsembleScored { job, .. }
+        | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
         | Event::Classified { job, .. }
