@@ -16,7 +16,7 @@ fn main() {
     let network = common::network(&dataset, &[1340, 670]);
     let axis = Axis { min: -0.2, max: 1.2, n: 65 };
     let grid = Grid { x: axis, y: axis };
-    let levels = grid.levels(9);
+    let levels = grid.levels(9, &[]);
     let n_coarse = levels[0].len();
     let spec = EvaluateSpec {
         levels,

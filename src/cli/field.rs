@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, numbers, table};
-use crate::compute::{EvaluateSpec, PointValue};
+use crate::compute::{BatchNorm, EvaluateSpec, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Grid, Plane};
 use crate::net::Network;
@@ -16,8 +16,8 @@ use crate::net::Network;
 /// The report, and the values it was made of, `[y * nx + x]`.
 pub(super) struct PlaneResult {
     pub(super) report: PlaneReport,
-    /// What was done about batch norm, in words, where there is some.
-    pub(super) statistics: Option<String>,
+    /// What was done about batch norm, where there is some.
+    pub(super) statistics: Option<BatchNorm>,
     pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn evaluate_plane(
             batch_norm: measure.batch_norm.clone(),
             ..EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone())
         };
-        let values = jobs.evaluate(&format!("evaluating the plane on {} images", data.split), spec)?;
+        let values = jobs.evaluate(&format!("evaluating the plane on {}", data.split.images()), spec)?;
         let by_row = || values.chunks(grid.x.n.max(1));
         let field = Field {
             loss: by_row().map(|row| numbers(row.iter().map(|v| v.loss))).collect(),
@@ -80,7 +80,7 @@ pub(super) fn evaluate_plane(
         }
         all_values.push((data.split, values.into_iter().map(Some).collect()));
     }
-    let statistics = network.layout().has_statistics().then(|| measure.batch_norm.caption());
+    let statistics = network.layout().has_statistics().then(|| measure.batch_norm.clone());
     Ok(PlaneResult { report, statistics, values: all_values })
 }
 

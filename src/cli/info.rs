@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
@@ -13,16 +13,38 @@ use crate::checkpoint::{self, ModeError};
 use crate::compute::{Engine, verify_groups};
 use crate::net::Network;
 
+/// Rows are wrapped at this width, in characters.
+const TEXT_WIDTH: usize = 100;
+
 /// Shows tensors, the network they make, and which of its units can be permuted
 #[derive(Args, Debug)]
 pub(super) struct Info {
-    /// Checkpoints: safetensors, or state dicts of PyTorch
-    #[arg(required = true, value_name = "FILE")]
+    /// Checkpoints (safetensors, state dicts of PyTorch, ...), or folders of the checkpoints of one training run
+    #[arg(required = true, value_name = "FILE|FOLDER")]
     files: Vec<PathBuf>,
     #[command(flatten)]
     network: NetworkOptions,
     #[command(flatten)]
     json: JsonOptions,
+}
+
+/// What is said of one argument.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Found {
+    File(Box<FileReport>),
+    Folder(Box<FolderReport>),
+}
+
+/// A trajectory: the checkpoints of one run.
+#[derive(Serialize)]
+struct FolderReport {
+    folder: String,
+    /// Names of the files, in order.
+    checkpoints: Vec<String>,
+    /// The last of them.
+    last: FileReport,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -79,18 +101,69 @@ pub(super) fn run(args: &Info) -> Result<()> {
     check_targets([args.json.json.as_ref()])?;
     let mut reports = Vec::with_capacity(args.files.len());
     for path in &args.files {
-        reports.push(inspect(path, &args.network)?);
+        let found = if path.is_dir() {
+            Found::Folder(Box::new(inspect_folder(path, &args.network)?))
+        } else {
+            Found::File(Box::new(inspect(path, &args.network)?))
+        };
+        found.say_notes();
+        reports.push(found);
     }
-    for found in &reports {
-        for note in found.problem.iter().chain(&found.notes) {
-            say(&format!("note: {}: {note}", found.file));
-        }
-    }
-    let text = reports.iter().map(describe).collect::<Vec<_>>().join("\n");
+    let text = reports.iter().map(Found::describe).collect::<Vec<_>>().join("\n");
     match reports.as_slice() {
         [one] => report(&args.json, one, &text),
         all => report(&args.json, &all, &text),
     }
+}
+
+impl Found {
+    fn say_notes(&self) {
+        let file = match self {
+            Self::File(file) => file,
+            Self::Folder(found) => {
+                for note in &found.notes {
+                    say(&format!("note: {}: {note}", found.folder));
+                }
+                &found.last
+            }
+        };
+        for note in file.problem.iter().chain(&file.notes) {
+            say(&format!("note: {}: {note}", file.file));
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::File(file) => describe(file),
+            Self::Folder(report) => {
+                let FolderReport { folder, checkpoints, last, .. } = &**report;
+                let between = checkpoints.first().zip(checkpoints.last()).map(|(a, b)| format!("{a} to {b}"));
+                let (n, between) = (checkpoints.len(), between.unwrap_or_default());
+                format!("{folder}\n  checkpoints  {n}, {between}; the last one:\n\n{}", describe(last))
+            }
+        }
+    }
+}
+
+/// The checkpoints of a run in their order, and the last of them in full.
+fn inspect_folder(path: &Path, options: &NetworkOptions) -> Result<FolderReport> {
+    let found = checkpoint::trajectory(path)?;
+    let last = found.files.last().context("internal error: a trajectory without checkpoints")?;
+    let name = |file: &PathBuf| file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut notes: Vec<String> = found.faults.iter().map(ToString::to_string).collect();
+    for (n, what) in
+        [(found.n_others, "of its entries are no checkpoints"), (found.n_beyond, "more checkpoints follow")]
+    {
+        if 0 < n {
+            notes.push(format!("{n} {what}"));
+        }
+    }
+    Ok(FolderReport {
+        folder: path.display().to_string(),
+        checkpoints: found.files.iter().map(name).collect(),
+        last: inspect(last, options)?,
+        notes,
+    })
 }
 
 /// A file whose tensors make no known network is still worth a list of them.
@@ -166,16 +239,7 @@ fn describe(found: &FileReport) -> String {
         found.tensors.iter().map(|t| vec![t.name.clone(), format!("{:?}", t.shape), t.dtype.clone()]).collect();
     text += &table(&["tensor", "shape", "type"], &rows);
     if !found.groups.is_empty() {
-        let rows: Vec<Vec<String>> = found
-            .groups
-            .iter()
-            .map(|group| {
-                let axes = group.axes.iter().map(|a| format!("{}[{}]", a.tensor, a.axis));
-                vec![group.name.clone(), group.units.to_string(), axes.collect::<Vec<_>>().join(" ")]
-            })
-            .collect();
-        text.push('\n');
-        text += &table(&["group", "units", "moves together"], &rows);
+        text += &group_rows(&found.groups);
     }
     for restriction in &found.restrictions {
         text += &format!("  {restriction}\n");
@@ -189,4 +253,45 @@ fn describe(found: &FileReport) -> String {
         };
     }
     text
+}
+
+/// One row a group, wrapped: a residual network's groups reach through many tensors.
+fn group_rows(groups: &[GroupReport]) -> String {
+    let width = groups.iter().map(|group| group.name.chars().count()).max().unwrap_or(0).max("group".len());
+    let mut text = format!("\n{:<width$}  units  moves together\n", "group");
+    let indent = width + "  units  ".len();
+    for group in groups {
+        let mut line = format!("{:<width$}  {:>5} ", group.name, group.units);
+        for axis in &group.axes {
+            let word = format!(" {}[{}]", axis.tensor, axis.axis);
+            if TEXT_WIDTH < line.chars().count() + word.chars().count() && indent < line.chars().count() {
+                text += &format!("{line}\n");
+                line = " ".repeat(indent - 1);
+            }
+            line += &word;
+        }
+        text += &format!("{line}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_groups_are_wrapped_under_their_column() {
+        let axis = |index: usize| AxisReport { tensor: format!("layer{index}.conv1.weight"), axis: 0 };
+        let group = GroupReport { name: "stem".to_owned(), units: 16, axes: (0..20).map(axis).collect() };
+        let text = group_rows(&[group]);
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        assert!(1 < lines.len() && lines.iter().all(|line| line.len() <= TEXT_WIDTH), "{text}");
+        let column = text.lines().nth(1).unwrap().find("moves").unwrap();
+        assert!(
+            lines.iter().all(|line| line[..column].ends_with(' ') && line[column..].starts_with("layer")),
+            "{text}"
+        );
+        let n_axes: usize = lines.iter().map(|line| line.matches("[0]").count()).sum();
+        assert_eq!(n_axes, 20);
+    }
 }

@@ -12,6 +12,7 @@ use super::output::{accuracy_text, say};
 use super::score::score_networks;
 use crate::checkpoint::{Mode, ModeError, OpenOptions, read_description};
 use crate::data::SplitName;
+use crate::net::zoo::NameError;
 use crate::net::{Network, ParamVec, zoo};
 use crate::recipe;
 
@@ -55,15 +56,16 @@ impl Opener<'_> {
     }
 
     /// Two modes of one architecture.
-    pub(super) fn endpoints(&self, a: &Path, b: &Path) -> Result<Endpoints> {
-        let a = self.mode(a)?;
-        let b = self.mode(b)?;
-        let b_params = fitting(&b, &a)?;
+    pub(super) fn endpoints(&self, a_path: &Path, b: &Path) -> Result<Endpoints> {
+        let a = self.mode(a_path)?;
+        // What is remarked of a file is said once.
+        let b = if b == a_path { a.clone() } else { self.mode(b)? };
+        let ends = Endpoints::of(a, b)?;
         let options = self.options;
-        if (options.bn.is_some() || options.bn_images.is_some()) && !a.network.layout().has_statistics() {
+        if (options.bn.is_some() || options.bn_images.is_some()) && !ends.network.layout().has_statistics() {
             say("note: the network has no batch norm: --bn and --bn-images change nothing");
         }
-        Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
+        Ok(ends)
     }
 
     /// A third network's weights in the layout of `first`.
@@ -152,9 +154,10 @@ pub(super) fn named_network(wanted: &str, images: Option<&Images>) -> Result<Arc
     };
     match named {
         Ok(network) => Ok(Arc::new(network)),
-        Err(error) => {
+        Err(error @ NameError::Unknown { .. }) => {
             Err(UsageError(format!("--network: {error}, or an existing description (.toml) or checkpoint")).into())
         }
+        Err(error) => Err(UsageError(format!("--network: {error}")).into()),
     }
 }
 
@@ -185,6 +188,14 @@ pub(super) struct Endpoints {
     pub(super) b: Mode,
     /// B's weights in A's layout.
     pub(super) b_params: Arc<ParamVec>,
+}
+
+impl Endpoints {
+    /// Two opened modes; the error names both files where they are not of one architecture.
+    pub(super) fn of(a: Mode, b: Mode) -> Result<Self> {
+        let b_params = fitting(&b, &a)?;
+        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
+    }
 }
 
 /// The weights of `mode` in the layout of `first`; the error names both files.

@@ -9,17 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batches::{ImageOrder, check_fit, images_at_once, load};
-use super::evaluate_lanes::lanes_logits;
-use super::forward::{Basis, forward_from};
+use super::batches::{ImageOrder, check_fit};
 use super::score::Score;
 use super::scorer::{Blocks, Scorers};
 use super::{ComputeError, Engine};
 use crate::data::{Dataset, Inputs, Normalization, SplitName};
-use crate::net::{Network, NodeId, ParamVec};
+use crate::net::{Network, ParamVec};
 
-/// Images whose logits are computed at a time.
-const LOGIT_IMAGES: usize = 1024;
 /// Growing numbers of images after which a progressive evaluation turns to the next.
 const PROGRESSIVE_IMAGES: [usize; 3] = [256, 1024, 4096];
 /// Seed of the order in which images are visited, the same for every point, so that neighbours carry no sampling noise.
@@ -61,12 +57,17 @@ pub enum BatchNorm {
 }
 
 impl BatchNorm {
-    /// For a picture's caption.
-    pub fn caption(&self) -> String {
+    /// For the caption of a picture of these values.
+    pub fn caption(&self, values: &[Option<PointValue>]) -> String {
         match self {
+            Self::Stored if values.iter().flatten().any(|value| !value.loss.is_finite()) => {
+                "batch norm with stored statistics (hatched: stored running variances, extrapolated, turn negative: measure \
+                 batch norm anew)"
+                    .to_owned()
+            }
             Self::Stored => "batch norm with stored statistics".to_owned(),
             Self::Recompute(data) => {
-                format!("batch norm measured anew on {} {} images", data.n_images(), data.split)
+                format!("batch norm measured anew on {} {}", data.n_images(), data.split.images())
             }
         }
     }
@@ -115,6 +116,14 @@ pub struct PointValue {
     pub accuracy: f64,
     /// Images that the value rests on.
     pub n_images: usize,
+}
+
+impl PointValue {
+    /// The means of sums over `n_images`.
+    pub(super) fn of(score: Score, n_images: usize) -> Self {
+        let n = n_images as f64;
+        Self { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+    }
 }
 
 /// Progress of one slice of work.
@@ -207,8 +216,7 @@ impl Evaluate {
     /// Value of a point so far.
     fn value(&self, point: usize) -> PointValue {
         let (score, n_images) = self.scores[point];
-        let n = n_images as f64;
-        PointValue { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+        PointValue::of(score, n_images)
     }
 
     /// One batch of point groups on the current block of images.
@@ -284,30 +292,6 @@ pub fn evaluate_all(engine: &Engine, spec: EvaluateSpec) -> Result<Vec<PointValu
     let mut job = Evaluate::new(engine, spec)?;
     while !job.step(Duration::from_secs(3600))?.finished {}
     Ok((0..job.scores.len()).map(|point| job.value(point)).collect())
-}
-
-/// Logits of one network on the first `n_images` images: `[n_images, n_classes]`, row-major.
-pub fn logits(
-    engine: &Engine,
-    network: &Network,
-    params: &Arc<ParamVec>,
-    data: &DataRef,
-    n_images: usize,
-) -> Result<Vec<f32>, ComputeError> {
-    check_fit(network, data)?;
-    let order = ImageOrder::sequential(n_images.min(data.n_images()));
-    if !engine.is_gpu() {
-        return Ok(lanes_logits(network, params, data, order.range(0..order.len())));
-    }
-    let points = Basis::new(engine, std::slice::from_ref(params)).as_points();
-    let mut values = Vec::with_capacity(order.len() * network.n_classes());
-    let batch = images_at_once(engine, network, LOGIT_IMAGES);
-    for start in (0..order.len()).step_by(batch) {
-        let range = start..order.len().min(start + batch);
-        let images = load(engine, data, order.range(range)).inputs(network);
-        values.extend(super::score::read(forward_from(network, NodeId(0), images, &points))?);
-    }
-    Ok(values)
 }
 
 #[cfg(test)]

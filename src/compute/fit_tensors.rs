@@ -4,11 +4,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use burn::tensor::{Tensor, TensorData};
 
-use super::batches::load_examples;
 use super::fit::{FitSpec, Minibatch, OptimizerState};
-use super::forward::{Activations, Basis, PointTensors, UnitStatistics, forward_training, is_flat};
+use super::forward::{Basis, PointTensors, UnitStatistics, is_flat};
+use super::gradient_tensors::gradients_at;
 use super::optimizer_tensors::TensorOptimizer;
 use super::score::read;
 use super::{ComputeError, Engine};
@@ -138,29 +138,14 @@ impl TensorFit {
         indices: &[u32],
         gradients: &mut Gradients,
     ) -> Tensor<1> {
-        let share = indices.len() / rows.len();
-        let block = load_examples(&self.engine, &batch.examples(), indices);
-        let labels: Tensor<3, Int> = block.label_tensor(&self.engine).reshape([rows.len(), share, 1]).autodiff();
-        let n_pixels = block.images.dims()[1];
-        let images = block.images.reshape([rows.len(), share, n_pixels]).autodiff();
-
         let specs = self.network.layout().specs();
-        let points: Vec<Option<Tensor<3>>> =
+        let points: PointTensors =
             (0..specs.len()).map(|p| specs[p].kind.is_trained().then(|| self.combine(p, rows))).collect();
-        let leaf = |w: &Option<Tensor<3>>| w.as_ref().map(|w| w.clone().autodiff().require_grad());
-        let leaves: PointTensors = points.iter().map(leaf).collect();
-        let found = forward_training(&self.network, Activations::images(&self.network, images), &leaves);
-        let loss = cross_entropy(found.logits, labels.clone());
-        let mut objective = loss.clone();
-        for (logits, weight) in found.heads {
-            objective = objective + cross_entropy(logits, labels.clone()) * weight;
-        }
-        let mut found_gradients = objective.backward();
+        let found = gradients_at(&self.engine, &self.network, &batch.examples(), indices, &points);
         if self.updates_statistics {
             self.update_statistics(&found.statistics);
         }
-        for (p, (leaf, point)) in leaves.into_iter().zip(points).enumerate() {
-            let gradient = leaf.and_then(|leaf| leaf.grad_remove(&mut found_gradients));
+        for (p, (gradient, point)) in found.gradients.into_iter().zip(points).enumerate() {
             if let (Some(gradient), Some(point)) = (gradient, point) {
                 // The loss is a mean over these rows, the L2 term one of each; both are means over all rows of the batch.
                 let decay = batch.weight_decay / rows.len() as f64;
@@ -169,7 +154,7 @@ impl TensorFit {
                 self.chain(p, &gradient, rows, part, gradients);
             }
         }
-        loss.inner()
+        found.loss
     }
 
     /// Moves the running statistics of the trained mode towards those of a minibatch.
@@ -222,11 +207,6 @@ impl TensorFit {
             });
         }
     }
-}
-
-/// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.
-fn cross_entropy(logits: Tensor<3>, labels: Tensor<3, Int>) -> Tensor<1> {
-    activation::log_softmax(logits, 2).gather(2, labels).mean().neg()
 }
 
 #[cfg(test)]

@@ -121,6 +121,16 @@ pub enum SplitName {
     Test,
 }
 
+impl SplitName {
+    /// For texts.
+    pub fn images(self) -> &'static str {
+        match self {
+            Self::Train => "training images",
+            Self::Test => "test images",
+        }
+    }
+}
+
 impl fmt::Display for SplitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Curve;
+use super::{Curve, Neurons};
 use crate::net::{Network, Sequence};
 
 /// A way to connect two modes.
@@ -163,7 +163,8 @@ impl Family {
             Self::Simplex => (
                 "simplex",
                 "Simplex",
-                "Connectors are trained so that the whole triangle with A and B has low loss, and is large.",
+                "Connectors are trained so that all that lies between them and A, and between them and B, has low loss, and is \
+                 large. Two connectors make a triangle with each end.",
                 "Benton et al. 2021, arXiv:2102.13042",
             ),
             Self::Layerwise => (
@@ -223,6 +224,24 @@ impl Family {
         self.curve(0).is_none()
     }
 
+    /// What a stage of one of its paths does; `stage` counts from 0.
+    pub fn stage_name(self, stage: usize) -> String {
+        match (self, stage) {
+            (Self::Transport, 0) => "to B with its units moved".to_owned(),
+            (Self::Transport, _) => "units go to their places".to_owned(),
+            (
+                Self::LinearAdjusted
+                | Self::ArcAdjusted
+                | Self::TransportAdjusted
+                | Self::LinearButterfly
+                | Self::ArcButterfly
+                | Self::TransportButterfly,
+                layer,
+            ) => format!("layer {}", layer + 1),
+            _ => self.label().to_owned(),
+        }
+    }
+
     /// Why it cannot connect networks of this architecture, if it cannot.
     pub fn unsuited(self, network: &Network) -> Option<String> {
         match self {
@@ -232,17 +251,11 @@ impl Family {
             | Self::LinearButterfly
             | Self::ArcButterfly
             | Self::TransportButterfly => Sequence::of(network).err(),
-            Self::Flow | Self::Bijection => match Sequence::of(network) {
-                Err(reason) => Some(reason),
-                Ok(sequence) if !sequence.is_two_layer() => {
-                    Some(format!("it maps the neurons of one hidden layer; {} has another form", network.name()))
-                }
-                Ok(_) => None,
-            },
             Self::Transport => network
                 .groups()
                 .is_empty()
                 .then(|| format!("{} has no hidden units that can change places", network.name())),
+            Self::Flow | Self::Bijection => Neurons::of(network).err(),
             _ => None,
         }
     }

@@ -20,6 +20,16 @@ impl Axis {
         self.min * (1.0 - s) + self.max * s
     }
 
+    /// The sample at or below `v` and how far `v` is on the way to the next one, 0..1; `v` beyond an end counts as that end.
+    pub fn cell(&self, v: f64) -> (usize, f64) {
+        if self.n < 2 {
+            return (0, 0.0);
+        }
+        let last = (self.n - 1) as f64;
+        let place = ((v - self.min) / (self.max - self.min) * last).clamp(0.0, last);
+        (place as usize, place.fract())
+    }
+
     pub fn values(&self) -> Vec<f64> {
         (0..self.n).map(|i| self.at(i)).collect()
     }
@@ -58,8 +68,27 @@ impl Grid {
     }
 
     /// Point indices in nested levels: every stride-th row and column first, then the points that halving the stride adds.
-    /// Each point appears in exactly one level; the first level has about `coarse` x `coarse` points.
-    pub fn levels(&self, coarse: usize) -> Vec<Vec<usize>> {
+    /// Each point appears in exactly one level; the first level has at most `coarse` x `coarse` points.
+    ///
+    /// Within a level the points nearest to one of `near` come first; where there are none, those nearest to the centre.
+    pub fn levels(&self, coarse: usize, near: &[(f64, f64)]) -> Vec<Vec<usize>> {
+        let centre = [(0.5 * (self.x.min + self.x.max), 0.5 * (self.y.min + self.y.max))];
+        let near = if near.is_empty() { &centre } else { near };
+        let distance = |index: usize| {
+            let (x, y) = (self.x.at(index % self.x.n), self.y.at(index / self.x.n));
+            near.iter().map(|&(px, py)| (x - px).hypot(y - py)).fold(f64::INFINITY, f64::min)
+        };
+        let mut levels = self.nested(coarse);
+        for level in &mut levels {
+            let mut ordered: Vec<(f64, usize)> = level.iter().map(|&index| (distance(index), index)).collect();
+            ordered.sort_by(|a, b| a.0.total_cmp(&b.0));
+            *level = ordered.into_iter().map(|(_, index)| index).collect();
+        }
+        levels
+    }
+
+    /// The levels, each in the order of its rows.
+    fn nested(&self, coarse: usize) -> Vec<Vec<usize>> {
         let mut stride = self.coarse_stride(coarse);
         let mut levels = Vec::new();
         let mut before: Option<usize> = None;
@@ -99,15 +128,36 @@ mod tests {
     }
 
     #[test]
+    fn values_between_samples_fall_into_their_cell() {
+        let axis = Axis { min: -1.0, max: 3.0, n: 5 };
+        assert_eq!([axis.cell(-1.0), axis.cell(0.25), axis.cell(3.0)], [(0, 0.0), (1, 0.25), (4, 0.0)]);
+        assert_eq!([axis.cell(-9.0), axis.cell(9.0)], [(0, 0.0), (4, 0.0)]);
+    }
+
+    #[test]
     fn levels_visit_every_point_once_and_begin_coarse() {
         for (nx, ny) in [(1, 1), (1, 9), (25, 25), (33, 17), (40, 7), (51, 51)] {
             let grid = grid(nx, ny);
-            let levels = grid.levels(9);
+            let levels = grid.levels(9, &[(0.3, 0.3)]);
             assert!(levels[0].len() <= 81, "{nx}x{ny}: {}", levels[0].len());
             let mut all: Vec<usize> = levels.into_iter().flatten().collect();
             all.sort_unstable();
             assert_eq!(all, (0..grid.len()).collect::<Vec<_>>(), "{nx}x{ny}");
         }
+    }
+
+    #[test]
+    fn levels_grow_outwards_from_the_path_or_from_the_centre() {
+        let grid = Grid { x: Axis { min: 0.0, max: 8.0, n: 9 }, y: Axis { min: 0.0, max: 8.0, n: 9 } };
+        let spot = |index: usize| (grid.x.at(index % 9), grid.y.at(index / 9));
+        let first = grid.levels(9, &[])[0][0];
+        assert_eq!(spot(first), (4.0, 4.0));
+        let level = &grid.levels(9, &[(0.0, 8.0), (8.0, 0.0)])[0];
+        let distances = level.iter().map(|&index| {
+            let (x, y) = spot(index);
+            x.hypot(y - 8.0).min((x - 8.0).hypot(y))
+        });
+        assert!(distances.collect::<Vec<_>>().is_sorted());
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub fn build(name: &str, input: &[usize], n_classes: usize) -> Result<Network, N
         }
         return Ok(mlp(&sizes, bias)?);
     }
-    Ok(named(&lower, input, n_classes).ok_or_else(|| NameError::Unknown { name: name.to_owned() })??)
+    let built = named(&lower, input, n_classes).ok_or_else(|| NameError::Unknown { name: name.to_owned() })?;
+    built.map_err(|source| NameError::Input { name: name.to_owned(), input: input.to_vec(), source })
 }
 
 /// A network by its name alone: layer sizes as they are, LeNet for MNIST, all others for CIFAR-10.
@@ -180,6 +181,8 @@ pub enum NameError {
     Unknown { name: String },
     #[error("network `{name}` must begin with {n_inputs} inputs and end with {n_outputs} classes, as the data does")]
     Sizes { name: String, n_inputs: usize, n_outputs: usize },
+    #[error("network `{name}` takes no examples of shape {input:?}: {source}")]
+    Input { name: String, input: Vec<usize>, source: ShapeError },
     #[error(transparent)]
     Shape(#[from] ShapeError),
 }

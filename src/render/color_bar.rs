@@ -62,6 +62,15 @@ impl End {
         }
     }
 
+    /// Stands before the number where values lie beyond it.
+    fn sign(self, style: &HeatmapStyle, full_range: (f32, f32)) -> &'static str {
+        match (self, style.clips(full_range)) {
+            (Self::High, (_, true)) => "≥ ",
+            (Self::Low, (true, _)) => "≤ ",
+            _ => "",
+        }
+    }
+
     fn of(self, style: &HeatmapStyle) -> f32 {
         let (low, high) = effective_clip(style.clip, style.log);
         match self {
@@ -89,6 +98,7 @@ fn clip_field(ui: &mut Ui, style: &mut HeatmapStyle, full_range: (f32, f32), end
     let speed = if style.log { value.abs() * 0.01 } else { span * 0.005 };
     let field = DragValue::new(&mut value)
         .speed(f64::from(if speed > 0.0 && speed.is_finite() { speed } else { 0.01 }))
+        .prefix(end.sign(style, full_range))
         .custom_formatter(|value, _| ticks::number(value));
     let response = ui.add_sized(vec2(HANDLE + BAR_WIDTH + LABELS_WIDTH, ui.spacing().interact_size.y), field);
     ui.accesskit_node_builder(response.id, |node| {

@@ -22,6 +22,13 @@ fn auto_spreads_the_colours_over_all_values() {
 }
 
 #[test]
+fn ends_with_values_beyond_them_are_marked() {
+    let style = HeatmapStyle { clip: (0.0, 2.5), ..HeatmapStyle::default() };
+    assert_eq!((End::High.sign(&style, (0.0, 7.5)), End::Low.sign(&style, (0.0, 7.5))), ("≥ ", ""));
+    assert_eq!((End::High.sign(&style, (-1.0, 2.5)), End::Low.sign(&style, (-1.0, 2.5))), ("", "≤ "));
+}
+
+#[test]
 fn arrow_keys_move_a_focused_handle() {
     let mut harness = harness(HeatmapStyle { clip: (0.0, 0.5), ..HeatmapStyle::default() }, (0.0, 1.0));
     harness.get_by_label("Highest colour").focus();

@@ -76,6 +76,12 @@ impl HeatmapStyle {
         Ramp::of(self).value(unit)
     }
 
+    /// Whether values of this range lie below the first colour's value, and above the last one's.
+    pub fn clips(&self, (lowest, highest): (f32, f32)) -> (bool, bool) {
+        let (low, high) = effective_clip(self.clip, self.log);
+        (lowest < low, high < highest)
+    }
+
     /// The colour of a number in `[0, 1]`, with the map's direction and the bands applied.
     pub fn color_at(&self, unit: f32) -> [u8; 3] {
         let unit = match self.contours.band_count() {
@@ -204,6 +210,14 @@ mod tests {
             assert!((style.value_at(1.0) / clip.1 - 1.0).abs() < 1e-5);
         }
         assert!((style((0.01, 1.0), true).unit(0.1) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn values_beyond_the_colours_are_noticed_on_either_side() {
+        assert_eq!(style((0.5, 4.0), false).clips((0.5, 4.0)), (false, false));
+        assert_eq!(style((0.5, 4.0), false).clips((0.2, 4.0)), (true, false));
+        assert_eq!(style((0.5, 4.0), true).clips((0.5, 4.1)), (false, true));
+        assert_eq!(style((0.0, 4.0), true).clips((0.0, 4.0)), (true, false), "a log scale has no colour for 0");
     }
 
     #[test]

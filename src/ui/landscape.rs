@@ -9,10 +9,10 @@ use crate::app::{Action, AppState, Metric, PathState, PlaneState, Settings};
 use crate::data::SplitName;
 use crate::figures::auto_clip;
 use crate::render::ticks::{linear_ticks, log_ticks};
-use crate::render::{ColorMap, HeatmapItem, color_bar_ui};
+use crate::render::{ColorMap, Contours, HeatmapItem, HeatmapStyle, color_bar_ui};
 
 /// Distances that are aimed at between the numbers of an axis across and of one upwards, in points.
-const APART_ACROSS: f32 = 90.0;
+pub(super) const APART_ACROSS: f32 = 90.0;
 pub(super) const APART_UPWARDS: f32 = 32.0;
 /// Width kept for the colour bar.
 const BAR_WIDTH: f32 = 92.0;
@@ -42,12 +42,14 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.set_height(height);
         let width = (ui.available_width() - BAR_WIDTH).max(80.0);
         let (x, y) = (plane.grid.x, plane.grid.y);
+        // Lines between points that stand for many would show shapes that are not there.
+        let contours = if plane.is_filled() { view.style.contours } else { Contours::default() };
         let item = HeatmapItem::new(
             egui::Id::unique("landscape"),
             field.clone(),
             (x.at(0), x.at(x.n.saturating_sub(1))),
             (y.at(0), y.at(y.n.saturating_sub(1))),
-            view.style.clone(),
+            HeatmapStyle { contours, ..view.style.clone() },
             view.renderer,
         );
         // Where the mouse went down, not where it is: a quick hand is off the bend before the next frame.
@@ -76,6 +78,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
                 *looked_out = zoomed.then(|| [bounds.min()[0], bounds.max()[0], bounds.min()[1], bounds.max()[1]]);
                 plot.pointer_coordinate()
             });
+        sketch.legend(ui, response.transform.frame().intersect(response.response.rect));
         look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
         view.landscape = Some(response.transform);
@@ -233,17 +236,17 @@ fn readout(ui: &mut Ui, plane: &PlaneState, path: &PathState, sketch: &Sketch, h
             let known: Vec<usize> = plane.values.iter().flatten().map(|v| v.n_images).collect();
             let least = known.iter().min().copied().unwrap_or(0);
             let mut text = format!(
-                "{} x {} points on {} {} images",
+                "{} x {} points on {} {}",
                 plane.grid.x.n,
                 plane.grid.y.n,
                 theme::count(if known.len() < plane.values.len() { 0 } else { least }),
-                plane.split
+                plane.split.images()
             );
             if known.len() < plane.values.len() {
                 text = format!("{} of {} points evaluated", known.len(), plane.values.len());
             }
             if let Some(statistics) = &plane.statistics {
-                text += &format!("; {statistics}");
+                text += &format!("; {}", statistics.caption(&plane.values));
             }
             match sketch.off_plane() {
                 Some(off) => text += &format!("; the path runs up to {off:.2} off this plane"),

@@ -95,6 +95,46 @@ fn info_tells_tensors_network_and_groups() {
 }
 
 #[test]
+fn info_of_a_folder_lists_the_checkpoints_of_a_run_in_order() {
+    let folder = temporary();
+    for epoch in [10, 2, 0] {
+        std::fs::copy(digits("a.safetensors"), folder.path().join(format!("epoch{epoch}.safetensors"))).unwrap();
+    }
+    std::fs::write(folder.path().join("log.txt"), "loss 0.1").unwrap();
+    let ended = lowroad(&["info", &text_of(folder.path()), "--json", "-"]);
+    let found = ended.json();
+    let expected = ["epoch0.safetensors", "epoch2.safetensors", "epoch10.safetensors"];
+    assert_eq!(found["checkpoints"], serde_json::json!(expected));
+    assert_eq!(found["last"]["network"], "mlp 64-24-16-10");
+    assert!(ended.stderr.contains("1 of its entries are no checkpoints"), "{}", ended.stderr);
+    let text = lowroad(&["info", &text_of(folder.path())]).stdout;
+    assert!(text.contains("3, epoch0.safetensors to epoch10.safetensors"), "{text}");
+}
+
+#[test]
+fn a_network_of_the_zoo_that_is_too_large_for_the_images_says_so() {
+    let args = ["train", "--network", "lenet", "--data", "optdigits", "--out", "x.safetensors"];
+    let ended = lowroad(&args);
+    ended.must_fail(2, &["--network", "`lenet`", "[1, 8, 8]", "conv2"]);
+    assert!(!ended.stderr.contains(".toml"), "{}", ended.stderr);
+}
+
+#[test]
+fn remarks_on_a_file_that_stands_twice_are_made_once() {
+    let folder = temporary();
+    let path = folder.path().join("noted.safetensors");
+    let (checkpoint, _) = checkpoint::read_with_metadata(Path::new(&digits("a.safetensors"))).unwrap();
+    let extra = [0.5; 3];
+    let mut tensors: Vec<TensorOut<'_>> =
+        checkpoint.tensors.iter().map(|t| TensorOut { name: &t.name, shape: &t.shape, values: &t.values }).collect();
+    tensors.push(TensorOut { name: "step", shape: &[3], values: &extra });
+    write_safetensors(&path, &tensors, &Default::default()).unwrap();
+    let ended = lowroad(&["align", &text_of(&path), &text_of(&path), "--samples", "50", "--limit", "50"]);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("not used: step").count(), 1, "{}", ended.stderr);
+}
+
+#[test]
 fn info_lists_tensors_of_networks_it_does_not_know() {
     let folder = temporary();
     let path = folder.path().join("conv.safetensors");

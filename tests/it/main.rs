@@ -2,15 +2,21 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod adjustment;
+mod boundary;
 mod cli;
+mod connectors;
 mod document;
+mod families;
 mod faults;
+mod flow;
 mod function_preservation;
 mod program;
 mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
+mod train_panel;
 mod training;
 mod transport;
 mod ui;

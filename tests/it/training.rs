@@ -76,6 +76,28 @@ fn a_network_is_no_resume_file() {
 }
 
 #[test]
+fn what_an_interrupted_training_left_is_neither_lost_nor_taken_unasked() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("mode.safetensors");
+    let expected = train(&out, &["--epochs", "1"]);
+    fs::write(resume_file(&out), b"left").unwrap();
+    let name = text_of(&out);
+    lowroad(&arguments(&name, &["--epochs", "1"])).must_fail(2, &["mode.safetensors.resume", "--resume", "--restart"]);
+    assert_eq!(fs::read(resume_file(&out)).unwrap(), b"left");
+    assert!(train(&out, &["--epochs", "1", "--restart"]) == expected);
+    assert!(!resume_file(&out).exists());
+}
+
+#[test]
+fn epochs_are_told_of_in_their_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let ended = lowroad(&arguments(&text_of(&folder.path().join("mode")), &["--epochs", "40", "--limit", "200"]));
+    let epochs: Vec<usize> =
+        ended.stderr.lines().filter_map(|line| line.strip_prefix("epoch ")?.split_once('/')?.0.parse().ok()).collect();
+    assert_eq!(epochs, (1..=40).collect::<Vec<_>>(), "{}", ended.stderr);
+}
+
+#[test]
 fn each_seed_has_its_file_its_trajectory_and_its_report() {
     let folder = tempfile::tempdir().unwrap();
     let (out, kept) = (folder.path().join("m.safetensors"), folder.path().join("kept"));

@@ -22,12 +22,9 @@ use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::{self, Mode};
 use crate::data::{Augmentation, Dataset, SplitName};
 use crate::net::{Init, Network, ParamVec};
-use crate::recipe::{PRESETS, Preset, Recipe, Resume};
-use places::{out_of_seed, trajectory_of_seed};
+use crate::recipe::{LABEL_NOISE_SEED, PRESETS, Preset, Recipe, Resume, trajectory_of_seed};
+use places::out_of_seed;
 use session::{Session, Trajectory};
-
-/// Seed of wrong labels: modes that are to be joined must be of one task.
-const NOISE_SEED: u64 = 0;
 
 /// Trains a network, or one from each of several seeds; the same seed gives the same file
 #[derive(Args, Debug)]
@@ -74,6 +71,9 @@ pub(super) struct Train {
     /// its result until it is done
     #[arg(long)]
     resume: bool,
+    /// Begins anew where an earlier call was interrupted, and forgets how far that one came
+    #[arg(long, conflicts_with = "resume")]
+    restart: bool,
     #[command(flatten)]
     fit: FitOptions,
     #[command(flatten)]
@@ -134,6 +134,12 @@ pub(super) fn run(args: &Train) -> Result<()> {
         );
         return Err(UsageError(text).into());
     }
+    let left = outs.iter().map(|out| Resume::path_beside(out)).find(|left| left.exists());
+    if let Some(left) = left.filter(|_| !args.resume && !args.restart) {
+        let text =
+            format!("an interrupted training left {}: --resume goes on from it, --restart begins anew", left.display());
+        return Err(UsageError(text).into());
+    }
     let images = args.images()?;
     let name = args.network.as_deref().or(args.preset.map(|preset| preset.network));
     let name = name.ok_or_else(|| UsageError("--network or --preset is needed".to_owned()))?;
@@ -159,7 +165,7 @@ impl Train {
         let Some(fraction) = self.label_noise else {
             return Ok(images);
         };
-        let dataset = Dataset::clone(&images.dataset).with_label_noise(fraction, NOISE_SEED)?;
+        let dataset = Dataset::clone(&images.dataset).with_label_noise(fraction, LABEL_NOISE_SEED)?;
         Ok(Images { dataset: Arc::new(dataset), ..images })
     }
 

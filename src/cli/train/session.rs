@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 use indicatif::ProgressBar;
@@ -14,13 +14,11 @@ use crate::cli::jobs::{BAR_STEPS, Jobs, bar};
 use crate::cli::output::{Number, accuracy_text, loss_text, save_network, say};
 use crate::compute::{DataRef, EvaluateSpec, FitCheckpoint, FitSpec, PointValue};
 use crate::net::{Network, ParamVec};
-use crate::recipe::Resume;
+use crate::recipe::{RESUME_EVERY, Resume, file_of_epoch};
 use crate::worker::{Event, JobId, Lane, Request};
 
 /// Test images on which every epoch is scored.
 const WATCHED: usize = 1000;
-/// Epochs shorter than this share a resume file: so much work may be lost, or the epoch that runs.
-const SAVE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 
 /// Networks on the way.
 pub(super) struct Trajectory {
@@ -50,9 +48,17 @@ struct Running {
     started: Instant,
     epochs_before: usize,
     last_save: Option<Instant>,
-    /// Scores on their way, with the epoch's line but for them.
-    pending: BTreeMap<JobId, (EpochReport, String)>,
+    /// Epochs whose scores are on their way or whose lines wait for those before them; jobs are numbered in the order of epochs.
+    pending: BTreeMap<JobId, PendingEpoch>,
     history: Vec<EpochReport>,
+}
+
+/// An epoch that was not told of yet.
+struct PendingEpoch {
+    report: EpochReport,
+    /// Its line but for the score.
+    line: String,
+    is_scored: bool,
 }
 
 impl Session<'_> {
@@ -86,7 +92,6 @@ impl Session<'_> {
         let trained = self.watch(fit, &mut running);
         running.bar.finish_and_clear();
         let trained = trained.with_context(|| format!("{what} failed"))?;
-        running.history.sort_by_key(|report| report.epoch);
         Ok((trained.unwrap_or(start), running.history))
     }
 
@@ -106,9 +111,9 @@ impl Session<'_> {
             say(&format!("note: nothing to resume, training begins anew: no {}", path.display()));
             return Ok(spec);
         }
-        let FitCheckpoint { vectors, start, .. } = self.resume.load()?;
-        say(&format!("resuming after epoch {} of {}", start.epoch, spec.epochs));
-        Ok(FitSpec { basis: vectors, epochs: spec.epochs.saturating_sub(start.epoch), start, ..spec })
+        let checkpoint = self.resume.load()?;
+        say(&format!("resuming after epoch {} of {}", checkpoint.start.epoch, spec.epochs));
+        Ok(spec.going_on(checkpoint))
     }
 
     /// Waits for the fit and the scores of its epochs; the trained weights, if any step was made.
@@ -144,7 +149,7 @@ impl Session<'_> {
     }
 
     fn on_checkpoint(&self, checkpoint: FitCheckpoint, running: &mut Running) -> Result<()> {
-        if running.last_save.is_none_or(|last| SAVE_AT_MOST_EVERY <= last.elapsed()) {
+        if running.last_save.is_none_or(|last| RESUME_EVERY <= last.elapsed()) {
             self.resume.save(&checkpoint)?;
             running.last_save = Some(Instant::now());
         }
@@ -168,7 +173,7 @@ impl Session<'_> {
         let job = self.jobs.worker().start(lane, Request::Evaluate(spec));
         let unknown = Number(f64::NAN);
         let report = EpochReport { epoch, loss: Number(checkpoint.loss), test_loss: unknown, test_accuracy: unknown };
-        running.pending.insert(job, (report, line));
+        running.pending.insert(job, PendingEpoch { report, line, is_scored: false });
         Ok(())
     }
 
@@ -176,7 +181,7 @@ impl Session<'_> {
     fn save_on_the_way(&self, network: &Network, mode: &ParamVec, epoch: usize, is_end: bool) -> Result<()> {
         match &self.trajectory {
             Some(trajectory) if is_end || epoch.is_multiple_of(trajectory.every) => {
-                let path = trajectory.folder.join(format!("epoch-{epoch:04}.safetensors"));
+                let path = file_of_epoch(&trajectory.folder, epoch);
                 let made_by = format!("{}, epoch {epoch}", self.command);
                 save_network(&path, network, mode, &made_by, Some(self.seed))
             }
@@ -196,19 +201,22 @@ impl Running {
     }
 
     fn on_score(&mut self, job: JobId, value: PointValue) {
-        if let Some((report, _)) = self.pending.get_mut(&job) {
+        if let Some(PendingEpoch { report, .. }) = self.pending.get_mut(&job) {
             report.test_loss = Number(value.loss);
             report.test_accuracy = Number(value.accuracy);
         }
     }
 
-    /// An epoch's scores are complete: tells of it.
+    /// An epoch's scores are complete: tells of it, and of those that waited for it.
     fn on_scored(&mut self, job: JobId) {
-        let Some((report, line)) = self.pending.remove(&job) else {
-            return;
-        };
-        let text = format!("{line}, test {}", accuracy_text(report.test_accuracy.0));
-        self.bar.suspend(|| say(&text));
-        self.history.push(report);
+        if let Some(epoch) = self.pending.get_mut(&job) {
+            epoch.is_scored = true;
+        }
+        while let Some(first) = self.pending.first_entry().filter(|first| first.get().is_scored) {
+            let PendingEpoch { report, line, .. } = first.remove();
+            let text = format!("{line}, test {}", accuracy_text(report.test_accuracy.0));
+            self.bar.suspend(|| say(&text));
+            self.history.push(report);
+        }
     }
 }

@@ -112,7 +112,7 @@ impl Connector for TransportConnector {
 }
 
 /// `fc1: 1987 of 2000 units move; mean squared distance 1.52 to 0.84`.
-fn pairing_note(group: &PermutationGroup, found: &GroupTransport) -> String {
+pub(super) fn pairing_note(group: &PermutationGroup, found: &GroupTransport) -> String {
     let n_moved = group.n_units - found.permutation.n_fixed();
     let (before, after) = (found.mean_cost_before, found.mean_cost_after);
     format!(

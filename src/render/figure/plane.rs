@@ -81,6 +81,8 @@ const RIGHT: f64 = 100.0;
 const LONGEST_SIDE: f64 = 440.0;
 const SHORTEST_SIDE: f64 = 180.0;
 const LINE: f64 = 15.0;
+/// Height of the tips of a colour bar beyond whose ends there are values.
+const TIP: f64 = 11.0;
 /// The size of marker labels.
 const LABEL_SIZE: f64 = 13.0;
 /// Pixels of the embedded picture a unit of the figure.
@@ -186,7 +188,21 @@ impl PlaneFigure {
     }
 
     fn draw_color_bar(&self, svg: &mut Svg, area: Area) {
-        let bar = Area { left: area.right() + 22.0, width: 14.0, ..area };
+        let (below, above) = self.field.finite_range().map_or((false, false), |range| self.style.clips(range));
+        let tip = |is_there: bool| if is_there { TIP } else { 0.0 };
+        let (top, height) = (area.top + tip(above), area.height - tip(above) - tip(below));
+        let bar = Area { left: area.right() + 22.0, top, width: 14.0, height };
+        // Values beyond the colours: a tip in the colour that they take.
+        for (is_there, y, far, unit) in
+            [(above, bar.top, bar.top - TIP, 1.0), (below, bar.bottom(), bar.bottom() + TIP, 0.0)]
+        {
+            if is_there {
+                let corners = [[bar.left, y], [bar.right(), y], [0.5 * (bar.left + bar.right()), far]];
+                svg.shape(&corners, &hex(self.style.color_at(unit)));
+                let ink = Stroke { color: INK, width: 1.0, dashed: false };
+                svg.polyline(&[corners[0], corners[2], corners[1]], ink);
+            }
+        }
         let steps = 256_usize;
         let ramp = image::RgbaImage::from_fn(1, steps as u32, |_, y| {
             let [red, green, blue] = self.style.color_at(1.0 - (y as f32 + 0.5) / steps as f32);

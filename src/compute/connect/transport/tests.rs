@@ -16,7 +16,7 @@ fn spec(network: Network, a: Arc<ParamVec>, b: Arc<ParamVec>) -> ConnectSpec {
         b,
         points: 2,
         seed: 0,
-        options: ConnectOptions { transport: TransportOptions { second_stage: true } },
+        options: ConnectOptions { transport: TransportOptions { second_stage: true }, ..ConnectOptions::default() },
     }
 }
 
