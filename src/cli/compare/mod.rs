@@ -128,7 +128,7 @@ pub(super) fn run(args: &Compare) -> Result<()> {
         finder: Finder { jobs: &jobs, images: &images, options: &args.find },
         measure: images.measure(args.common.score, &args.common.network),
         records: args.resume.as_deref().map(Records::open).transpose()?,
-        flow: args.find.connect.flow.as_deref().map(fingerprint_of_file).transpose()?,
+        maps: args.find.connect.flow.iter().map(|path| fingerprint_of_file(path)).collect::<Result<_>>()?,
         pairs: args.pairs.of(modes.len()),
         modes: &modes,
     };
@@ -151,8 +151,8 @@ struct Comparison<'a> {
     finder: Finder<'a>,
     measure: Measure,
     records: Option<Records>,
-    /// Fingerprint of the map of neurons that some families go through.
-    flow: Option<String>,
+    /// Fingerprints of the maps of neurons that some families go through.
+    maps: Vec<String>,
     modes: &'a [Mode],
     /// Places in `modes`.
     pairs: Vec<(usize, usize)>,
@@ -336,7 +336,7 @@ impl<'a> Task<'a> {
             ),
             points: *points,
             options: format!("{find:?}"),
-            flow: self.comparison.flow.clone(),
+            maps: self.comparison.maps.clone(),
         }
     }
 }
