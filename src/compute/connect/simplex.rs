@@ -207,15 +207,6 @@ impl SimplexConnector {
         self.descent.step(self.n_steps_done, rate, values, &[(1.0, &self.sum)]);
     }
 
-    /// The chain A, connectors, B.
-    fn path(&self) -> Path {
-        let ends = [&self.spec.a, &self.spec.b].map(Arc::clone);
-        let [a, b] = ends;
-        let basis = std::iter::once(a).chain(self.connectors.iter().cloned()).chain([b]).collect();
-        let curve = Curve::Chain { n_bends: self.connectors.len() };
-        Path::staged(Family::Simplex, vec![Stage::Curve { curve, basis }])
-    }
-
     /// Begins to measure random points of the finished simplexes.
     fn measure(&mut self) -> Result<(), ComputeError> {
         let basis: Vec<Arc<ParamVec>> =
@@ -247,7 +238,7 @@ impl SimplexConnector {
             let volume = Flat::through(&self.vertices(end)).squared_volume().sqrt();
             notes.push(format!("{what} of the simplex of {name} and the connectors: {volume:.4e}"));
         }
-        Connection { path: Arc::new(self.path()), traces: Vec::new(), notes }
+        Connection { path: Arc::new(chain(&self.spec, &self.connectors)), traces: Vec::new(), notes }
     }
 }
 
@@ -283,9 +274,16 @@ impl Connector for SimplexConnector {
                 self.options.n_connectors,
                 self.last_loss
             ),
-            path: self.previews.when_due(|| Arc::new(self.path())),
+            path: self.previews.when_due(|| Arc::new(chain(&self.spec, &self.connectors))),
         })
     }
+}
+
+/// The chain A, connectors, B.
+fn chain(spec: &ConnectSpec, connectors: &[Arc<ParamVec>]) -> Path {
+    let basis = std::iter::once(&spec.a).chain(connectors).chain([&spec.b]).cloned().collect();
+    let curve = Curve::Chain { n_bends: connectors.len() };
+    Path::staged(Family::Simplex, vec![Stage::Curve { curve, basis }])
 }
 
 fn descent(n_trained: usize) -> Descent {
