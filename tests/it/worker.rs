@@ -78,7 +78,6 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Connected { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
-        | Event::Matched { job, .. }
         | Event::Classified { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }

@@ -3,17 +3,24 @@
 
 mod autoneb;
 mod bijection;
+mod butterfly;
+mod chain;
+mod cholesky;
 mod flow;
+mod layer_samples;
 mod layerwise;
+mod least_squares;
 mod previews;
 mod scores;
 mod simplex;
 mod transport;
 mod unit_pairing;
+mod weight_adjustment;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use butterfly::Butterfly;
 use serde::{Deserialize, Serialize};
 
 use autoneb::AutoNeb;
@@ -24,6 +31,8 @@ use simplex::SimplexConnector;
 pub use simplex::SimplexOptions;
 use transport::TransportConnector;
 pub use transport::TransportOptions;
+use weight_adjustment::WeightAdjustment;
+pub use weight_adjustment::{AdjustmentOptions, adjust_head};
 
 use super::{ComputeError, DataRef, Engine, flows};
 use crate::geometry::{Family, FlowModel, Path};
@@ -51,6 +60,7 @@ pub struct ConnectOptions {
     pub autoneb: AutoNebOptions,
     pub simplex: SimplexOptions,
     pub layerwise: LayerwiseOptions,
+    pub adjustment: AdjustmentOptions,
     /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
     #[serde(skip)]
     pub flow: Option<Arc<FlowModel>>,
@@ -121,6 +131,12 @@ impl Connect {
             Family::AutoNeb => Box::new(AutoNeb::new(engine, spec)?),
             Family::Simplex => Box::new(SimplexConnector::new(engine, spec)?),
             Family::Layerwise => Box::new(Layerwise::new(engine, spec)?),
+            Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => {
+                Box::new(WeightAdjustment::new(engine, spec)?)
+            }
+            Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => {
+                Box::new(Butterfly::new(engine, spec)?)
+            }
             Family::Flow => Box::new(flow::connector(engine, spec)?),
             Family::Bijection => Box::new(bijection::connector(engine, spec)?),
             _ => {
@@ -144,6 +160,8 @@ pub fn estimate(spec: &ConnectSpec) -> Cost {
         Family::AutoNeb => autoneb::cost(spec),
         Family::Simplex => simplex::cost(spec),
         Family::Layerwise => layerwise::cost(spec),
+        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => weight_adjustment::cost(spec),
+        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => butterfly::cost(spec),
         Family::Flow | Family::Bijection => flows::path_cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }

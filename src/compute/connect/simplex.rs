@@ -199,8 +199,9 @@ impl SimplexConnector {
             self.sum.iter_mut().zip(height).for_each(|(g, h)| *g -= (factor * h) as f32);
         }
         let per_epoch = self.minibatches.per_epoch() as u64;
-        let epoch = (self.n_steps_done / per_epoch) as usize;
-        let rate = self.options.learning_rate * Schedule::Cosine.factor(epoch, self.options.epochs);
+        let (epoch, step) = ((self.n_steps_done / per_epoch) as usize, self.n_steps_done % per_epoch);
+        let part = step as f64 / per_epoch as f64;
+        let rate = self.options.learning_rate * Schedule::Cosine.factor(epoch, part, self.options.epochs);
         self.n_steps_done += 1;
         let n_trained = self.sum.len();
         let values = &mut Arc::make_mut(newest).values_mut()[..n_trained];
