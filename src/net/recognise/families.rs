@@ -6,7 +6,7 @@
 use super::super::op::Window;
 use super::super::zoo::{
     ConvNet, ConvStage, GoogLeNet, Names, Order, Pooling, PreActivation, ResNet, Shortcut, Stage, TINYTEN_LAYERS,
-    TinyTen, Vgg, VggHead, mlp, vgg_stage_lengths,
+    TinyTen, Vgg, VggHead, vgg_stage_lengths,
 };
 use super::super::{Activation, Network};
 use super::layers::{Kind, Layer};
@@ -46,11 +46,6 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
     let of = |kind: Kind| layers.iter().copied().filter(|layer| layer.kind == kind).collect::<Vec<_>>();
     let (convs, dense) = (of(Kind::Conv), of(Kind::Linear));
     let Some(last) = dense.last() else { return Vec::new() };
-    if convs.is_empty() {
-        // Perceptrons with norms are in no family: this one says so in the error.
-        let sizes: Vec<usize> = dense[..1].iter().map(|l| l.n_in()).chain(dense.iter().map(|l| l.n_out())).collect();
-        return mlp(&sizes, last.has_bias()).into_iter().collect();
-    }
     let n_norms = layers.len() - convs.len() - dense.len();
     let has_downsample = layers.iter().any(|layer| layer.name.contains("downsample"));
     let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input, has_downsample };
