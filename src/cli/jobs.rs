@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    Alignment, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, EvaluateSpec, FitSpec, FlowSpec, MatchWeightsSpec,
-    PointValue, TrainedFlow, WeightMatch,
+    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint,
+    FitSpec, FlowSpec, PointValue, TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -67,7 +67,7 @@ impl Jobs {
     }
 
     /// B's units in A's order.
-    pub(super) fn align(&self, what: &str, spec: CorrelateSpec) -> Result<Alignment> {
+    pub(super) fn align(&self, what: &str, spec: AlignSpec) -> Result<Alignment> {
         let mut found = None;
         self.run(what, Lane::Alignment, Request::Align(spec), |event| {
             if let Event::Aligned { alignment, .. } = event {
@@ -75,17 +75,6 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the alignment came back empty")
-    }
-
-    /// Permutations of B's units that bring its weights close to A's.
-    pub(super) fn match_weights(&self, spec: MatchWeightsSpec) -> Result<WeightMatch> {
-        let mut best = None;
-        self.run("matching weights", Lane::Alignment, Request::MatchWeights(spec), |event| {
-            if let Event::Matched { found, .. } = event {
-                best = Some(found);
-            }
-        })?;
-        best.context("internal error: the matching came back empty")
     }
 
     /// The trained vectors.
@@ -97,6 +86,31 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the fit came back empty")
+    }
+
+    /// Trains; `on_checkpoint` gets what the fit has after each epoch, and at times within long ones.
+    pub(super) fn fit_watched(
+        &self,
+        what: &str,
+        spec: FitSpec,
+        mut on_checkpoint: impl FnMut(FitCheckpoint),
+    ) -> Result<()> {
+        self.run(what, Lane::Training, Request::Fit(FitSpec { checkpoints: true, ..spec }), |event| {
+            if let Event::Checkpoint { checkpoint, .. } = event {
+                on_checkpoint(*checkpoint);
+            }
+        })
+    }
+
+    /// Several networks by themselves and together.
+    pub(super) fn ensemble(&self, what: &str, spec: EnsembleSpec) -> Result<Ensemble> {
+        let mut found = None;
+        self.run(what, Lane::Ensemble, Request::Ensemble(spec), |event| {
+            if let Event::EnsembleScored { ensemble, .. } = event {
+                found = Some(*ensemble);
+            }
+        })?;
+        found.context("internal error: the ensemble came back empty")
     }
 
     /// A path of a family that is worked out.

@@ -3,10 +3,17 @@
 //! One file a command. Errors end here, in [`run`]: 0 is done, 1 failed, 2 wrong usage.
 
 mod align;
+mod align_report;
 mod along;
+mod arrays;
+mod choices;
+mod compare;
+mod connectors;
 mod demo;
+mod ensemble;
 mod families;
 mod field;
+mod finding;
 mod fitting;
 mod flow;
 mod info;
@@ -21,6 +28,7 @@ mod plane;
 mod plane_files;
 mod score;
 mod train;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,8 +65,11 @@ enum Command {
     Info(info::Info),
     Align(Box<align::Align>),
     Path(Box<path::Path>),
+    Compare(Box<compare::Compare>),
+    Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Tree(Box<tree::Tree>),
     Flow(flow::Flow),
     Demo(demo::Demo),
 }
@@ -89,8 +100,11 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Align(args)) => align::run(&args),
         Some(Command::Path(args)) => path::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };

@@ -290,7 +290,8 @@ impl Fit {
         let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
         // Equal shares; images left over sit this minibatch out.
         let n_used = images.len() / ts.len() * ts.len();
-        let factor = self.spec.schedule.factor(self.epoch, self.spec.last_epoch());
+        let part = images.start as f64 / self.order.len() as f64;
+        let factor = self.spec.schedule.factor(self.epoch, part, self.spec.last_epoch());
         let batch = Minibatch {
             data: &self.spec.data,
             indices: self.order.range(images.start..images.start + n_used),

@@ -1,6 +1,8 @@
 //! The only door to burn: devices, the forward pass, evaluation, activations, fitting. Nothing else in the house names a
 //! tensor; what comes out are plain numbers.
 
+mod align;
+mod averaging;
 mod batches;
 mod classify;
 mod connect;
@@ -10,6 +12,7 @@ mod correlate_tensors;
 mod dense_tape;
 mod descent;
 mod device;
+mod ensemble;
 mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
@@ -23,9 +26,9 @@ mod forward;
 mod gradient;
 mod gradient_tensors;
 mod lanes;
-mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
+mod remeasure;
 mod score;
 mod score_rows;
 mod scorer;
@@ -34,19 +37,21 @@ mod simd;
 mod test_data;
 mod verify;
 
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
-    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+    AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
+    Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
 };
-pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
+pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
-pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -64,8 +69,12 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit of `{layer}` has no solution: its inputs are not finite, or the ridge {ridge} is too small")]
+    LeastSquares { layer: String, ridge: f64 },
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the permutations do not fit the network: {0}")]
+    Permutations(String),
     #[error("the map of neurons cannot be trained: {0}")]
     Flow(String),
     #[error("the fit cannot start there: {0}")]

@@ -2,9 +2,12 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod adjustment;
 mod boundary;
 mod cli;
+mod connectors;
 mod document;
+mod families;
 mod faults;
 mod flow;
 mod function_preservation;

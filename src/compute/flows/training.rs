@@ -144,20 +144,15 @@ impl TrainFlow {
     /// A loss that is no finite number: the rate is too high.
     pub fn step(&mut self, budget: Duration) -> Result<Option<StepReport>, ComputeError> {
         let started = Instant::now();
-        let (mut sum, mut n) = (0.0, 0_u32);
+        let (mut sum, mut n) = (0.0, 0);
         while self.step < self.spec.steps && (n == 0 || started.elapsed() < budget) {
             sum += self.one_step()?;
             n += 1;
         }
         let epoch = (self.n_behind.saturating_sub(1) / self.spec.steps_per_epoch() as u64) as usize;
         let loss = sum / f64::from(n);
-        Ok((n != 0).then(|| StepReport {
-            epoch,
-            step: self.step - 1,
-            n_steps: self.spec.steps,
-            loss,
-            spent: started.elapsed() / n,
-        }))
+        let spent = started.elapsed() / n.max(1);
+        Ok((n != 0).then(|| StepReport { epoch, step: self.step - 1, n_steps: self.spec.steps, loss, spent }))
     }
 
     /// What there is now.

@@ -1,17 +1,5 @@
 use super::*;
 
-/// As on a processor with 16 registers.
-struct Narrow<'a>(StripProducts<'a>);
-
-impl WithSimd for Narrow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        self.0.sweep::<S>(false);
-    }
-}
-
 fn value(i: usize) -> f32 {
     ((i * 7919) % 23) as f32 / 23.0 - 0.3
 }
@@ -38,6 +26,7 @@ fn samples<'a>(groups: &'a [&'a [Row]], channels: &'a [usize]) -> Samples<'a> {
         pixels: &PIXELS,
         n_images: N_IMAGES,
         channels,
+        turn: 0,
     }
 }
 
@@ -91,17 +80,4 @@ fn moments_are_those_of_the_samples_that_count() {
             assert!((found - expected).abs() < 1e-4, "{i} {j}: {found} {expected}");
         }
     }
-}
-
-#[test]
-fn tiles_for_few_registers_give_the_same() {
-    let (n_units, n_rows) = (20, 48);
-    let a: Vec<[f32; A_UNITS]> =
-        (0..2 * CHUNK).map(|i| std::array::from_fn(|unit| value(i * A_UNITS + unit))).collect();
-    let b: Vec<[f32; B_UNITS]> = (0..CHUNK).map(|i| std::array::from_fn(|unit| value(i * B_UNITS + unit))).collect();
-    let mut wide = vec![0.5; n_units * n_units];
-    let mut narrow = wide.clone();
-    AutoArch::new().dispatch(StripProducts { a: &a, b: &b, n_rows, n_units, products: &mut wide });
-    AutoArch::new().dispatch(Narrow(StripProducts { a: &a, b: &b, n_rows, n_units, products: &mut narrow }));
-    assert_eq!(wide, narrow);
 }
