@@ -5,8 +5,8 @@
 
 use super::super::op::Window;
 use super::super::zoo::{
-    ConvNet, ConvStage, GoogLeNet, Names, Order, Pooling, PreActivation, ResNet, Shortcut, Stage, TINYTEN_LAYERS,
-    TinyTen, Vgg, VggHead, vgg_stage_lengths,
+    ConvNet, ConvStage, GoogLeNet, Names, Order, PlainGoogLeNet, Pooling, PreActivation, ResNet, Shortcut, Stage,
+    TINYTEN_LAYERS, TinyTen, Vgg, VggHead, vgg_stage_lengths,
 };
 use super::super::{Activation, Network};
 use super::layers::{Kind, Layer};
@@ -55,6 +55,7 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
         tinyten(&shapes).map(|tinyten| tinyten.build()).into_iter().collect(),
         residual(&shapes).iter().map(ResNet::build).collect(),
         googlenet(&shapes).map(|googlenet| googlenet.build()).into_iter().collect::<Vec<_>>(),
+        plain_googlenet(&shapes).map(|googlenet| googlenet.build()).into_iter().collect(),
     ];
     // A guess whose shapes do not even fit each other is wrong.
     built.into_iter().flatten().filter_map(Result::ok).collect()
@@ -326,4 +327,12 @@ fn googlenet(shapes: &Shapes<'_>) -> Option<GoogLeNet> {
         aux_heads: n_aux == N_AUX,
         n_classes: *n_classes,
     })
+}
+
+/// The same of a plain one: one before the blocks, seven in each.
+fn plain_googlenet(shapes: &Shapes<'_>) -> Option<PlainGoogLeNet> {
+    const N_CONVS: usize = 1 + 9 * 7;
+    let Shapes { convs, input, n_classes, .. } = shapes;
+    let divisor = (192 / convs[0].n_out()).max(1);
+    (convs.len() == N_CONVS).then(|| PlainGoogLeNet { input: input.to_vec(), divisor, n_classes: *n_classes })
 }

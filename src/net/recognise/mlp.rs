@@ -24,7 +24,7 @@ pub(super) fn recognise(
     layers: &[Layer],
     unused: &[String],
 ) -> Result<Vec<Recognised>, RecogniseError> {
-    let in_order: Vec<&Layer> = order::by_name(layers, false).into_iter().map(|index| &layers[index]).collect();
+    let in_order: Vec<&Layer> = order::by_name(layers).into_iter().map(|index| &layers[index]).collect();
     let (dense, norms): (Vec<&Layer>, Vec<&Layer>) = in_order.into_iter().partition(|l| l.kind == Kind::Linear);
     let order = chain(&dense).ok_or_else(|| RecogniseError::NoChain {
         layers: dense.iter().map(|l| format!("`{}` {:?}", l.name, l.shape)).collect::<Vec<_>>().join(", "),

@@ -134,7 +134,7 @@ fn assert_found(network: &Network, file: &[(String, Vec<usize>)], original: impl
     }
 }
 
-const NETWORKS: [&str; 20] = [
+const NETWORKS: [&str; 21] = [
     "lenet",
     "lenet-16-32",
     "conv2fc1",
@@ -155,6 +155,7 @@ const NETWORKS: [&str; 20] = [
     "preresnet56",
     "wrn16-4",
     "googlenet",
+    "googlenet-plain",
 ];
 
 #[test]
