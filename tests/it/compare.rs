@@ -248,6 +248,27 @@ fn fge_collects_where_the_rate_is_lowest_and_swa_compares_the_mean_with_both_end
 }
 
 #[test]
+fn heads_of_all_layers_are_the_networks_and_adjusted_heads_beat_raw_ones() {
+    let [a, b, c] = ["a.pt", "b.pt", "c.pt"].map(digits);
+    let found = json(&on_digits(&["ensemble", &a, &b, &c, "--wa", "1,3", "--json", "-"]));
+    let found = array(&found);
+    let heads: Vec<(u64, bool)> = found
+        .iter()
+        .map(|ensemble| (ensemble["head"]["layers"].as_u64().unwrap(), ensemble["head"]["adjusted"].as_bool().unwrap()))
+        .collect();
+    assert_eq!(heads, [(1, false), (1, true), (3, false), (3, true)]);
+    let accuracy = |ensemble: usize, member: usize| number(&found[ensemble]["members"][member]["test"]["accuracy"]);
+    let modes = json(&on_digits(&["ensemble", &a, &b, &c, "--json", "-"]));
+    for member in 0..3 {
+        let own = number(&modes["members"][member]["test"]["accuracy"]);
+        assert_eq!((accuracy(2, member), accuracy(3, member)), (own, own));
+        assert!(member == 0 || accuracy(0, member) + 0.3 < accuracy(1, member), "a head of another backbone is lost");
+    }
+    let four = ["ensemble", &a, &b, "--wa", "4"];
+    on_digits(&four).must_fail(1, &["--wa", "1 to 3", "found 4"]);
+}
+
+#[test]
 fn a_point_of_a_path_is_saved_as_the_network_that_was_scored_there() {
     let folder = tempfile::tempdir().unwrap();
     let point = text_of(&folder.path().join("point.safetensors"));
