@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::app::Metric;
+use crate::app::{Metric, marks_third_point};
 use crate::compute::{BatchNorm, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Grid, Path, Plane};
@@ -104,7 +104,7 @@ impl PlanePicture<'_> {
         };
         let named = self.names.iter().zip(anchors).enumerate();
         let markers = named
-            .filter(|(_, (name, _))| !name.starts_with("random"))
+            .filter(|(place, (name, _))| *place < 2 || marks_third_point(name))
             .map(|(place, (name, (x, y)))| Marker { label: name.clone(), x, y, kind: kind(place), color: color(place) })
             .collect();
         let chord = Polyline { points: vec![[0.0, 0.0], [anchors[1].0, 0.0]], color: [235; 3], dashed: true };

@@ -6,6 +6,7 @@ use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
+use crate::geometry::Family;
 use crate::worker::{Command, DiskRequest};
 
 /// An intent of the user.
@@ -21,6 +22,8 @@ pub enum Action {
     },
     /// Checkpoints that become the bends of the path, in order.
     OpenBends(Vec<PathBuf>),
+    /// A map of neurons, for the families that go through one.
+    OpenFlow(PathBuf),
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),
@@ -56,6 +59,12 @@ pub enum Action {
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),
+    /// Shows or hides what the network at t makes of some test images.
+    ShowPredictions(bool),
+    /// Runs the chosen families on this pair, one after another.
+    Compare,
+    /// Takes a family out of comparisons, or in again.
+    LeaveOut(Family, bool),
     Restore(RunId),
     Pin(RunId, bool),
     RemoveRun(RunId),

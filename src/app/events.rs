@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, decisions, kept_trainings, refresh, runs,
-    training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
+    predictions, refresh, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -36,8 +36,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights, asks ensembles and trains maps of neurons so far.
-        Event::Started { .. } | Event::Matched { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line asks ensembles and trains maps of neurons so far.
+        Event::Started { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -66,6 +66,7 @@ fn take_in(state: &mut AppState, event: Event) {
             }
         }
         Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
+        Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
                 on_aligned(state, *alignment);
@@ -73,17 +74,22 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
         Event::Connected { job, connection } => on_connected(state, job, *connection),
-        Event::Classified { job, logits } => decisions::on_classified(state, job, logits),
+        Event::Classified { job, logits } => {
+            predictions::on_classified(state, job, &logits);
+            decisions::on_classified(state, job, logits);
+        }
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
+                search::add_seconds(state, job, &info);
                 on_interrupted(state, info.purpose);
             }
         }
         Event::Failed { job, error } => {
             if let Some(info) = state.jobs.remove(&job) {
                 on_interrupted(state, info.purpose);
+                compare::on_failed(state, info.purpose, error.to_string());
                 state.notify(Notice::error(format!("{} failed", info.label), &error));
             }
         }
@@ -101,6 +107,10 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             add_mode(state, *mode);
         }
         DiskEvent::Trajectory { name, modes, notes } => trajectories::add(state, name, modes, notes),
+        DiskEvent::Flow { name, model } => {
+            state.notify(Notice::info(format!("{name}: a map {}", search::served_families(&model))));
+            state.settings.path.connect.options.flow = Some(model);
+        }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
             stop(state, Purpose::FindPath, &mut effects);
@@ -193,6 +203,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         last_step: None,
         traces: Vec::new(),
         remarks: Vec::new(),
+        seconds: 0.0,
         from_files: true,
         by_hand: false,
         dragging: false,
@@ -248,10 +259,12 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         }
         Purpose::Align
         | Purpose::FindPath
+        | Purpose::PathPlane
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
-        | Purpose::Decide => {}
+        | Purpose::Decide
+        | Purpose::Predict => {}
     }
 }
 
@@ -306,6 +319,7 @@ fn on_connect_step(state: &mut AppState, job: JobId, note: String, path: Option<
 }
 
 fn on_connected(state: &mut AppState, job: JobId, connection: Connection) {
+    search::learn_speed(state, job);
     take_path(state, job, connection.path);
     if let Some(path) = state.path.as_mut().filter(|path| path.is_found_by(job)) {
         path.traces = connection.traces;
@@ -363,6 +377,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
     let Some(info) = state.jobs.remove(&job) else {
         return;
     };
+    search::add_seconds(state, job, &info);
     match info.purpose {
         Purpose::TryCandidate { mode, .. } => candidates::settle(state, mode),
         Purpose::TryNormalization { .. } => suggest(state),

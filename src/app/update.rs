@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, refresh, runs, training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
+    search, training, trajectories,
 };
-use crate::compute::CorrelateSpec;
+use crate::compute::AlignSpec;
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Family, Path};
 use crate::worker::{Command, DiskRequest, Lane, Request};
 
 /// Changes the state and returns the work that follows.
@@ -22,6 +23,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             effects.push(Effect::Disk(DiskRequest::OpenMended { path, mends, description }));
         }
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
+        Action::OpenFlow(path) => effects.push(Effect::Disk(DiskRequest::OpenFlow(path))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
             stop(state, Purpose::FindPath, &mut effects);
@@ -47,8 +49,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.use_aligned = aligned;
             state.look = None;
         }
-        Action::FindPath if state.settings.path.family.is_connected() => effects.extend(refresh::start_connect(state)),
-        Action::FindPath => effects.extend(refresh::start_fit(state)),
+        Action::FindPath => effects.extend(search::find_path(state)),
         Action::ResetPath => {
             stop(state, Purpose::FindPath, &mut effects);
             state.path = None;
@@ -58,6 +59,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.look = look.filter(|[x0, x1, y0, y1]| x0 < x1 && y0 < y1);
         }
         Action::KeepRun => runs::record(state),
+        Action::ShowPredictions(shown) => predictions::show(state, shown),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);
@@ -68,7 +70,16 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
+        Action::Compare => compare::begin(state),
+        Action::LeaveOut(family, left_out) => {
+            if left_out {
+                state.compare.left_out.insert(family);
+            } else {
+                state.compare.left_out.remove(&family);
+            }
+        }
         Action::CancelAll => {
+            compare::end(state);
             training::end(state, true, &mut effects);
             let jobs: Vec<_> = state.jobs.keys().copied().collect();
             effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
@@ -148,7 +159,21 @@ fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<E
     if state.settings.plane.third != settings.plane.third || state.settings.plane.margin != settings.plane.margin {
         state.look = None;
     }
-    state.settings = settings;
+    let family = settings.path.family;
+    let third = settings.plane.third;
+    let was = std::mem::replace(&mut state.settings, settings);
+    if was.path.family != family && was.plane.third == third {
+        state.settings.path.family = was.path.family;
+        choose_family(&mut state.settings, family);
+    }
+}
+
+/// Sets a family; the plane that shows the last one best gives way to the one that shows this best.
+pub(super) fn choose_family(settings: &mut Settings, family: Family) {
+    if settings.plane.third == ThirdPoint::of_family(settings.path.family) {
+        settings.plane.third = ThirdPoint::of_family(family);
+    }
+    settings.path.family = family;
 }
 
 fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
@@ -156,12 +181,8 @@ fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
         return;
     };
     let settings = &state.settings.align;
-    let spec = CorrelateSpec {
-        network: pair.network,
-        a: pair.a,
-        b: pair.b,
-        data: data.split(settings.split, Some(settings.n_samples)),
-    };
+    let samples = data.split(settings.split, Some(settings.n_samples));
+    let spec = AlignSpec { with_null: true, ..AlignSpec::new(pair.network, pair.a, pair.b, samples) };
     let label = "Aligning B to A".to_owned();
     effects.push(refresh::start(state, Purpose::Align, Lane::Alignment, label, Request::Align(spec)));
 }

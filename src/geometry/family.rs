@@ -224,6 +224,24 @@ impl Family {
         self.curve(0).is_none()
     }
 
+    /// What a stage of one of its paths does; `stage` counts from 0.
+    pub fn stage_name(self, stage: usize) -> String {
+        match (self, stage) {
+            (Self::Transport, 0) => "to B with its units moved".to_owned(),
+            (Self::Transport, _) => "units go to their places".to_owned(),
+            (
+                Self::LinearAdjusted
+                | Self::ArcAdjusted
+                | Self::TransportAdjusted
+                | Self::LinearButterfly
+                | Self::ArcButterfly
+                | Self::TransportButterfly,
+                layer,
+            ) => format!("layer {}", layer + 1),
+            _ => self.label().to_owned(),
+        }
+    }
+
     /// Why it cannot connect networks of this architecture, if it cannot.
     pub fn unsuited(self, network: &Network) -> Option<String> {
         match self {

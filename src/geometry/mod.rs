@@ -10,6 +10,7 @@ mod flow;
 mod grid;
 mod neurons;
 mod path;
+mod path_plane;
 mod plane;
 mod polyline;
 mod simplex;
@@ -28,6 +29,7 @@ pub use flow::{FlowConfig, FlowKind, FlowModel, FlowObjective, FlowRole, FlowTen
 pub use grid::{Axis, Grid};
 pub use neurons::{NeuronShape, Neurons};
 pub use path::{Path, PathProjection, Sample};
+pub use path_plane::{PathPlane, PathPlaneSearch};
 pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
 pub use polyline::{at_shares, dense_ts, shares_of_length};
 pub use simplex::Flat;

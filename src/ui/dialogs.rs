@@ -17,6 +17,7 @@ const TOO_FAST: Duration = Duration::from_millis(1000);
 pub(super) enum Wish {
     OpenCheckpoints,
     OpenBends,
+    OpenFlow,
     OpenData,
     /// The network that the panel trains.
     DescribeTraining,
@@ -39,6 +40,7 @@ impl Wish {
         match self {
             Self::OpenCheckpoints => "Open checkpoints",
             Self::OpenBends => "Open bends",
+            Self::OpenFlow => "Open a map",
             Self::OpenData => "Open a data folder",
             Self::DescribeTraining | Self::DescribeCheckpoint => "Choose the description of a network (.toml)",
             Self::TrajectoryFolder => "Choose a folder for the networks on the way",
@@ -56,6 +58,7 @@ impl Wish {
         match self {
             Self::OpenCheckpoints
             | Self::OpenBends
+            | Self::OpenFlow
             | Self::OpenData
             | Self::DescribeTraining
             | Self::DescribeCheckpoint
@@ -202,6 +205,7 @@ impl Dialogs {
         Some(match chosen.wish {
             Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
             Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
+            Wish::OpenFlow => Action::OpenFlow(first),
             Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
             Wish::DescribeTraining => Action::TrainDescribed(first),
             Wish::DescribeCheckpoint => {
@@ -230,6 +234,7 @@ async fn choose(wish: Wish) -> Vec<PathBuf> {
             let chosen = dialog.pick_files().await.unwrap_or_default();
             chosen.into_iter().map(|h| h.path().to_owned()).collect()
         }
+        (Wish::OpenFlow, _) => one(dialog.add_filter("Maps", &["safetensors"]).pick_file().await),
         (Wish::DescribeTraining | Wish::DescribeCheckpoint, _) => {
             one(dialog.add_filter("Descriptions", &["toml"]).pick_file().await)
         }

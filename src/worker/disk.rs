@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::checkpoint::{self, CheckpointError, Mends, Mode, ModeError, OpenOptions, Trajectory, save_params};
 use crate::compute::FitCheckpoint;
 use crate::data::{Dataset, Normalization};
+use crate::geometry::FlowModel;
 use crate::net::{Network, ParamVec};
 use crate::recipe::{self, Interrupted, Resume};
 use crate::{data, files};
@@ -31,6 +32,7 @@ pub enum DiskRequest {
         description: Option<PathBuf>,
     },
     OpenBends(Vec<PathBuf>),
+    OpenFlow(PathBuf),
     OpenData(String),
     SaveParams {
         path: PathBuf,
@@ -76,6 +78,11 @@ pub enum DiskEvent {
     },
     /// Checkpoints for the bends of a path, in order.
     Bends(Vec<Mode>),
+    /// A map of neurons and the name of its file.
+    Flow {
+        name: String,
+        model: Arc<FlowModel>,
+    },
     /// A data set and the usual ways to scale its pixels, by name.
     Data {
         dataset: Arc<Dataset>,
@@ -158,6 +165,13 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
                 Err(error) => failed("The bends cannot be opened".to_owned(), &error),
             }]
         }
+        DiskRequest::OpenFlow(path) => vec![match checkpoint::open_flow(&path) {
+            Ok(model) => {
+                let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                DiskEvent::Flow { name, model: Arc::new(model) }
+            }
+            Err(error) => failed("The map cannot be opened".to_owned(), &error),
+        }],
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
         DiskRequest::SaveParams { path, network, params, description } => {
             vec![match save_network(&path, &network, &params, description) {

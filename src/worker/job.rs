@@ -1,21 +1,25 @@
 //! The compute thread's loop: jobs as things that can be stepped, in turn, with a command check between any two slices.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{Command, Event, JobError, JobId, Lane, Request};
+use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
-    Classify, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
+    EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
+use crate::geometry::PathPlaneSearch;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
 /// The same for a fit, which shares the device with the pictures that follow it and must get on.
 const FIT_SLICE: Duration = Duration::from_millis(50);
+/// Weights that the search for a path's plane takes in between two looks at the clock: some milliseconds.
+const PLANE_VALUES: usize = 1 << 14;
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 /// How long a fit goes on within an epoch before it hands over a checkpoint.
@@ -52,10 +56,10 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
-    Align(Box<Correlate>),
+    Align(Box<Align>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
-    MatchWeights(Box<MatchWeights>),
+    FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
@@ -140,9 +144,10 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -192,14 +197,19 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
-        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
-        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
+        // The network at t is made here: for a large one that takes longer than a frame may.
+        Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
+            let params = Arc::new(path.point(t));
+            Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
+        }
+        Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
@@ -276,12 +286,12 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
-        Work::Align(correlate) => match correlate.step()? {
-            CorrelateStep::Working(done) => {
+        Work::Align(align) => match align.step()? {
+            AlignStep::Working(done) => {
                 outbox.send_lossy(Event::Progress { job: id, done });
                 Ok(Ok(Turn::Again))
             }
-            CorrelateStep::Finished(alignment) => {
+            AlignStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
         },
@@ -304,13 +314,17 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
             }
         },
-        Work::MatchWeights(matching) => match matching.step()? {
-            None => {
-                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
-                Ok(Ok(Turn::Again))
+        Work::FindPlane(search) => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                if search.advance(PLANE_VALUES) < 1.0 {
+                    continue;
+                }
+                let found = search.finish().map(Arc::new);
+                return Ok(outbox.send(Event::PathPlane { job: id, found }).map(|()| Turn::Over));
             }
-            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
-        },
+            Ok(Ok(Turn::Again))
+        }
         Work::Classify(classify) => match classify.step(SLICE)? {
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),

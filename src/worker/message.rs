@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble,
-    EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue, StepReport,
-    TrainedFlow, WeightMatch,
+    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
+    TrainedFlow,
 };
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Path, PathPlane, PlaneError};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -50,8 +50,12 @@ pub enum Lane {
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
     /// What the network at t decides.
     Decisions,
+    /// What the network at t makes of some images.
+    Predictions,
 }
 
 /// What is asked for.
@@ -60,13 +64,15 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
-    Align(CorrelateSpec),
-    /// Answered by `Event::Matched`.
-    MatchWeights(MatchWeightsSpec),
+    Align(AlignSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::Classified`.
+    Predict(PredictSpec),
+    /// Answered by `Event::PathPlane`.
+    FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
@@ -75,6 +81,16 @@ pub enum Request {
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
+}
+
+/// A place on a path, and the inputs that the network there is to classify.
+#[derive(Clone, Debug)]
+pub struct PredictSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub t: f64,
+    pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// From the app to the compute thread.
@@ -143,6 +159,10 @@ pub enum Event {
         job: JobId,
         connection: Box<Connection>,
     },
+    PathPlane {
+        job: JobId,
+        found: Result<Arc<PathPlane>, PlaneError>,
+    },
     /// A map of neurons: from time to time as it is, and at the end.
     FlowTrained {
         job: JobId,
@@ -151,10 +171,6 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
-    },
-    Matched {
-        job: JobId,
-        found: WeightMatch,
     },
     EnsembleScored {
         job: JobId,

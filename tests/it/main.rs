@@ -8,6 +8,7 @@ mod cli;
 mod compare;
 mod connectors;
 mod document;
+mod families;
 mod faults;
 mod flow;
 mod function_preservation;
