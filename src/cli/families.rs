@@ -35,7 +35,7 @@ pub(super) struct ConnectArgs {
     stage_points: usize,
     /// First N training images that weights are fitted on; all unless given
     #[arg(long, value_name = "N", value_parser = positive)]
-    fit_images: Option<usize>,
+    pub(super) fit_images: Option<usize>,
     /// What is added to the diagonal of each fit's normal equations, as a multiple of the diagonal's mean (weight adjustment,
     /// butterflies)
     #[arg(long, value_name = "SHARE", default_value_t = AdjustmentOptions::default().ridge, value_parser = ridge)]
@@ -80,6 +80,11 @@ impl ConnectArgs {
         Ok(maps.into_iter().nth(found).map(Arc::new))
     }
 
+    /// How weights are adjusted.
+    pub(super) fn adjustment(&self) -> AdjustmentOptions {
+        AdjustmentOptions { ridge: self.ridge, ..AdjustmentOptions::default() }
+    }
+
     /// The job that connects A to `b`, which is B or aligned B.
     pub(super) fn spec(
         &self,
@@ -104,7 +109,7 @@ impl ConnectArgs {
                 autoneb: self.autoneb.options(),
                 simplex: self.simplex.options(),
                 layerwise: self.layerwise.options(),
-                adjustment: AdjustmentOptions { ridge: self.ridge, ..AdjustmentOptions::default() },
+                adjustment: self.adjustment(),
             },
         })
     }

@@ -5,6 +5,7 @@
 mod adjustment;
 mod boundary;
 mod cli;
+mod compare;
 mod connectors;
 mod document;
 mod families;

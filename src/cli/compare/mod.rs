@@ -295,7 +295,7 @@ impl<'a> Task<'a> {
         let (b, alignment) = if way.is_aligned { self.aligned()? } else { (Arc::clone(&self.ends.b_params), 0.0) };
         let started = Instant::now();
         let epochs = finder.epochs(way.family);
-        let wanted = Wanted { family: way.family, n_bends: way.n_bends, bends: None, epochs };
+        let wanted = Wanted { family: way.family, n_bends: way.n_bends(), bends: None, epochs };
         let found = finder.find(&self.ends, &b, wanted)?;
         let seconds = alignment + started.elapsed().as_secs_f64();
         let align = if way.is_aligned { args.align } else { AlignMethod::None };
