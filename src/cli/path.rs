@@ -5,9 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::align::{SampleOptions, by_activations, warn_if_broken};
+use super::align::{EndAt, SampleOptions, aligned, end_at};
 use super::along::evaluate_path;
 use super::families::{ConnectArgs, family_parser};
 use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
@@ -15,7 +15,7 @@ use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{check_targets, report, save_network, say, write_json};
+use super::output::{check_targets, report, save_network, write_json};
 use crate::compute::{Connection, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{self, Curve, Family};
@@ -35,8 +35,8 @@ pub(super) struct Path {
     #[arg(long, default_value = "bezier", value_parser = family_parser())]
     family: Family,
     /// Joins A to B as it is, or to B with its units in A's order
-    #[arg(long, value_enum, default_value_t = AlignMethod::None)]
-    align: AlignMethod,
+    #[arg(long, default_value = "none", value_parser = end_at())]
+    align: EndAt,
     #[command(flatten)]
     samples: SampleOptions,
     /// Trained points between the ends: how many (1 unless given), or checkpoints, separated by commas, which are taken as
@@ -61,21 +61,6 @@ pub(super) struct Path {
     seed: u64,
     #[command(flatten)]
     common: CommonOptions,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum AlignMethod {
-    None,
-    Activation,
-}
-
-impl AlignMethod {
-    fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Activation => "activation",
-        }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,14 +150,8 @@ pub(super) fn run(args: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
     let b = match args.align {
-        AlignMethod::None => Arc::clone(&ends.b_params),
-        AlignMethod::Activation => {
-            let alignment = by_activations(&jobs, &ends, args.samples.of(&images))?;
-            warn_if_broken(&alignment);
-            let seal = alignment.seal.max_logit_difference;
-            say(&format!("aligned B to A on {} images; logits differ by at most {seal:.1e}", alignment.n_samples));
-            alignment.aligned
-        }
+        EndAt::AsItIs => Arc::clone(&ends.b_params),
+        EndAt::Aligned(method) => aligned(&jobs, &ends, args.samples.of(&images), method, args.seed)?,
     };
     let found = match curve {
         None => {
@@ -199,7 +178,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
             let file = folder.join(format!("bend.{}.safetensors", index + 1));
             save_network(&file, &ends.network, bend, &command, Some(args.seed))?;
         }
-        if args.align != AlignMethod::None {
+        if args.align != EndAt::AsItIs {
             let file = folder.join("b_aligned.safetensors");
             save_network(&file, &ends.b.network, &b, &command, Some(args.seed))?;
         }

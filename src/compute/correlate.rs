@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use super::batches::{ImageOrder, check_fit};
-use super::classify::logits;
 use super::correlate_lanes::LanesMoments;
 use super::correlate_tensors::TensorMoments;
 use super::evaluate::DataRef;

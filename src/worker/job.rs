@@ -291,13 +291,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
         },
-        Work::MatchWeights(matching) => match matching.step()? {
-            None => {
-                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
-                Ok(Ok(Turn::Again))
-            }
-            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
-        },
         Work::Classify(classify) => match classify.step(SLICE)? {
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
