@@ -41,6 +41,9 @@ pub(super) struct PathReport {
     distance: Number,
     points: Vec<PointReport>,
     summary: SummaryReport,
+    /// The same with the statistics of units put right at every point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repaired: Option<Box<PathReport>>,
 }
 
 #[derive(Serialize)]
@@ -176,6 +179,7 @@ pub(super) fn evaluate_path(
         distance: distance.into(),
         points,
         summary,
+        repaired: None,
     };
     Ok(PathResult { report, ts, values: all_values })
 }
@@ -222,14 +226,18 @@ impl PathReport {
             1 => ", 1 bend".to_owned(),
             n => format!(", {n} bends"),
         };
-        format!(
+        let text = format!(
             "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}",
             self.family,
             self.points.len(),
             self.length.0,
             self.distance.0,
             table(&heads, &rows)
-        )
+        );
+        match &self.repaired {
+            Some(repaired) => format!("{text}\nrepaired: {}", repaired.describe()),
+            None => text,
+        }
     }
 
     /// Every point, as rows of a CSV file.

@@ -18,10 +18,12 @@ mod networks;
 mod open;
 mod options;
 mod output;
+mod pam;
 mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod repair;
 mod score;
 mod train;
 
@@ -59,6 +61,7 @@ struct Cli {
 enum Command {
     Info(info::Info),
     Align(Box<align::Align>),
+    Pam(Box<pam::Pam>),
     Path(Box<path::Path>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
@@ -91,6 +94,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         }),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Align(args)) => align::run(&args),
+        Some(Command::Pam(args)) => pam::run(&args),
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),

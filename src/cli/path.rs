@@ -16,6 +16,7 @@ use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, write_json};
+use super::repair::Repair;
 use crate::compute::{Connection, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{self, Curve, Family};
@@ -53,6 +54,10 @@ pub(super) struct Path {
     /// One random t a minibatch, or a minibatch in N shares with a t from each N-th of [0, 1]
     #[arg(long, value_name = "one|stratified:N", default_value = "one", value_parser = t_sampling)]
     t_sampling: TSampling,
+    /// Also evaluates the path with the statistics of its units put right at every point: measured anew for networks with
+    /// batch norm, by REPAIR for others (Jordan et al. 2023); the path itself is then evaluated with what is stored
+    #[arg(long)]
+    repair: bool,
     /// Saves the bends, aligned B and `path.json` into a folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
@@ -168,8 +173,15 @@ pub(super) fn run(args: &Path) -> Result<()> {
         }
     };
     let path = Arc::clone(&found.path);
-    let measure = images.measure(args.common.score, &args.common.network);
+    let mut measure = images.measure(args.common.score, &args.common.network);
+    let mut repaired = None;
+    if args.repair {
+        let repair = Repair { jobs: &jobs, network: &ends.network, images: &images, options: &args.common.network };
+        repaired = Some(Box::new(repair.evaluate(&path, args.align.name(), args.points, &measure)?));
+        measure = Repair::raw(&measure);
+    }
     let mut report_found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
+    report_found.repaired = repaired;
     report_found.notes = found.notes;
     report_found.traces = found.traces;
     if let Some(folder) = &args.save {

@@ -32,6 +32,7 @@ mod scorer;
 mod simd;
 #[cfg(test)]
 mod test_data;
+mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
@@ -46,6 +47,7 @@ pub use evaluate::{
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
+pub use unit_distribution::unit_distributions;
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod align;
 mod boundary;
 mod cli;
 mod document;
