@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lowroad::checkpoint::save_params;
-use lowroad::compute::{Connect, ConnectOptions, ConnectSpec, ConnectStep, DataRef, Engine, TransportOptions};
-use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values};
+use lowroad::compute::{Connect, ConnectOptions, ConnectSpec, ConnectStep, Engine, TransportOptions};
+use lowroad::data::{ImageShape, SplitName};
 use lowroad::geometry::Family;
 use lowroad::net::{Network, ParamVec, zoo};
 
@@ -36,7 +36,8 @@ fn measure(name: &str, shape: ImageShape) {
     let [a, b] = [0, 1].map(|seed| mode(name, &network, seed));
     let spec = ConnectSpec {
         family: Family::Transport,
-        train: no_images(shape),
+        // Transport looks at no images, but every job has some.
+        train: common::made_data(shape, 1, || 0),
         network,
         a,
         b,
@@ -94,21 +95,4 @@ fn mode(name: &str, network: &Arc<Network>, seed: u64) -> Arc<ParamVec> {
         save_params(&file, network, &mode, &Default::default()).expect("LOWROAD_MODES can be written");
     }
     mode
-}
-
-/// Transport looks at no images, but every job has some.
-fn no_images(shape: ImageShape) -> DataRef {
-    let split = || Split { values: Values::Bytes(vec![0; shape.pixels()]), labels: vec![0] };
-    let dataset = Dataset {
-        name: "one black image".to_owned(),
-        source: "made for a benchmark".to_owned(),
-        shape,
-        max_value: u8::MAX,
-        class_names: vec![String::new(); 10],
-        train: split(),
-        test: split(),
-        notes: Vec::new(),
-    };
-    let normalization = Normalization::identity(shape.channels);
-    DataRef { dataset: Arc::new(dataset), split: SplitName::Train, normalization, limit: None }
 }

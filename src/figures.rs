@@ -2,22 +2,47 @@
 
 use std::sync::Arc;
 
-use crate::app::Metric;
+use crate::app::{Metric, marks_third_point};
 use crate::compute::{BatchNorm, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Grid, Path, Plane};
-use crate::render::figure::{CurveFigure, Marker, MarkerKind, PlaneFigure, Polyline, Series};
+use crate::render::figure::{CurveFigure, Marker, MarkerKind, PlaneFigure, Polyline, Series, StackedFigure};
 use crate::render::{Field, HeatmapStyle};
 
 /// Points with which a path is drawn.
 const PATH_POINTS: usize = 129;
 /// Colours of the modes on paper, in the order of the list (Okabe & Ito).
 const INKS: [[u8; 3]; 6] = [[0, 114, 178], [213, 94, 0], [0, 140, 100], [180, 90, 145], [160, 130, 0], [90, 90, 90]];
+/// Colours of curves that share a plot, each next one far from those before it. Each stands out from white paper and from the
+/// window's dark panels (a contrast of 3 at least), and no two are near each other in Oklab.
+const CURVE_INKS: [[u8; 3]; 16] = [
+    [0, 114, 178],
+    [255, 0, 0],
+    [0, 168, 0],
+    [216, 0, 255],
+    [228, 120, 24],
+    [108, 60, 255],
+    [84, 156, 144],
+    [192, 24, 132],
+    [108, 108, 108],
+    [180, 132, 180],
+    [0, 120, 60],
+    [255, 72, 180],
+    [96, 144, 255],
+    [180, 72, 48],
+    [144, 132, 24],
+    [132, 84, 168],
+];
 const BEND_INK: [u8; 3] = [250, 220, 60];
 
 /// The n-th mode's colour on paper.
 pub fn ink(place: usize) -> [u8; 3] {
     INKS[place % INKS.len()]
+}
+
+/// The n-th of several curves' colour, on paper and in the window.
+pub fn curve_ink(place: usize) -> [u8; 3] {
+    CURVE_INKS[place % CURVE_INKS.len()]
 }
 
 /// A plane's values of one metric as a field; cells without a value are unknown.
@@ -79,7 +104,7 @@ impl PlanePicture<'_> {
         };
         let named = self.names.iter().zip(anchors).enumerate();
         let markers = named
-            .filter(|(_, (name, _))| !name.starts_with("random"))
+            .filter(|(place, (name, _))| *place < 2 || marks_third_point(name))
             .map(|(place, (name, (x, y)))| Marker { label: name.clone(), x, y, kind: kind(place), color: color(place) })
             .collect();
         let chord = Polyline { points: vec![[0.0, 0.0], [anchors[1].0, 0.0]], color: [235; 3], dashed: true };
@@ -163,17 +188,114 @@ pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command
         points: curve.ts.iter().zip(curve.values).filter_map(|(t, v)| Some((*t, value(v.as_ref()?)))).collect(),
     });
     CurveFigure {
-        series: series.collect(),
-        x_label: "t, from A to B".to_owned(),
-        y_label: match metric {
-            Metric::Loss => "loss (nats)".to_owned(),
-            Metric::Accuracy => "accuracy (0 to 1)".to_owned(),
-        },
         title: format!("{} along the path", title(metric)),
         log,
-        x_range: Some((0.0, 1.0)),
-        y_range: None,
-        caption: String::new(),
         metadata: command,
+        ..along_t(series.collect(), axis_label(metric).to_owned())
+    }
+}
+
+/// A family's values along t.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilyCurve {
+    pub label: String,
+    pub dashed: bool,
+    /// (t, nats)
+    pub losses: Vec<(f64, f64)>,
+    /// (t, 0..1)
+    pub accuracies: Vec<(f64, f64)>,
+}
+
+/// Loss above accuracy of several families along t.
+pub fn families_figure(curves: &[FamilyCurve], split: SplitName, caption: String) -> StackedFigure {
+    let panel = |metric: Metric| {
+        let series = curves.iter().enumerate().map(|(place, curve)| Series {
+            label: curve.label.clone(),
+            color: curve_ink(place),
+            dashed: curve.dashed,
+            points: match metric {
+                Metric::Loss => curve.losses.clone(),
+                Metric::Accuracy => curve.accuracies.clone(),
+            },
+        });
+        along_t(series.collect(), value_label(metric, split))
+    };
+    StackedFigure {
+        panels: vec![panel(Metric::Loss), panel(Metric::Accuracy)],
+        title: "Loss and accuracy along paths from A to B".to_owned(),
+        caption,
+        metadata: None,
+    }
+}
+
+/// Accuracy of ensembles against their number of members: labels and `(members, 0..1)`.
+pub fn members_figure(curves: Vec<(String, Vec<(f64, f64)>)>, split: &str, caption: String) -> CurveFigure {
+    let series = curves.into_iter().enumerate().map(|(place, (label, points))| Series {
+        label,
+        color: curve_ink(place),
+        dashed: false,
+        points,
+    });
+    CurveFigure {
+        series: series.collect(),
+        x_label: "members".to_owned(),
+        y_label: format!("{split} accuracy (0 to 1)"),
+        title: "Accuracy of ensembles".to_owned(),
+        caption,
+        ..CurveFigure::default()
+    }
+}
+
+fn along_t(series: Vec<Series>, y_label: String) -> CurveFigure {
+    let x_label = "t, from A to B".to_owned();
+    CurveFigure { series, x_label, y_label, x_range: Some((0.0, 1.0)), ..CurveFigure::default() }
+}
+
+fn axis_label(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Loss => "loss (nats)",
+        Metric::Accuracy => "accuracy (0 to 1)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn linear(value: u8) -> f64 {
+        let v = f64::from(value) / 255.0;
+        if v <= 0.040_45 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+    }
+
+    fn luminance([r, g, b]: [u8; 3]) -> f64 {
+        0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b)
+    }
+
+    /// Ottosson 2020.
+    fn oklab(color: [u8; 3]) -> [f64; 3] {
+        let [r, g, b] = color.map(linear);
+        let l = (0.412_221_470_8 * r + 0.536_332_536_3 * g + 0.051_445_992_9 * b).cbrt();
+        let m = (0.211_903_498_2 * r + 0.680_699_545_1 * g + 0.107_396_956_6 * b).cbrt();
+        let s = (0.088_302_461_9 * r + 0.281_718_837_6 * g + 0.629_978_700_5 * b).cbrt();
+        [
+            0.210_454_255_3 * l + 0.793_617_785 * m - 0.004_072_046_8 * s,
+            1.977_998_495_1 * l - 2.428_592_205 * m + 0.450_593_709_9 * s,
+            0.025_904_037_1 * l + 0.782_771_766_2 * m - 0.808_675_766 * s,
+        ]
+    }
+
+    #[test]
+    fn curves_can_be_read_on_paper_and_on_dark_panels_and_told_apart() {
+        let (paper, panel) = (luminance([255; 3]), luminance([24; 3]));
+        for (place, ink) in CURVE_INKS.into_iter().enumerate() {
+            let own = luminance(ink);
+            assert!(3.0 <= (paper + 0.05) / (own + 0.05), "{ink:?} on paper");
+            assert!(3.0 <= (own + 0.05) / (panel + 0.05), "{ink:?} on dark panels");
+            for other in &CURVE_INKS[..place] {
+                let (p, q) = (oklab(ink), oklab(*other));
+                let apart = p.iter().zip(q).map(|(p, q)| (p - q).powi(2)).sum::<f64>().sqrt();
+                assert!(0.12 < apart, "{ink:?} {other:?}: {apart}");
+            }
+        }
     }
 }

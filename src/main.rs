@@ -11,5 +11,7 @@ fn main() -> ExitCode {
 
 fn open_window(request: WindowRequest) -> anyhow::Result<()> {
     let WindowRequest { files, data, normalize, device } = request;
-    Ok(ui::run(WindowOptions { files, data, normalize, device })?)
+    let places = directories::ProjectDirs::from("", "", "lowroad");
+    let keep_trainings = places.map(|places| places.cache_dir().join("trainings"));
+    Ok(ui::run(WindowOptions { files, data, normalize, device, keep_trainings })?)
 }

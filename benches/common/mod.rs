@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use lowroad::checkpoint::{Mode, save_params};
 use lowroad::compute::{DataRef, Engine, Fit, FitSpec, FitStart, Optimizer, Schedule, TSampling};
-use lowroad::data::{Augmentation, Dataset, Normalization, SplitName, open};
+use lowroad::data::{Augmentation, Dataset, ImageShape, Normalization, Split, SplitName, Values, open};
 use lowroad::net::{Network, ParamVec, zoo};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +33,26 @@ pub(crate) fn data(dataset: &Arc<Dataset>, split: SplitName) -> DataRef {
         normalization: Normalization { mean: vec![0.1307], std: vec![0.3081] },
         limit: None,
     }
+}
+
+/// Images of bytes that `value` gives one after another, of ten classes, as they are.
+pub(crate) fn made_data(shape: ImageShape, n_images: usize, mut value: impl FnMut() -> u8) -> DataRef {
+    let mut split = |n_images: usize| Split {
+        values: Values::Bytes((0..n_images * shape.pixels()).map(|_| value()).collect()),
+        labels: vec![0; n_images],
+    };
+    let dataset = Dataset {
+        name: "made images".to_owned(),
+        source: "made for a benchmark".to_owned(),
+        shape,
+        max_value: u8::MAX,
+        class_names: vec![String::new(); 10],
+        train: split(n_images),
+        test: split(1),
+        notes: Vec::new(),
+    };
+    let normalization = Normalization::identity(shape.channels);
+    DataRef { dataset: Arc::new(dataset), split: SplitName::Train, normalization, limit: None }
 }
 
 /// A multilayer perceptron for these images with the given hidden widths.

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
+use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
+use crate::geometry::Family;
 use crate::worker::{Command, DiskRequest};
 
 /// An intent of the user.
@@ -12,8 +14,16 @@ use crate::worker::{Command, DiskRequest};
 pub enum Action {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    /// A checkpoint that was refused, with changes to its names and shapes, or as the network of a description.
+    OpenMended {
+        path: PathBuf,
+        mends: Mends,
+        description: Option<PathBuf>,
+    },
     /// Checkpoints that become the bends of the path, in order.
     OpenBends(Vec<PathBuf>),
+    /// A map of neurons, for the families that go through one.
+    OpenFlow(PathBuf),
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),
@@ -49,6 +59,12 @@ pub enum Action {
     /// Keeps the path as it is as a run.
     KeepRun,
     SetT(f64),
+    /// Shows or hides what the network at t makes of some test images.
+    ShowPredictions(bool),
+    /// Runs the chosen families on this pair, one after another.
+    Compare,
+    /// Takes a family out of comparisons, or in again.
+    LeaveOut(Family, bool),
     Restore(RunId),
     Pin(RunId, bool),
     RemoveRun(RunId),
@@ -58,6 +74,16 @@ pub enum Action {
     /// Shows or hides the panel of trainings.
     ShowTraining(bool),
     ChangeTraining(Box<TrainingForm>),
+    /// Names the description of the network that the panel trains.
+    TrainDescribed(PathBuf),
+    /// Names the folder for the networks on the way of a training.
+    SaveTrajectory(PathBuf),
+    /// Keeps trainings in this folder while they run, and offers those that are there.
+    KeepTrainings(PathBuf),
+    /// Goes on with an interrupted training, by its place.
+    GoOnTraining(usize),
+    /// Throws an interrupted training away, by its place.
+    ForgetTraining(usize),
     /// Trains the modes that the panel is set to.
     Train,
     /// Ends the trainings; the mode that runs is kept as it is, or not.

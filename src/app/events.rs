@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Scored, Severity, candidates, decisions, refresh, runs, training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
+    predictions, refresh, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -35,8 +36,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights and trains maps of neurons so far.
-        Event::Started { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line asks ensembles and trains maps of neurons so far.
+        Event::Started { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -65,6 +66,7 @@ fn take_in(state: &mut AppState, event: Event) {
             }
         }
         Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
+        Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
                 on_aligned(state, *alignment);
@@ -72,17 +74,22 @@ fn take_in(state: &mut AppState, event: Event) {
         }
         Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
         Event::Connected { job, connection } => on_connected(state, job, *connection),
-        Event::Classified { job, logits } => decisions::on_classified(state, job, logits),
+        Event::Classified { job, logits } => {
+            predictions::on_classified(state, job, &logits);
+            decisions::on_classified(state, job, logits);
+        }
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
+                search::add_seconds(state, job, &info);
                 on_interrupted(state, info.purpose);
             }
         }
         Event::Failed { job, error } => {
             if let Some(info) = state.jobs.remove(&job) {
                 on_interrupted(state, info.purpose);
+                compare::on_failed(state, info.purpose, error.to_string());
                 state.notify(Notice::error(format!("{} failed", info.label), &error));
             }
         }
@@ -100,14 +107,25 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
             add_mode(state, *mode);
         }
         DiskEvent::Trajectory { name, modes, notes } => trajectories::add(state, name, modes, notes),
+        DiskEvent::Flow { name, model } => {
+            state.notify(Notice::info(format!("{name}: a map {}", search::served_families(&model))));
+            state.settings.path.connect.options.flow = Some(model);
+        }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
             stop(state, Purpose::FindPath, &mut effects);
             add_data(state, dataset, usual);
         }
+        DiskEvent::Description { path, network } => training::on_description(state, &path, network),
+        DiskEvent::Interrupted(found) => kept_trainings::offer(state, found),
+        DiskEvent::TrainingLoaded(found) => training::on_loaded(state, found, &mut effects),
         DiskEvent::Saved(path) => state.notify(Notice::info(format!("Saved {}", path.display()))),
         DiskEvent::Failed { headline, details } => {
-            state.notify(Notice { severity: Severity::Error, headline, details });
+            state.notify(Notice { severity: Severity::Error, headline, details, remedy: None });
+        }
+        DiskEvent::Refused { path, headline, details, mends } => {
+            let remedy = Some(Remedy { path, mends });
+            state.notify(Notice { severity: Severity::Error, headline, details, remedy });
         }
     }
     effects.extend(refresh::refresh(state));
@@ -185,6 +203,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         last_step: None,
         traces: Vec::new(),
         remarks: Vec::new(),
+        seconds: 0.0,
         from_files: true,
         by_hand: false,
         dragging: false,
@@ -240,10 +259,12 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         }
         Purpose::Align
         | Purpose::FindPath
+        | Purpose::PathPlane
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
-        | Purpose::Decide => {}
+        | Purpose::Decide
+        | Purpose::Predict => {}
     }
 }
 
@@ -298,6 +319,7 @@ fn on_connect_step(state: &mut AppState, job: JobId, note: String, path: Option<
 }
 
 fn on_connected(state: &mut AppState, job: JobId, connection: Connection) {
+    search::learn_speed(state, job);
     take_path(state, job, connection.path);
     if let Some(path) = state.path.as_mut().filter(|path| path.is_found_by(job)) {
         path.traces = connection.traces;
@@ -355,11 +377,12 @@ fn on_finished(state: &mut AppState, job: JobId) {
     let Some(info) = state.jobs.remove(&job) else {
         return;
     };
+    search::add_seconds(state, job, &info);
     match info.purpose {
         Purpose::TryCandidate { mode, .. } => candidates::settle(state, mode),
         Purpose::TryNormalization { .. } => suggest(state),
         Purpose::Train => training::on_end(state, true),
-        Purpose::EstimateTraining => training::on_measured(state, info.started),
+        Purpose::EstimateTraining => training::on_measured(state),
         Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
         _ => {}
     }

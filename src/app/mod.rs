@@ -4,12 +4,18 @@
 
 mod action;
 mod candidates;
+mod compare;
+pub mod compare_table;
 mod decisions;
+mod estimate;
 pub mod events;
+mod kept_trainings;
 mod notice;
 mod planes;
+mod predictions;
 mod refresh;
 mod runs;
+mod search;
 mod settings;
 mod state;
 mod training;
@@ -17,9 +23,14 @@ mod trajectories;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
+pub use compare::{CompareState, RunningComparison};
 pub use decisions::DecisionState;
-pub use notice::{Notice, Severity};
+pub use kept_trainings::InterruptedTraining;
+pub use notice::{Notice, Remedy, Severity};
+pub use planes::marks_third_point;
+pub use predictions::{Prediction, PredictionState};
 pub use runs::{Run, RunId};
+pub use search::Expectation;
 pub use settings::{
     AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, Metric, PathSettings, PlaneSettings, Settings,
     ThirdPoint,

@@ -1,6 +1,9 @@
 //! Things the user should know, kept until dismissed.
 
 use std::error::Error;
+use std::path::PathBuf;
+
+use crate::checkpoint::Mends;
 
 /// How loud a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,15 +19,24 @@ pub struct Notice {
     pub severity: Severity,
     pub headline: String,
     pub details: Vec<String>,
+    /// What the user may try where a checkpoint was not understood.
+    pub remedy: Option<Remedy>,
+}
+
+/// Ways to open a checkpoint that was refused: mended, if that may help, or as a network that the user describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remedy {
+    pub path: PathBuf,
+    pub mends: Vec<Mends>,
 }
 
 impl Notice {
     pub fn info(headline: impl Into<String>) -> Self {
-        Self { severity: Severity::Info, headline: headline.into(), details: Vec::new() }
+        Self { severity: Severity::Info, headline: headline.into(), details: Vec::new(), remedy: None }
     }
 
     pub fn warning(headline: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, headline: headline.into(), details: Vec::new() }
+        Self { severity: Severity::Warning, headline: headline.into(), details: Vec::new(), remedy: None }
     }
 
     /// An error with its causes as details.
@@ -38,7 +50,7 @@ impl Notice {
             }
             cause = error.source();
         }
-        Self { severity: Severity::Error, headline: headline.into(), details }
+        Self { severity: Severity::Error, headline: headline.into(), details, remedy: None }
     }
 
     pub fn with_details(mut self, details: Vec<String>) -> Self {

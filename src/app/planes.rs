@@ -2,17 +2,56 @@
 
 use std::sync::Arc;
 
-use super::state::{Pair, PathState, PlaneChoice, PlaneState};
-use super::{AppState, ThirdPoint};
-use crate::geometry::{Axis, Grid, Plane, arc_centre};
+use super::refresh::{fitting_pair, start};
+use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState, Purpose};
+use super::{AppState, Effect, ThirdPoint};
+use crate::geometry::{Axis, Grid, PathPlane, Plane, PlaneError, arc_centre};
 use crate::net::ParamVec;
+use crate::worker::{JobId, Lane, Request};
 
 /// Name of the third point that serves when there is no bend off the segment.
 const MEAN_NEURON: &str = "mean neuron";
+/// The same where no point but the whole path decides.
+const WHOLE_PATH: &str = "the path";
 /// Distance off the plane, in shares of |B - A|, up to which the bend counts as lying in it.
 const ON_PLANE: f64 = 1e-4;
 /// Width of the region that is evaluated over its height, at least and at most.
 const PICTURE_ASPECT: f64 = 1.9;
+
+/// Whether a plane's third point is one that can be marked, and no mere direction.
+pub fn marks_third_point(third: &str) -> bool {
+    third != WHOLE_PATH && !third.starts_with("random")
+}
+
+/// Has the plane sought that shows most of the path, once it is at rest, where the settings ask for it.
+pub(super) fn seek_own(state: &mut AppState, effects: &mut Vec<Effect>) {
+    let is_wanted = state.settings.plane.third == ThirdPoint::BestOfPath && state.compare.running.is_none();
+    if !is_wanted || state.is_path_moving() || fitting_pair(state).is_none() {
+        return;
+    }
+    let Some(path) = state.path.as_ref().filter(|path| !path.is_straight()) else {
+        return;
+    };
+    let path_revision = path.revision;
+    if path.own_plane.as_ref().is_some_and(|own| own.path_revision == path_revision) {
+        return;
+    }
+    let request = Request::FindPlane { path: Arc::clone(&path.path) };
+    let label = "Finding the plane of the path".to_owned();
+    effects.push(start(state, Purpose::PathPlane, Lane::PathPlane, label, request));
+    if let (Some(job), Some(path)) = (state.job_of(Purpose::PathPlane), &mut state.path) {
+        path.own_plane = Some(OwnPlane { path_revision, job, found: None });
+    }
+}
+
+/// The plane of a path was found; it is of no interest if the path has changed.
+pub(super) fn on_found(state: &mut AppState, job: JobId, found: Result<Arc<PathPlane>, PlaneError>) {
+    let own = state.path.as_mut().and_then(|path| path.own_plane.as_mut());
+    if let Some(own) = own.filter(|own| own.job == job) {
+        own.found = Some(found);
+        state.plane_choice = None;
+    }
+}
 
 /// The plane that the settings ask for and the name of its third point, worked out once for each path.
 pub(super) fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
@@ -32,8 +71,11 @@ pub(super) fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) 
 /// The plane that the settings ask for; the one shown now if it still serves.
 fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
     let (a, b) = (path.path.start(), path.path.end());
+    if let Some(own) = path.own_plane().filter(|_| state.settings.plane.third == ThirdPoint::BestOfPath) {
+        return Some((Arc::clone(&own.plane), WHOLE_PATH.to_owned()));
+    }
     let (third, name): (Option<Arc<ParamVec>>, String) = match state.settings.plane.third {
-        ThirdPoint::Bend => match farthest_bend(path) {
+        ThirdPoint::Bend | ThirdPoint::BestOfPath => match farthest_bend(path) {
             Some((index, bend)) => (Some(bend), format!("bend {}", index + 1)),
             None => (None, String::new()),
         },
@@ -124,8 +166,12 @@ pub(super) fn grid_around(plane: &Plane, state: &AppState, path: &PathState) -> 
         return shown.grid;
     }
     let [_, b, c] = plane.anchors();
-    let (left, right) = (c.0.min(0.0), c.0.max(b.0));
-    let (low, high) = (c.1.min(0.0), c.1.max(0.0));
+    let (mut left, mut right) = (c.0.min(0.0), c.0.max(b.0));
+    let (mut low, mut high) = (c.1.min(0.0), c.1.max(0.0));
+    if let Some(own) = path.own_plane().filter(|own| std::ptr::eq(&*own.plane, plane)) {
+        let [x0, x1, y0, y1] = own.extent;
+        (left, right, low, high) = (left.min(x0), right.max(x1), low.min(y0), high.max(y1));
+    }
     let (mx, my) = (settings.margin * plane.length(), settings.margin * plane.height());
     let (width, height) = (right - left + 2.0 * mx, high - low + 2.0 * my);
     // Widened to the shape of the picture: a bend near the straight line would otherwise leave a thin strip.

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::planes::{chosen_plane, grid_around};
-use super::state::{CurveKey, CurveState, FitOf, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
-use super::{AppState, BatchNormSettings, Effect, ModeId, candidates, decisions, training, trajectories};
-use crate::compute::{ConnectSpec, EvaluateSpec, FitSpec, FitStart};
-use crate::data::{Augmentation, SplitName};
+use super::planes::{self, chosen_plane, grid_around};
+use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
+use super::{
+    AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, predictions, training, trajectories,
+};
+use crate::compute::EvaluateSpec;
+use crate::data::SplitName;
 use crate::geometry::{Curve, Path};
 use crate::net::ParamVec;
 use crate::worker::{Command, JobId, Lane, Request};
@@ -36,17 +38,21 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     if sync_pair(state) {
         drop_job(state, Purpose::Align, &mut effects);
     }
+    compare::advance(state);
     sync_path(state);
     let stray =
         state.job_of(Purpose::FindPath).is_some_and(|job| state.path.as_ref().is_none_or(|p| !p.is_found_by(job)));
     if stray {
         drop_job(state, Purpose::FindPath, &mut effects);
     }
+    compare::start_search(state, &mut effects);
     refresh_scores(state, &mut effects);
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
+    planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
     decisions::refresh(state, &mut effects);
+    predictions::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -78,11 +84,19 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     if !evaluates_curve && state.curve.as_ref().is_some_and(|curve| !curve.is_complete()) {
         state.curve = None;
     }
+    if !state.runs_job(Purpose::PathPlane)
+        && let Some(path) = state.path.as_mut().filter(|path| path.own_plane().is_none())
+    {
+        path.own_plane = None;
+    }
     if !state.runs_job(Purpose::Plane) && state.plane.as_ref().is_some_and(|plane| !plane.is_complete()) {
         state.plane = None;
     }
     if !state.runs_job(Purpose::Decide) {
         decisions::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Predict) {
+        predictions::on_interrupted(state);
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;
@@ -151,11 +165,13 @@ fn sync_path(state: &mut AppState) {
         last_step: None,
         traces: Vec::new(),
         remarks: Vec::new(),
+        seconds: 0.0,
         from_files: false,
         by_hand: false,
         dragging: false,
         fit: None,
         connect: None,
+        own_plane: None,
     });
 }
 
@@ -301,6 +317,10 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     };
     let quick = state.is_fitting();
     let settings = state.settings.plane.clone();
+    // One family after another would leave a plane half done each; the last one gets its own.
+    if state.compare.running.is_some() || state.runs_job(Purpose::PathPlane) {
+        return;
+    }
     // Behind a moving bend the picture keeps its pace: the next plane starts when the last one stands.
     if quick && state.runs_job(Purpose::Plane) {
         return;
@@ -323,7 +343,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
             return;
         }
     }
-    let projection = path.path.project(&plane);
+    let projection = path.projection(&plane);
     let near = Curve::even_ts(GROWTH_POINTS).into_iter().map(|t| projection.at(t)).map(|spot| (spot.x, spot.y));
     let near: Vec<(f64, f64)> = near.collect();
     let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
@@ -370,75 +390,4 @@ pub(super) fn fitting_pair(state: &AppState) -> Option<Pair> {
     let pair = state.joined()?;
     let data = state.data.as_ref()?;
     data.misfit(&pair.network).is_none().then(|| pair.clone())
-}
-
-/// Fits the bends of the current path, from where they are.
-pub(super) fn start_fit(state: &mut AppState) -> Option<Effect> {
-    let pair = fitting_pair(state)?;
-    let data = state.data.clone()?;
-    let path = state.path.as_mut()?;
-    let curve = path.path.curve()?;
-    if path.path.bends().is_empty() || state.jobs.values().any(|job| job.purpose == Purpose::FindPath) {
-        return None;
-    }
-    let fit = state.settings.path.fit.clone();
-    let spec = FitSpec {
-        network: pair.network,
-        family: Some(curve),
-        basis: path.path.basis().to_vec(),
-        data: data.split(SplitName::Train, None),
-        augmentation: Augmentation::none(),
-        epochs: fit.descent.epochs,
-        start: FitStart::at_epoch(path.epochs_done),
-        batch_size: fit.descent.batch_size,
-        optimizer: fit.descent.optimizer,
-        learning_rate: fit.descent.learning_rate,
-        schedule: fit.descent.schedule,
-        weight_decay: fit.descent.weight_decay,
-        sampling: fit.sampling,
-        seed: fit.seed,
-        checkpoints: false,
-    };
-    path.by_hand = false;
-    path.dragging = false;
-    let (epochs, until) = (spec.epochs, spec.start.epoch + spec.epochs);
-    let effect = start(state, Purpose::FindPath, Lane::Path, "Fitting the path".to_owned(), Request::Fit(spec));
-    let job = state.job_of(Purpose::FindPath)?;
-    if let Some(path) = &mut state.path {
-        path.fit = Some(FitOf { job, epochs, until });
-    }
-    Some(effect)
-}
-
-/// Works out a path of the family that is set.
-pub(super) fn start_connect(state: &mut AppState) -> Option<Effect> {
-    let spec = connect_spec(state)?;
-    if state.runs_job(Purpose::FindPath) {
-        return None;
-    }
-    let label = format!("Finding a path: {}", spec.family.label());
-    let effect = start(state, Purpose::FindPath, Lane::Path, label, Request::Connect(spec));
-    let job = state.job_of(Purpose::FindPath)?;
-    if let Some(path) = &mut state.path {
-        path.connect = Some(job);
-    }
-    Some(effect)
-}
-
-/// What connecting the endpoints by the family that is set would be asked for.
-pub(super) fn connect_spec(state: &AppState) -> Option<ConnectSpec> {
-    let pair = fitting_pair(state)?;
-    let (data, path) = (state.data.as_ref()?, state.path.as_ref()?);
-    let settings = &state.settings.path;
-    let connect = &settings.connect;
-    settings.family.is_connected().then(|| ConnectSpec {
-        family: settings.family,
-        network: pair.network,
-        a: Arc::clone(&path.ends.0),
-        b: Arc::clone(&path.ends.1),
-        train: data.split(SplitName::Train, connect.n_images),
-        points: connect.points,
-        seed: connect.seed,
-        options: connect.options.clone(),
-    })
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
 use super::{AppState, Effect, Settings, refresh};
 use crate::data::SplitName;
+use crate::geometry::Family;
 
 /// Cards kept; the oldest that is not pinned goes first.
 const MAX_RUNS: usize = 200;
@@ -42,6 +43,13 @@ impl Run {
             1 => format!("{family}, 1 bend"),
             n => format!("{family}, {n} bends"),
         }
+    }
+
+    /// The way it was found, for tables: a path that was not bent is the straight line, whatever its family.
+    pub fn method(&self) -> String {
+        let is_plain = self.path.is_straight() && self.path.family != Family::Arc;
+        let method = if is_plain { Family::Linear.label().to_owned() } else { self.title() };
+        if self.path.aligned { format!("{method}, aligned") } else { method }
     }
 
     /// Whether this is the card of a path: the same one, or the same straight line drawn again.

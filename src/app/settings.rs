@@ -113,6 +113,8 @@ pub enum ThirdPoint {
     /// The bend that is farthest from the straight line; the mean neuron while there is none off it.
     #[default]
     Bend,
+    /// None: the plane through A and B that the whole path stays nearest to.
+    BestOfPath,
     /// The network all of whose neurons are the mean neuron: straight lines and arcs lie exactly in this plane.
     MeanNeuron,
     /// Another mode, by its number in the list.
@@ -121,6 +123,13 @@ pub enum ThirdPoint {
     OriginalB,
     /// A random direction, by its seed.
     Random(u64),
+}
+
+impl ThirdPoint {
+    /// What shows a family's paths best: paths with bends, arcs and straight lines lie near or in a plane of their own.
+    pub fn of_family(family: Family) -> Self {
+        if family.is_connected() && family != Family::Simplex { Self::BestOfPath } else { Self::Bend }
+    }
 }
 
 /// What is drawn.

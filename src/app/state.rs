@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::candidates::CandidateTrial;
+use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::predictions::PredictionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
-use crate::geometry::{Family, Grid, Path, Plane, Summary, summarise};
+use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -40,6 +42,8 @@ pub struct AppState {
     pub plane: Option<PlaneState>,
     /// What the network at t decides; `None` unless examples are points of a plane.
     pub decisions: Option<DecisionState>,
+    /// What the network at t makes of some test images, where the user wants to see it.
+    pub predictions: Option<PredictionState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -50,6 +54,9 @@ pub struct AppState {
     pub suggestion: Option<Suggestion>,
     pub notices: Vec<Notice>,
     pub training: TrainingState,
+    pub compare: CompareState,
+    /// Operations a second that the families' last connections came to.
+    pub(super) speeds: BTreeMap<Family, f64>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
@@ -179,6 +186,8 @@ pub struct PathState {
     /// What a connection found beside the path.
     pub traces: Vec<Trace>,
     pub remarks: Vec<String>,
+    /// Time that finding it took.
+    pub seconds: f64,
     /// The bends were read from files.
     pub from_files: bool,
     /// A bend was moved by the user.
@@ -189,6 +198,16 @@ pub struct PathState {
     pub(super) fit: Option<FitOf>,
     /// The connection that works it out, or the last one that did.
     pub(super) connect: Option<JobId>,
+    pub(super) own_plane: Option<OwnPlane>,
+}
+
+/// The search for the plane that shows most of a path.
+#[derive(Clone, Debug)]
+pub(super) struct OwnPlane {
+    pub(super) path_revision: u64,
+    pub(super) job: JobId,
+    /// An error where the path has none.
+    pub(super) found: Option<Result<Arc<PathPlane>, PlaneError>>,
 }
 
 /// A fit of one path: what it finds belongs to no other.
@@ -204,7 +223,20 @@ pub(super) struct FitOf {
 impl PathState {
     /// Nothing was found yet: the bends stand on the segment, or it is the segment.
     pub fn is_straight(&self) -> bool {
-        self.epochs_done == 0 && self.fit.is_none() && self.connect.is_none() && !self.by_hand && !self.from_files
+        let is_found = self.family.is_connected() && self.path.family() == self.family;
+        self.epochs_done == 0 && self.fit.is_none() && !is_found && !self.by_hand && !self.from_files
+    }
+
+    /// The plane that shows most of it, where it was sought and found.
+    pub fn own_plane(&self) -> Option<&Arc<PathPlane>> {
+        let own = self.own_plane.as_ref().filter(|own| own.path_revision == self.revision)?;
+        own.found.as_ref()?.as_ref().ok()
+    }
+
+    /// Where the path falls on a plane. It passes over all weights, unless the plane is the path's own.
+    pub fn projection(&self, plane: &Arc<Plane>) -> Arc<PathProjection> {
+        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane));
+        own.map_or_else(|| Arc::new(self.path.project(plane)), |own| Arc::clone(&own.projection))
     }
 
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
@@ -260,6 +292,11 @@ impl CurveState {
             SplitName::Train => (&mut self.train, &mut self.stale.1),
             SplitName::Test => (&mut self.test, &mut self.stale.0),
         }
+    }
+
+    /// Euclidean, through the points.
+    pub fn length(&self) -> f64 {
+        self.steps.iter().sum()
     }
 
     /// Every point of both splits has a value of this very curve.
@@ -386,8 +423,12 @@ pub enum Purpose {
     EstimateTraining,
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
     /// Which inputs the network at t takes for which class.
     Decide,
+    /// What the network at t makes of some images.
+    Predict,
 }
 
 /// Another normalisation that scores better.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, refresh, runs, training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
+    search, training, trajectories,
 };
 use crate::compute::AlignSpec;
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Family, Path};
 use crate::worker::{Command, DiskRequest, Lane, Request};
 
 /// Changes the state and returns the work that follows.
@@ -18,7 +19,11 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
     let mut effects = Vec::new();
     match action {
         Action::Open(paths) => effects.push(Effect::Disk(DiskRequest::Open(paths))),
+        Action::OpenMended { path, mends, description } => {
+            effects.push(Effect::Disk(DiskRequest::OpenMended { path, mends, description }));
+        }
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
+        Action::OpenFlow(path) => effects.push(Effect::Disk(DiskRequest::OpenFlow(path))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
             stop(state, Purpose::FindPath, &mut effects);
@@ -44,8 +49,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.use_aligned = aligned;
             state.look = None;
         }
-        Action::FindPath if state.settings.path.family.is_connected() => effects.extend(refresh::start_connect(state)),
-        Action::FindPath => effects.extend(refresh::start_fit(state)),
+        Action::FindPath => effects.extend(search::find_path(state)),
         Action::ResetPath => {
             stop(state, Purpose::FindPath, &mut effects);
             state.path = None;
@@ -55,6 +59,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.look = look.filter(|[x0, x1, y0, y1]| x0 < x1 && y0 < y1);
         }
         Action::KeepRun => runs::record(state),
+        Action::ShowPredictions(shown) => predictions::show(state, shown),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);
@@ -65,7 +70,16 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
+        Action::Compare => compare::begin(state),
+        Action::LeaveOut(family, left_out) => {
+            if left_out {
+                state.compare.left_out.insert(family);
+            } else {
+                state.compare.left_out.remove(&family);
+            }
+        }
         Action::CancelAll => {
+            compare::end(state);
             training::end(state, true, &mut effects);
             let jobs: Vec<_> = state.jobs.keys().copied().collect();
             effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
@@ -76,6 +90,14 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::ShowTraining(open) => state.training.open = open,
         Action::ChangeTraining(form) => state.training.form = *form,
+        Action::TrainDescribed(path) => state.training.form.network = path.to_string_lossy().into_owned(),
+        Action::SaveTrajectory(folder) => state.training.form.trajectory = folder.to_string_lossy().into_owned(),
+        Action::KeepTrainings(folder) => {
+            effects.push(Effect::Disk(DiskRequest::ListTrainings(folder.clone())));
+            state.training.kept_in = Some(folder);
+        }
+        Action::GoOnTraining(index) => training::go_on(state, index),
+        Action::ForgetTraining(index) => training::forget(state, index),
         Action::Train => training::begin(state),
         Action::StopTraining { keep } => training::end(state, keep, &mut effects),
         Action::DismissNotice(index) => {
@@ -137,7 +159,21 @@ fn change_settings(state: &mut AppState, settings: Settings, effects: &mut Vec<E
     if state.settings.plane.third != settings.plane.third || state.settings.plane.margin != settings.plane.margin {
         state.look = None;
     }
-    state.settings = settings;
+    let family = settings.path.family;
+    let third = settings.plane.third;
+    let was = std::mem::replace(&mut state.settings, settings);
+    if was.path.family != family && was.plane.third == third {
+        state.settings.path.family = was.path.family;
+        choose_family(&mut state.settings, family);
+    }
+}
+
+/// Sets a family; the plane that shows the last one best gives way to the one that shows this best.
+pub(super) fn choose_family(settings: &mut Settings, family: Family) {
+    if settings.plane.third == ThirdPoint::of_family(settings.path.family) {
+        settings.plane.third = ThirdPoint::of_family(family);
+    }
+    settings.path.family = family;
 }
 
 fn align(state: &mut AppState, effects: &mut Vec<Effect>) {

@@ -190,7 +190,6 @@ pub(super) fn run(args: &Align) -> Result<()> {
     report(&args.common.json, &found, &found.describe())
 }
 
-/// Matches activations by their correlation.
 fn spec_of(ends: &Endpoints, data: DataRef) -> AlignSpec {
     AlignSpec::new(Arc::clone(&ends.network), Arc::clone(&ends.a.params), Arc::clone(&ends.b_params), data)
 }
@@ -221,25 +220,9 @@ pub(super) fn end_at() -> impl TypedValueParser<Value = EndAt> {
     PossibleValuesParser::new(values).map(|name| AlignMethod::from_name(&name).map_or(EndAt::AsItIs, EndAt::Aligned))
 }
 
-/// B aligned to A by a method with its defaults, told to the user.
-pub(super) fn aligned(
-    jobs: &Jobs,
-    ends: &Endpoints,
-    data: DataRef,
-    method: AlignMethod,
-    seed: u64,
-) -> Result<Arc<ParamVec>> {
-    let options = MatchOptions { seed, ..MatchOptions::of(method) };
-    let alignment = jobs.align("aligning B to A", AlignSpec { options, ..spec_of(ends, data) })?;
-    warn_if_broken(&alignment);
-    let (n_images, seal) = (alignment.report.n_images, alignment.seal.max_logit_difference);
-    say(&format!("aligned B to A on {n_images} images; logits differ by at most {seal:.1e}"));
-    Ok(alignment.aligned)
-}
-
-/// B aligned to A by correlations of activations.
-pub(super) fn by_activations(jobs: &Jobs, ends: &Endpoints, data: DataRef) -> Result<Alignment> {
-    jobs.align("aligning B to A", spec_of(ends, data))
+/// B with its units in A's order.
+pub(super) fn align(jobs: &Jobs, ends: &Endpoints, data: DataRef, options: MatchOptions) -> Result<Alignment> {
+    jobs.align("aligning B to A", AlignSpec { options, ..spec_of(ends, data) })
 }
 
 /// Says aloud when the permuted network does not compute what the original did.

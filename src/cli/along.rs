@@ -1,9 +1,10 @@
 //! Losses and accuracies along a path, and what they come to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
 use super::open::Measure;
@@ -11,7 +12,8 @@ use super::output::{Number, accuracy_text, loss_text, table};
 use super::score::ScoreReport;
 use crate::compute::{EvaluateSpec, PointValue, Trace};
 use crate::data::SplitName;
-use crate::geometry::{Curve, Path, Summary, summarise};
+use crate::geometry::comparison::{self, Figures};
+use crate::geometry::{Curve, Distances, Path, Summary, summarise};
 use crate::net::Network;
 
 const BARRIER_DEFINITION: &str = "max over t of loss(t) - (loss(0) + loss(1)) / 2 (Frankle et al. 2020); for accuracy \
@@ -22,6 +24,8 @@ pub(super) struct PathResult {
     pub(super) report: PathReport,
     pub(super) ts: Vec<f64>,
     pub(super) values: Vec<(SplitName, Vec<Option<PointValue>>)>,
+    /// By split.
+    pub(super) figures: BTreeMap<String, Figures>,
 }
 
 /// Everything that was found along a path.
@@ -37,24 +41,45 @@ pub(super) struct PathReport {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) traces: Vec<Trace>,
     /// Euclidean distance in weight space along the path, and straight from end to end.
-    length: Number,
+    pub(super) length: Number,
     distance: Number,
-    points: Vec<PointReport>,
+    pub(super) points: Vec<PointReport>,
     summary: SummaryReport,
     /// The same with the statistics of units put right at every point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repaired: Option<Box<PathReport>>,
 }
 
-#[derive(Serialize)]
-struct PointReport {
-    t: f64,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PointReport {
+    pub(super) t: f64,
     stage: usize,
     s: f64,
+    /// Euclidean distances from the path's ends and from the segment between them.
+    from_a: Number,
+    from_b: Number,
+    from_chord: Number,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<ScoreReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     train: Option<ScoreReport>,
+}
+
+impl PointReport {
+    fn new(path: &Path, t: f64) -> Self {
+        let (stage, s) = path.stage_at(t);
+        let Distances { from_a, from_b, from_chord } = Distances::of(&path.point(t), path.start(), path.end());
+        let (from_a, from_b, from_chord) = (Number(from_a), Number(from_b), Number(from_chord));
+        Self { t, stage, s, from_a, from_b, from_chord, test: None, train: None }
+    }
+
+    /// What it was scored on one split.
+    pub(super) fn score(&self, split: SplitName) -> Option<ScoreReport> {
+        match split {
+            SplitName::Test => self.test,
+            SplitName::Train => self.train,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -142,12 +167,9 @@ pub(super) fn evaluate_path(
     let ts = Curve::even_ts(n_points);
     let steps = path.steps(&ts);
     let sample = path.sample(&ts);
-    let place = |&t: &f64| {
-        let (stage, s) = path.stage_at(t);
-        PointReport { t, stage, s, test: None, train: None }
-    };
-    let mut points: Vec<PointReport> = ts.iter().map(place).collect();
+    let mut points: Vec<PointReport> = ts.iter().map(|&t| PointReport::new(path, t)).collect();
     let mut summary = SummaryReport { barrier_definition: BARRIER_DEFINITION, test: None, train: None };
+    let mut figures = BTreeMap::new();
     let mut all_values = Vec::with_capacity(measure.data.len());
     for data in &measure.data {
         let spec = EvaluateSpec {
@@ -155,7 +177,14 @@ pub(super) fn evaluate_path(
             ..EvaluateSpec::new(Arc::clone(network), sample.basis.clone(), sample.rows.clone(), data.clone())
         };
         let values = jobs.evaluate(&format!("evaluating on {}", data.split.images()), spec)?;
-        let found = Some(summary_of(&ts, &steps, &values).context("a path has at least one point")?);
+        let (loss, error) = summaries(&ts, &steps, &values).context("a path has at least one point")?;
+        let accuracies = ts.iter().copied().zip(values.iter().map(|value| value.accuracy));
+        figures.insert(data.split.to_string(), comparison::figures(&loss, &error, accuracies));
+        let found = Some(SplitSummary {
+            loss: loss.into(),
+            accuracy: AccuracySummary::of_errors(error),
+            images: data.n_images(),
+        });
         for (point, &value) in points.iter_mut().zip(&values) {
             match data.split {
                 SplitName::Test => point.test = Some(value.into()),
@@ -181,17 +210,14 @@ pub(super) fn evaluate_path(
         summary,
         repaired: None,
     };
-    Ok(PathResult { report, ts, values: all_values })
+    Ok(PathResult { report, ts, values: all_values, figures })
 }
 
-fn summary_of(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<SplitSummary> {
+/// Of the losses, and of the shares of wrong answers.
+fn summaries(ts: &[f64], steps: &[f64], values: &[PointValue]) -> Option<(Summary, Summary)> {
     let losses: Vec<f64> = values.iter().map(|v| v.loss).collect();
     let errors: Vec<f64> = values.iter().map(|v| 1.0 - v.accuracy).collect();
-    Some(SplitSummary {
-        loss: summarise(ts, &losses, steps)?.into(),
-        accuracy: AccuracySummary::of_errors(summarise(ts, &errors, steps)?),
-        images: values.first()?.n_images,
-    })
+    Some((summarise(ts, &losses, steps)?, summarise(ts, &errors, steps)?))
 }
 
 impl PathReport {
@@ -226,8 +252,9 @@ impl PathReport {
             1 => ", 1 bend".to_owned(),
             n => format!(", {n} bends"),
         };
+        let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
         let text = format!(
-            "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}",
+            "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}{notes}",
             self.family,
             self.points.len(),
             self.length.0,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::align::{by_activations, warn_if_broken};
+use super::align::{align, warn_if_broken};
 use super::along::{PathReport, PathResult, evaluate_path};
 use super::field::evaluate_plane;
 use super::fitting::{FitOptions, FitTarget};
@@ -26,6 +26,7 @@ use crate::data::{EMBEDDED, Normalization, SplitName};
 use crate::demo;
 use crate::files;
 use crate::geometry::{self, Curve, Plane};
+use crate::matching::MatchOptions;
 
 const N_POINTS: usize = 33;
 const GRID: GridSize = GridSize { nx: 41, ny: 41 };
@@ -70,7 +71,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let images = Images { dataset, normalization };
     let jobs = Jobs::open(args.device.device)?;
 
-    let alignment = by_activations(&jobs, &ends, images.of(SplitName::Train, None))?;
+    let alignment = align(&jobs, &ends, images.of(SplitName::Train, None), MatchOptions::default())?;
     warn_if_broken(&alignment);
     let (a, b, aligned) = (&ends.a.params, &ends.b_params, &alignment.aligned);
     let straight = |family, b: &Arc<_>| geometry::Path::straight(&ends.network, family, Arc::clone(a), Arc::clone(b));
@@ -137,8 +138,7 @@ fn embedded() -> Result<Endpoints> {
     let mut modes = demo::modes().into_iter();
     let a = modes.next().context("internal error: the demo has no first network")?;
     let b = modes.next().context("internal error: the demo has no second network")?;
-    let b_params = b.params_for(&a.network)?;
-    Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
+    Endpoints::of(a, b)
 }
 
 fn alignment_report(alignment: &Alignment) -> Vec<AlignmentReport> {

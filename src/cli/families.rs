@@ -7,11 +7,12 @@ use anyhow::Result;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::connectors::{AutoNebArgs, LayerwiseArgs, SimplexArgs};
 use super::networks::Endpoints;
 use super::open::Images;
 use super::options::positive;
 use crate::checkpoint::open_flow;
-use crate::compute::{ConnectOptions, ConnectSpec, TransportOptions};
+use crate::compute::{AdjustmentOptions, ConnectOptions, ConnectSpec, TransportOptions};
 use crate::data::SplitName;
 use crate::geometry::Family;
 use crate::net::ParamVec;
@@ -35,18 +36,35 @@ pub(super) struct ConnectArgs {
     /// First N training images that weights are fitted on; all unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     fit_images: Option<usize>,
+    /// What is added to the diagonal of each fit's normal equations, as a multiple of the diagonal's mean (weight adjustment,
+    /// butterflies)
+    #[arg(long, value_name = "SHARE", default_value_t = AdjustmentOptions::default().ridge, value_parser = ridge)]
+    ridge: f64,
     /// The map that the families flow and bijection go through, made by `lowroad flow train`
     #[arg(long, value_name = "FLOW")]
-    flow: Option<PathBuf>,
+    pub(super) flow: Option<PathBuf>,
     /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
     #[arg(long)]
     pub(super) stage2: bool,
+    #[command(flatten)]
+    autoneb: AutoNebArgs,
+    #[command(flatten)]
+    simplex: SimplexArgs,
+    #[command(flatten)]
+    layerwise: LayerwiseArgs,
 }
 
 fn stage_points(text: &str) -> Result<usize, String> {
     match positive(text)? {
         n @ 2..=10_000 => Ok(n),
         _ => Err("expected 2 to 10000".to_owned()),
+    }
+}
+
+fn ridge(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(ridge) if (0.0..=1.0).contains(&ridge) => Ok(ridge),
+        _ => Err("expected a number from 0 to 1".to_owned()),
     }
 }
 
@@ -69,7 +87,14 @@ impl ConnectArgs {
             train: images.of(SplitName::Train, self.fit_images),
             points: self.stage_points,
             seed,
-            options: ConnectOptions { transport: TransportOptions { second_stage: self.stage2 }, flow },
+            options: ConnectOptions {
+                transport: TransportOptions { second_stage: self.stage2 },
+                flow,
+                autoneb: self.autoneb.options(),
+                simplex: self.simplex.options(),
+                layerwise: self.layerwise.options(),
+                adjustment: AdjustmentOptions { ridge: self.ridge, ..AdjustmentOptions::default() },
+            },
         })
     }
 }

@@ -37,10 +37,10 @@ pub(super) struct FitOptions {
     #[arg(long, alias = "batch", value_name = "N", value_parser = positive)]
     batch_size: Option<usize>,
     /// The learning rate over the epochs: `constant`; `garipov`: full for half of them, then linearly down to a hundredth
-    /// (Garipov et al. 2018); `halving`: halved every 20 (Tatro et al. 2020); `cosine`: half a cosine; or times a factor from
-    /// some epochs on, such as `steps:0.1@150,225`. `garipov` unless something else is said
+    /// (Garipov et al. 2018); `halving`: halved every 20 (Tatro et al. 2020); `cosine`: half a cosine; times a factor from
+    /// some epochs on, such as `steps:0.1@150,225`; or down to a factor and back in some epochs, `cyclic:0.002@4`. `garipov` unless something else is said
     #[arg(long, value_name = "SCHEDULE", value_parser = Schedule::from_str)]
-    schedule: Option<Schedule>,
+    pub(super) schedule: Option<Schedule>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::fitting::as_arguments;
 use super::jobs::Jobs;
 use super::networks::{Opener, shown};
 use super::open::Images;
@@ -167,7 +168,7 @@ fn train(args: &Train) -> Result<()> {
         spec.steps,
         spec.flops_per_step() * 1e-9
     ));
-    let command = args.command();
+    let command = args.command(&spec);
     let save = |trained: &TrainedFlow| {
         save_flow(&args.out, &trained.model, &BTreeMap::from([(COMMAND_KEY.to_owned(), command.clone())]))
     };
@@ -281,16 +282,34 @@ impl Train {
         Ok(spec)
     }
 
-    fn command(&self) -> String {
+    /// What makes this map, with everything that is not the default said.
+    fn command(&self, spec: &FlowSpec) -> String {
+        let config = &spec.config;
         let networks: Vec<String> = self.networks.iter().map(|path| path.display().to_string()).collect();
-        format!(
-            "lowroad flow train {} --data {} --lr {} --seed {}",
-            networks.join(" "),
-            self.common.data.data,
-            self.lr,
-            self.seed
-        )
+        let mut options = vec![("--data", self.common.data.data.clone())];
+        options.extend(self.common.data.normalize.clone().map(|normalize| ("--normalize", normalize)));
+        options.extend(self.fit_images.map(|n| ("--fit-images", n.to_string())));
+        options.extend(self.from.as_ref().map(|path| ("--from", path.display().to_string())));
+        options.extend([
+            ("--kind", typed(self.kind)),
+            ("--objective", typed(self.objective)),
+            ("--couplings", config.n_layers.to_string()),
+            ("--hidden", config.hidden.to_string()),
+            ("--hidden-layers", config.n_hidden.to_string()),
+            ("--batch-norm", config.batch_norm.to_string()),
+            ("--steps", spec.steps.to_string()),
+            ("--batch-size", spec.batch_size.to_string()),
+            ("--lr", self.lr.to_string()),
+            ("--held-out", spec.held_out.len().to_string()),
+            ("--seed", self.seed.to_string()),
+        ]);
+        format!("lowroad flow train {} {}", networks.join(" "), as_arguments(&options))
     }
+}
+
+/// A choice as it is typed.
+fn typed(choice: impl ValueEnum) -> String {
+    choice.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 impl MapReport {

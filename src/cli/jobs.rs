@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, EvaluateSpec, FitSpec, FlowSpec, PointValue,
-    TrainedFlow,
+    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint,
+    FitSpec, FlowSpec, PointValue, TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -86,6 +86,31 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the fit came back empty")
+    }
+
+    /// Trains; `on_checkpoint` gets what the fit has after each epoch, and at times within long ones.
+    pub(super) fn fit_watched(
+        &self,
+        what: &str,
+        spec: FitSpec,
+        mut on_checkpoint: impl FnMut(FitCheckpoint),
+    ) -> Result<()> {
+        self.run(what, Lane::Training, Request::Fit(FitSpec { checkpoints: true, ..spec }), |event| {
+            if let Event::Checkpoint { checkpoint, .. } = event {
+                on_checkpoint(*checkpoint);
+            }
+        })
+    }
+
+    /// Several networks by themselves and together.
+    pub(super) fn ensemble(&self, what: &str, spec: EnsembleSpec) -> Result<Ensemble> {
+        let mut found = None;
+        self.run(what, Lane::Ensemble, Request::Ensemble(spec), |event| {
+            if let Event::EnsembleScored { ensemble, .. } = event {
+                found = Some(*ensemble);
+            }
+        })?;
+        found.context("internal error: the ensemble came back empty")
     }
 
     /// A path of a family that is worked out.

@@ -7,9 +7,13 @@ mod align_report;
 mod along;
 mod arrays;
 mod choices;
+mod compare;
+mod connectors;
 mod demo;
+mod ensemble;
 mod families;
 mod field;
+mod finding;
 mod fitting;
 mod flow;
 mod info;
@@ -26,6 +30,7 @@ mod plane_files;
 mod repair;
 mod score;
 mod train;
+mod tree;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -63,8 +68,11 @@ enum Command {
     Align(Box<align::Align>),
     Pam(Box<pam::Pam>),
     Path(Box<path::Path>),
+    Compare(Box<compare::Compare>),
+    Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
     Train(Box<train::Train>),
+    Tree(Box<tree::Tree>),
     Flow(flow::Flow),
     Demo(demo::Demo),
 }
@@ -96,8 +104,11 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Align(args)) => align::run(&args),
         Some(Command::Pam(args)) => pam::run(&args),
         Some(Command::Path(args)) => path::run(&args),
+        Some(Command::Compare(args)) => compare::run(&args),
+        Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
         Some(Command::Train(args)) => train::run(&args),
+        Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),
         Some(Command::Demo(args)) => demo::run(&args),
     };

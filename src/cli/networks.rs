@@ -60,12 +60,12 @@ impl Opener<'_> {
         let a = self.mode(a_path)?;
         // What is remarked of a file is said once.
         let b = if b == a_path { a.clone() } else { self.mode(b)? };
-        let b_params = fitting(&b, &a)?;
+        let ends = Endpoints::of(a, b)?;
         let options = self.options;
-        if (options.bn.is_some() || options.bn_images.is_some()) && !a.network.layout().has_statistics() {
+        if (options.bn.is_some() || options.bn_images.is_some()) && !ends.network.layout().has_statistics() {
             say("note: the network has no batch norm: --bn and --bn-images change nothing");
         }
-        Ok(Endpoints { network: Arc::clone(&a.network), a, b, b_params })
+        Ok(ends)
     }
 
     /// A third network's weights in the layout of `first`.
@@ -188,6 +188,14 @@ pub(super) struct Endpoints {
     pub(super) b: Mode,
     /// B's weights in A's layout.
     pub(super) b_params: Arc<ParamVec>,
+}
+
+impl Endpoints {
+    /// Two opened modes; the error names both files where they are not of one architecture.
+    pub(super) fn of(a: Mode, b: Mode) -> Result<Self> {
+        let b_params = fitting(&b, &a)?;
+        Ok(Self { network: Arc::clone(&a.network), a, b, b_params })
+    }
 }
 
 /// The weights of `mode` in the layout of `first`; the error names both files.

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::options::JsonOptions;
 use crate::checkpoint;
@@ -19,6 +19,21 @@ pub(super) struct Number(pub(super) f64);
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_finite() { serializer.serialize_f64(self.0) } else { serializer.collect_str(&self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Finite(f64),
+            Other(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Finite(value) => Ok(Self(value)),
+            Written::Other(text) => text.parse().map(Self).map_err(de::Error::custom),
+        }
     }
 }
 
@@ -154,6 +169,9 @@ mod tests {
     fn numbers_that_json_does_not_have_are_strings() {
         let text = serde_json::to_string(&numbers([1.5, f64::NAN, f64::INFINITY, f64::NEG_INFINITY])).unwrap();
         assert_eq!(text, r#"[1.5,"NaN","inf","-inf"]"#);
+        let read: Vec<Number> = serde_json::from_str(&text).unwrap();
+        assert!(read[0].0 == 1.5 && read[1].0.is_nan() && read[2].0 == f64::INFINITY && read[3].0 == f64::NEG_INFINITY);
+        assert!(serde_json::from_str::<Number>(r#""much""#).is_err());
     }
 
     #[test]

@@ -8,15 +8,16 @@ use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
-use super::align::{SampleOptions, warn_if_broken};
+use super::align::{SampleOptions, align, warn_if_broken};
 use super::along::{PathReport, PathResult, evaluate_path};
+use super::finding::n_points;
 use super::fitting::{FitOptions, FitTarget};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, check_targets, numbers, report, say, table};
-use crate::compute::{AlignSpec, PointValue, TSampling};
+use crate::compute::{PointValue, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Path, summarise};
 use crate::matching::{AlignMethod, Choice as _, MatchOptions, PamOptions};
@@ -48,7 +49,7 @@ pub(super) struct Pam {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     seeds: usize,
     /// Evenly spaced points at which curves are evaluated, both ends included
-    #[arg(long, value_name = "N", default_value_t = N_POINTS, value_parser = positive)]
+    #[arg(long, value_name = "N", default_value_t = N_POINTS, value_parser = n_points)]
     points: usize,
     #[command(flatten)]
     fit: FitOptions,
@@ -178,9 +179,7 @@ impl Curves<'_> {
         let Self { args, jobs, images, ends, .. } = *self;
         let pam = PamOptions { epochs: args.pam_epochs, ..PamOptions::default() };
         let options = MatchOptions { pam, seed: pair as u64, ..MatchOptions::of(method) };
-        let (a, b) = (Arc::clone(&ends.a.params), Arc::clone(&ends.b_params));
-        let spec = AlignSpec { options, ..AlignSpec::new(Arc::clone(&ends.network), a, b, args.samples.of(images)) };
-        let alignment = jobs.align("aligning B to A", spec)?;
+        let alignment = align(jobs, ends, args.samples.of(images), options)?;
         warn_if_broken(&alignment);
         let measure = images.measure(args.common.score, &args.common.network);
         let mut runs = Vec::with_capacity(args.seeds);

@@ -7,24 +7,21 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
-use super::align::{EndAt, SampleOptions, aligned, end_at};
+use super::align::{EndAt, end_at};
 use super::along::evaluate_path;
-use super::families::{ConnectArgs, family_parser};
-use super::fitting::{FitOptions, FitTarget, as_arguments, t_sampling};
+use super::families::family_parser;
+use super::finding::{FindOptions, Finder, Wanted, n_points, refusal};
+use super::fitting::as_arguments;
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{check_targets, report, save_network, write_json};
+use super::output::{check_targets, report, save_network, say, write_json};
 use super::repair::Repair;
-use crate::compute::{Connection, TSampling};
-use crate::data::SplitName;
-use crate::geometry::{self, Curve, Family};
+use crate::compute::EnsembleSpec;
+use crate::geometry::Family;
 use crate::net::ParamVec;
 use crate::recipe::Descent;
-
-/// The most points along t.
-const MAX_POINTS: usize = 100_000;
 
 /// Fits and evaluates a path of networks from A to B
 #[derive(Args, Debug)]
@@ -38,8 +35,6 @@ pub(super) struct Path {
     /// Joins A to B as it is, or to B with its units in A's order
     #[arg(long, default_value = "none", value_parser = end_at())]
     align: EndAt,
-    #[command(flatten)]
-    samples: SampleOptions,
     /// Trained points between the ends: how many (1 unless given), or checkpoints, separated by commas, which are taken as
     /// they are unless `--epochs` is given
     #[arg(long, value_name = "N|FILE,..")]
@@ -48,12 +43,13 @@ pub(super) struct Path {
     #[arg(long, value_name = "N", default_value_t = 33, value_parser = n_points)]
     points: usize,
     #[command(flatten)]
-    fit: FitOptions,
-    #[command(flatten)]
-    connect: ConnectArgs,
-    /// One random t a minibatch, or a minibatch in N shares with a t from each N-th of [0, 1]
-    #[arg(long, value_name = "one|stratified:N", default_value = "one", value_parser = t_sampling)]
-    t_sampling: TSampling,
+    find: FindOptions,
+    /// Saves the network at this t, between 0 and 1, where `--save-point` says
+    #[arg(long, value_name = "T", value_parser = time, requires = "save_point")]
+    at: Option<f64>,
+    /// Where the network at `--at` is saved, as safetensors: with the statistics of batch norm that it was scored with
+    #[arg(long, value_name = "FILE", requires = "at")]
+    save_point: Option<PathBuf>,
     /// Also evaluates the path with the statistics of its units put right at every point: measured anew for networks with
     /// batch norm, by REPAIR for others (Jordan et al. 2023); the path itself is then evaluated with what is stored
     #[arg(long)]
@@ -61,9 +57,6 @@ pub(super) struct Path {
     /// Saves the bends, aligned B and `path.json` into a folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
-    /// Seed of the fit
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -89,47 +82,31 @@ impl FromStr for Bends {
     }
 }
 
-fn n_points(text: &str) -> Result<usize, String> {
-    match positive(text)? {
-        n @ 2..=MAX_POINTS => Ok(n),
-        _ => Err(format!("expected 2 to {MAX_POINTS}")),
+/// A time between 0 and 1.
+fn time(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(t) if (0.0..=1.0).contains(&t) => Ok(t),
+        _ => Err("expected a number from 0 to 1".to_owned()),
     }
 }
 
 impl Path {
-    /// The curve of the family, with its number of bends; `None` where it is worked out.
-    fn curve(&self) -> Result<Option<Curve>, UsageError> {
-        let n_bends = match &self.bends {
+    fn check(&self) -> Result<(), UsageError> {
+        if self.bends.is_some() && !self.family.is_fitted() {
+            return Err(refusal("--bends", &[self.family], "it has no bends to fit"));
+        }
+        self.find.check(&[self.family])
+    }
+
+    fn n_bends(&self) -> usize {
+        match &self.bends {
             None => 1,
             Some(Bends::Count(n)) => *n,
             Some(Bends::Files(files)) => files.len(),
-        };
-        let refuse = |option: &str, reason: &str| {
-            Err(UsageError(format!("{option} makes no sense with --family {}: {reason}", self.family.name())))
-        };
-        if !self.family.is_fitted() {
-            let reason = "it has no bends to fit";
-            if self.bends.is_some() {
-                return refuse("--bends", reason);
-            }
-            if self.fit.epochs.is_some() {
-                return refuse("--epochs", reason);
-            }
         }
-        if self.connect.stage2 && self.family != Family::Transport {
-            return refuse("--stage2", "its path ends at B itself");
-        }
-        Ok(self.family.curve(n_bends))
     }
 
-    /// How long to fit: bends from files are evaluated as they are unless `--epochs` says otherwise.
-    fn epochs(&self) -> usize {
-        let from_files = matches!(self.bends, Some(Bends::Files(_)));
-        let default = if !self.family.is_fitted() || from_files { 0 } else { Descent::default().epochs };
-        self.fit.epochs.unwrap_or(default)
-    }
-
-    fn command(&self) -> String {
+    fn command(&self, epochs: usize) -> String {
         format!(
             "lowroad path {} {} --data {} --family {} --align {} --seed {} {}",
             self.a.display(),
@@ -137,15 +114,15 @@ impl Path {
             self.common.data.data,
             self.family.name(),
             self.align.name(),
-            self.seed,
-            as_arguments(&self.fit.over(Descent { epochs: self.epochs(), ..Descent::default() }).options())
+            self.find.seed,
+            as_arguments(&self.find.fit.over(Descent { epochs, ..Descent::default() }).options())
         )
     }
 }
 
 pub(super) fn run(args: &Path) -> Result<()> {
-    let curve = args.curve()?;
-    check_targets([args.common.json.json.as_ref()])?;
+    args.check()?;
+    check_targets([args.common.json.json.as_ref(), args.save_point.as_ref()])?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
@@ -154,24 +131,12 @@ pub(super) fn run(args: &Path) -> Result<()> {
     if let Some(folder) = &args.save {
         std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
     }
-    let b = match args.align {
-        EndAt::AsItIs => Arc::clone(&ends.b_params),
-        EndAt::Aligned(method) => aligned(&jobs, &ends, args.samples.of(&images), method, args.seed)?,
-    };
-    let found = match curve {
-        None => {
-            let spec = args.connect.spec(args.family, &ends, &b, &images, args.seed)?;
-            jobs.connect(&format!("finding a path: {}", args.family.label()), spec)?
-        }
-        Some(curve) => {
-            let start = match bends {
-                Some(bends) => path_of(&ends, curve, &b, bends),
-                None => geometry::Path::straight(&ends.network, curve, Arc::clone(&ends.a.params), Arc::clone(&b)),
-            };
-            let path = Arc::new(fit(args, &jobs, &ends, &images, curve, start)?);
-            Connection { path, traces: Vec::new(), notes: Vec::new() }
-        }
-    };
+    let finder = Finder { jobs: &jobs, images: &images, options: &args.find };
+    let b = finder.aligned(args.align, &ends)?;
+    // Bends from files are evaluated as they are unless it is said how long to fit them.
+    let epochs = if bends.is_some() { args.find.fit.epochs.unwrap_or(0) } else { finder.epochs(args.family) };
+    let wanted = Wanted { family: args.family, n_bends: args.n_bends(), bends, epochs };
+    let found = finder.find(&ends, &b, wanted)?;
     let path = Arc::clone(&found.path);
     let mut measure = images.measure(args.common.score, &args.common.network);
     let mut repaired = None;
@@ -184,17 +149,29 @@ pub(super) fn run(args: &Path) -> Result<()> {
     report_found.repaired = repaired;
     report_found.notes = found.notes;
     report_found.traces = found.traces;
+    let command = args.command(epochs);
     if let Some(folder) = &args.save {
-        let command = args.command();
         for (index, bend) in path.bends().iter().enumerate() {
             let file = folder.join(format!("bend.{}.safetensors", index + 1));
-            save_network(&file, &ends.network, bend, &command, Some(args.seed))?;
+            save_network(&file, &ends.network, bend, &command, Some(args.find.seed))?;
         }
         if args.align != EndAt::AsItIs {
             let file = folder.join("b_aligned.safetensors");
-            save_network(&file, &ends.b.network, &b, &command, Some(args.seed))?;
+            save_network(&file, &ends.b.network, &b, &command, Some(args.find.seed))?;
         }
         write_json(&folder.join("path.json"), &report_found)?;
+    }
+    if let (Some(t), Some(file)) = (args.at, &args.save_point) {
+        let spec = EnsembleSpec {
+            network: Arc::clone(&ends.network),
+            members: vec![Arc::new(path.point(t))],
+            data: measure.data.first().context("internal error: no images to score on")?.clone(),
+            batch_norm: measure.batch_norm,
+        };
+        let point = jobs.ensemble(&format!("the network at t = {t}"), spec)?;
+        let member = point.members.first().context("internal error: the network at t is missing")?;
+        save_network(file, &ends.network, member, &format!("{command}, the point at t = {t}"), Some(args.find.seed))?;
+        say(&format!("saved the network at t = {t} as {}", file.display()));
     }
     report(&args.common.json, &report_found, &report_found.describe())
 }
@@ -205,35 +182,6 @@ fn open_bends(args: &Path, opener: &Opener<'_>, ends: &Endpoints) -> Result<Opti
     };
     let open = |file: &PathBuf| opener.params(file, &ends.a);
     files.iter().map(open).collect::<Result<_>>().map(Some)
-}
-
-fn path_of(ends: &Endpoints, curve: Curve, b: &Arc<ParamVec>, bends: Vec<Arc<ParamVec>>) -> geometry::Path {
-    geometry::Path::new(&ends.network, curve, Arc::clone(&ends.a.params), Arc::clone(b), bends)
-}
-
-/// Trains the bends, if there are any and for as long as was asked.
-fn fit(
-    args: &Path,
-    jobs: &Jobs,
-    ends: &Endpoints,
-    images: &Images,
-    curve: Curve,
-    start: geometry::Path,
-) -> Result<geometry::Path> {
-    let epochs = args.epochs();
-    if epochs == 0 || curve.n_bends() == 0 {
-        return Ok(start);
-    }
-    let target = FitTarget {
-        network: Arc::clone(&ends.network),
-        family: curve,
-        basis: start.basis().to_vec(),
-        data: images.of(SplitName::Train, None),
-        sampling: args.t_sampling,
-        seed: args.seed,
-    };
-    let bends = jobs.fit("fitting the path", args.fit.spec(target, epochs))?;
-    Ok(path_of(ends, curve, start.end(), bends))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Figures of what was found: the same as the window exports.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
@@ -66,6 +66,22 @@ pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, comman
         }
     }
     curve_figure(&curves, metric, false, Some(command.to_owned())).to_svg()
+}
+
+/// A file that a figure can be saved as.
+pub(super) fn figure_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg" | "png") => Ok(path),
+        _ => Err("expected a name that ends in .svg or .png".to_owned()),
+    }
+}
+
+/// Saves a figure as what its file's name says; see [`figure_file`].
+pub(super) fn save_figure(path: &Path, svg: &str) -> Result<()> {
+    let is_png = path.extension().is_some_and(|ending| ending == "png");
+    let (svg_path, png_path) = if is_png { (None, Some(path)) } else { (Some(path), None) };
+    save_svg_and_png(svg_path, png_path, svg)
 }
 
 /// Saves a figure where it was asked for.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::jobs::Jobs;
 use super::output::Number;
@@ -11,7 +11,7 @@ use crate::compute::{DataRef, EvaluateSpec, PointValue};
 use crate::net::{Network, ParamVec};
 
 /// Loss in nats, accuracy between 0 and 1.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct ScoreReport {
     pub(super) loss: Number,
     pub(super) accuracy: Number,

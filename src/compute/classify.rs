@@ -5,16 +5,14 @@ use std::time::{Duration, Instant};
 
 use super::batches::{ImageOrder, check_fit, images_at_once, load};
 use super::evaluate::{BatchNorm, DataRef};
-use super::evaluate_lanes::{Lanes, lanes_logits};
-use super::forward::{Basis, PointTensors, forward_from};
-use super::measured_statistics::MeasuredStatistics;
+use super::evaluate_lanes::lanes_logits;
+use super::forward::{Basis, forward_from};
+use super::remeasure::Remeasure;
 use super::{ComputeError, Engine};
 use crate::net::{Network, NodeId, ParamVec};
 
 /// Inputs that go through the network at a time.
 const INPUTS_AT_ONCE: usize = 1024;
-/// The coefficients of a point that is its own basis.
-const ITSELF: [f64; 1] = [1.0];
 
 /// One network and the inputs that it is to classify.
 #[derive(Clone, Debug)]
@@ -30,10 +28,8 @@ pub struct Classify {
     engine: Engine,
     spec: ClassifySpec,
     order: ImageOrder,
-    /// Measures the statistics of batch norm on the CPU, while they are not known yet.
-    measuring: Option<Box<Lanes>>,
-    /// The network on a GPU.
-    point: Option<PointTensors>,
+    /// What the statistics of batch norm are measured with, while they are not known yet.
+    measuring: Option<Remeasure>,
     logits: Vec<f32>,
     n_done: usize,
 }
@@ -43,26 +39,15 @@ impl Classify {
     /// When the network does not take the inputs, or the images that its statistics are measured on.
     pub fn new(engine: &Engine, spec: ClassifySpec) -> Result<Self, ComputeError> {
         check_fit(&spec.network, &spec.inputs)?;
-        let images = match &spec.batch_norm {
-            BatchNorm::Recompute(images) if spec.network.layout().has_statistics() => Some(images),
-            _ => None,
+        let measuring = match &spec.batch_norm {
+            BatchNorm::Stored => None,
+            BatchNorm::Recompute(images) => Some(Remeasure::new(engine, &spec.network, &spec.params, images)?),
         };
-        images.map_or(Ok(()), |images| check_fit(&spec.network, images))?;
-        let basis = std::slice::from_ref(&spec.params);
-        let point = engine.is_gpu().then(|| {
-            let mut point = Basis::new(engine, basis).as_points();
-            if let Some(images) = images {
-                MeasuredStatistics::new(engine, &spec.network, images).put(&spec.network, &[&ITSELF], &mut point);
-            }
-            point
-        });
-        let measuring = images.filter(|_| point.is_none()).map(|_| Lanes::new(&spec.network, basis, images).into());
         Ok(Self {
             engine: engine.clone(),
             order: ImageOrder::sequential(spec.inputs.n_images()),
             spec,
             measuring,
-            point,
             logits: Vec::new(),
             n_done: 0,
         })
@@ -71,23 +56,20 @@ impl Classify {
     /// Works for about `budget`; after the last step the logits, `[n_inputs, n_classes]`, row-major.
     pub fn step(&mut self, budget: Duration) -> Result<Option<Vec<f32>>, ComputeError> {
         let deadline = Instant::now() + budget;
-        if let Some(lanes) = &mut self.measuring {
-            if !lanes.prepare(&ITSELF, deadline) {
-                return Ok(None);
+        if let Some(measuring) = self.measuring.take() {
+            match measuring.step(deadline) {
+                Remeasure::Known(params) => self.spec.params = params,
+                running @ Remeasure::Running(_) => {
+                    self.measuring = Some(running);
+                    return Ok(None);
+                }
             }
-            self.spec.params = Arc::new(lanes.params(&ITSELF));
-            self.measuring = None;
         }
         let ClassifySpec { network, params, inputs, .. } = &self.spec;
         while self.n_done < self.order.len() {
             let range = self.n_done..self.order.len().min(self.n_done + INPUTS_AT_ONCE);
             self.n_done = range.end;
-            let indices = self.order.range(range);
-            let found = match &self.point {
-                Some(point) => tensor_logits(&self.engine, network, point, inputs, indices)?,
-                None => lanes_logits(network, params, inputs, indices),
-            };
-            self.logits.extend(found);
+            self.logits.extend(logits_on(&self.engine, network, params, inputs, self.order.range(range))?);
             if deadline <= Instant::now() {
                 break;
             }
@@ -106,26 +88,26 @@ pub fn logits(
 ) -> Result<Vec<f32>, ComputeError> {
     check_fit(network, data)?;
     let order = ImageOrder::sequential(n_images.min(data.n_images()));
-    let indices = order.range(0..order.len());
+    logits_on(engine, network, params, data, order.range(0..order.len()))
+}
+
+/// Logits of one network on some images that it takes, as many at a time as the device has room for:
+/// `[indices.len(), n_classes]`, row-major.
+pub(super) fn logits_on(
+    engine: &Engine,
+    network: &Network,
+    params: &Arc<ParamVec>,
+    data: &DataRef,
+    indices: &[u32],
+) -> Result<Vec<f32>, ComputeError> {
     if !engine.is_gpu() {
         return Ok(lanes_logits(network, params, data, indices));
     }
     let point = Basis::new(engine, std::slice::from_ref(params)).as_points();
-    tensor_logits(engine, network, &point, data, indices)
-}
-
-/// Logits by tensor operations, as many images at a time as the device has room for.
-fn tensor_logits(
-    engine: &Engine,
-    network: &Network,
-    point: &PointTensors,
-    data: &DataRef,
-    indices: &[u32],
-) -> Result<Vec<f32>, ComputeError> {
     let mut values = Vec::with_capacity(indices.len() * network.n_classes());
-    for indices in indices.chunks(images_at_once(engine, network, INPUTS_AT_ONCE)) {
-        let images = load(engine, data, indices).inputs(network);
-        values.extend(super::score::read(forward_from(network, NodeId(0), images, point))?);
+    for batch in indices.chunks(images_at_once(engine, network, INPUTS_AT_ONCE)) {
+        let images = load(engine, data, batch).inputs(network);
+        values.extend(super::score::read(forward_from(network, NodeId(0), images, &point))?);
     }
     Ok(values)
 }

@@ -118,6 +118,14 @@ pub struct PointValue {
     pub n_images: usize,
 }
 
+impl PointValue {
+    /// The means of sums over `n_images`.
+    pub(super) fn of(score: Score, n_images: usize) -> Self {
+        let n = n_images as f64;
+        Self { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+    }
+}
+
 /// Progress of one slice of work.
 #[derive(Clone, Debug, Default)]
 pub struct EvaluateStep {
@@ -208,8 +216,7 @@ impl Evaluate {
     /// Value of a point so far.
     fn value(&self, point: usize) -> PointValue {
         let (score, n_images) = self.scores[point];
-        let n = n_images as f64;
-        PointValue { loss: score.loss / n, accuracy: score.n_correct as f64 / n, n_images }
+        PointValue::of(score, n_images)
     }
 
     /// One batch of point groups on the current block of images.

@@ -71,8 +71,7 @@ impl Lanes {
 
     /// Images that are best loaded together.
     pub(super) fn block_images(&self) -> usize {
-        let images = BLOCK_PRODUCTS / self.program.n_products().max(1);
-        images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
+        block_images(&self.program)
     }
 
     pub(super) fn load(&self, data: &DataRef, indices: &[u32]) -> LanesBlock {
@@ -140,6 +139,16 @@ impl Lanes {
         parts.into_iter().flatten().for_each(|part| total.add(part));
         total
     }
+}
+
+/// Images that are best sent through a network together, so that whoever waits does not wait long.
+pub(super) fn block_images_of(network: &Arc<Network>) -> usize {
+    block_images(&Program::new(network, BatchNormMode::Known, &[]))
+}
+
+fn block_images(program: &Program) -> usize {
+    let images = BLOCK_PRODUCTS / program.n_products().max(1);
+    images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
 }
 
 /// Logits of one network: `[indices.len(), n_classes]`, row-major.

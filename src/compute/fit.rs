@@ -83,6 +83,12 @@ impl FitSpec {
         self.start.epoch + self.epochs
     }
 
+    /// The rest of this fit, from where it was interrupted.
+    pub fn going_on(self, checkpoint: FitCheckpoint) -> Self {
+        let FitCheckpoint { vectors, start, .. } = checkpoint;
+        Self { basis: vectors, epochs: self.epochs.saturating_sub(start.epoch), start, ..self }
+    }
+
     /// Steps of one epoch.
     pub fn steps_per_epoch(&self) -> usize {
         self.data.n_images().div_ceil(self.batch_size.max(1))
@@ -130,6 +136,8 @@ pub struct StepReport {
     pub n_steps: usize,
     /// Mean cross-entropy of the minibatch, nats; without the L2 term. Only computed for steps that ask for it.
     pub loss: f64,
+    /// Time that the step took.
+    pub spent: Duration,
 }
 
 /// Images for one optimisation step, and where on the path they are evaluated.
@@ -282,7 +290,8 @@ impl Fit {
         let rows: Vec<Vec<f64>> = ts.iter().map(|&t| self.spec.coefficients(t)).collect();
         // Equal shares; images left over sit this minibatch out.
         let n_used = images.len() / ts.len() * ts.len();
-        let factor = self.spec.schedule.factor(self.epoch, self.spec.last_epoch());
+        let part = images.start as f64 / self.order.len() as f64;
+        let factor = self.spec.schedule.factor(self.epoch, part, self.spec.last_epoch());
         let batch = Minibatch {
             data: &self.spec.data,
             indices: self.order.range(images.start..images.start + n_used),
@@ -295,14 +304,15 @@ impl Fit {
         };
         let loss = self.trainer.step(&batch, with_loss)?;
         let n_steps = self.spec.epochs * self.spec.steps_per_epoch() - self.spec.start.step;
-        let report = StepReport { epoch: self.epoch, step: self.step, n_steps, loss };
+        let spent = started.elapsed();
+        let report = StepReport { epoch: self.epoch, step: self.step, n_steps, loss, spent };
         self.step += 1;
         if images.start == 0 {
             self.this_epoch = Tally::default();
         }
         self.this_epoch.n_steps += 1;
         self.this_epoch.loss += loss;
-        self.this_epoch.spent += started.elapsed();
+        self.this_epoch.spent += spent;
         self.next_image = images.end;
         if self.next_image == self.order.len() {
             self.epoch += 1;

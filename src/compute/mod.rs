@@ -2,6 +2,7 @@
 //! tensor; what comes out are plain numbers.
 
 mod align;
+mod averaging;
 mod batches;
 mod classify;
 mod connect;
@@ -11,6 +12,7 @@ mod correlate_tensors;
 mod dense_tape;
 mod descent;
 mod device;
+mod ensemble;
 mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
@@ -26,6 +28,7 @@ mod gradient_tensors;
 mod lanes;
 mod measured_statistics;
 mod optimizer_tensors;
+mod remeasure;
 mod score;
 mod score_rows;
 mod scorer;
@@ -36,12 +39,15 @@ mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
 pub use connect::{
-    Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection, Cost, Trace, TransportOptions, connect_all, estimate,
+    AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
+    Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
 };
 pub use device::{DeviceChoice, DeviceError, Engine};
+pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
@@ -65,6 +71,8 @@ pub enum ComputeError {
     NoImages { data: String, split: String },
     #[error("the two networks differ: {0}")]
     Architecture(String),
+    #[error("the fit of `{layer}` has no solution: its inputs are not finite, or the ridge {ridge} is too small")]
+    LeastSquares { layer: String, ridge: f64 },
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
     #[error("the permutations do not fit the network: {0}")]

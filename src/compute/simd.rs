@@ -3,7 +3,7 @@
 //! What runs on them is `#[inline(always)]` down to the last function: only what is inlined into the dispatched call is
 //! compiled for the wide instructions.
 
-use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
+use macerator::{AutoArch, Scalar, Simd, Vector, WithSimd};
 
 /// Values in one vector.
 #[inline(always)]
@@ -14,12 +14,24 @@ pub(super) fn lanes<S: Simd>() -> usize {
 /// `from`: exactly [`lanes`] values.
 #[inline(always)]
 pub(super) fn load<S: Simd>(from: &[f32]) -> Vector<S, f32> {
+    load_of(from)
+}
+
+/// `from`: as many values as a vector of them has.
+#[inline(always)]
+pub(super) fn load_of<S: Simd, T: Scalar>(from: &[T]) -> Vector<S, T> {
     bytemuck::pod_read_unaligned(bytemuck::cast_slice(from))
 }
 
 /// `to`: exactly [`lanes`] values.
 #[inline(always)]
 pub(super) fn store<S: Simd>(to: &mut [f32], vector: Vector<S, f32>) {
+    store_of(to, vector);
+}
+
+/// `to`: as many values as a vector of them has.
+#[inline(always)]
+pub(super) fn store_of<S: Simd, T: Scalar>(to: &mut [T], vector: Vector<S, T>) {
     to.copy_from_slice(bytemuck::cast_slice(std::slice::from_ref(&vector)));
 }
 

@@ -22,7 +22,7 @@ pub fn arc_centre(network: &Network, a: &ParamVec, b: &ParamVec) -> ParamVec {
     for (depth, &(weight, bias)) in layers.iter().enumerate() {
         let outgoing = two_layers && depth == 1;
         if outgoing {
-            fill_columns(&mut centre, a, b, weight);
+            fill_columns(&mut centre, a, b, weight, a.layout().spec(weight).shape[1]);
         } else {
             fill_rows(&mut centre, a, b, weight);
         }
@@ -32,6 +32,22 @@ pub fn arc_centre(network: &Network, a: &ParamVec, b: &ParamVec) -> ParamVec {
         } else {
             fill_rows(&mut centre, a, b, bias);
         }
+    }
+    centre
+}
+
+/// The centre about which neurons are arced while all others stay: a is where they set out, b where they arrive.
+///
+/// `incoming`: tensors of which each row is a neuron's, weights and biases. `outgoing`: a weight whose axis 1 holds the neurons'
+/// places, and their number. All else is the mean of both, which is where it is if it does not move.
+pub fn neuron_centre(a: &ParamVec, b: &ParamVec, incoming: &[ParamId], outgoing: Option<(ParamId, usize)>) -> ParamVec {
+    let mut centre = ParamVec::zeros(a.layout().clone());
+    for ((c, &wa), &wb) in centre.values_mut().iter_mut().zip(a.values()).zip(b.values()) {
+        *c = 0.5 * (wa + wb);
+    }
+    incoming.iter().for_each(|&id| fill_rows(&mut centre, a, b, id));
+    if let Some((id, n_units)) = outgoing {
+        fill_columns(&mut centre, a, b, id, n_units);
     }
     centre
 }
@@ -53,18 +69,24 @@ fn fill_rows(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
     }
 }
 
-/// Every column becomes the mean of the columns of both.
-fn fill_columns(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId) {
-    let row_len = a.layout().spec(id).shape[1];
+/// What leaves a unit becomes the mean of what leaves the units of both; axis 1 holds `n_units` units, one behind the other.
+fn fill_columns(centre: &mut ParamVec, a: &ParamVec, b: &ParamVec, id: ParamId, n_units: usize) {
+    let n_rows = a.layout().spec(id).shape[0];
+    let row_len = a.tensor(id).len() / n_rows;
+    let unit_len = row_len / n_units;
     let rows = a.tensor(id).chunks_exact(row_len).zip(b.tensor(id).chunks_exact(row_len));
-    let means: Vec<f32> = rows
-        .map(|(ra, rb)| {
-            let sum: f64 = ra.iter().chain(rb).map(|&w| f64::from(w)).sum();
-            (sum / (2 * row_len) as f64) as f32
-        })
-        .collect();
-    for (row, mean) in centre.tensor_mut(id).chunks_exact_mut(row_len).zip(means) {
-        row.fill(mean);
+    for ((ra, rb), row) in rows.zip(centre.tensor_mut(id).chunks_exact_mut(row_len)) {
+        let mut mean = vec![0.0_f64; unit_len];
+        for unit in ra.chunks_exact(unit_len).chain(rb.chunks_exact(unit_len)) {
+            for (m, &w) in mean.iter_mut().zip(unit) {
+                *m += f64::from(w) / (2 * n_units) as f64;
+            }
+        }
+        for unit in row.chunks_exact_mut(unit_len) {
+            for (c, m) in unit.iter_mut().zip(&mean) {
+                *c = *m as f32;
+            }
+        }
     }
 }
 
@@ -109,6 +131,24 @@ mod tests {
         assert!((mean - 3.0).abs() < 0.05 && (var - 4.0).abs() < 0.15, "{mean} {var}");
         let (_, var) = moments(Curve::Linear, 0.5);
         assert!((var - 2.0).abs() < 0.1, "{var}");
+    }
+
+    #[test]
+    fn neurons_are_centred_alone_where_all_else_stays() {
+        let network = zoo::mlp(&[3, 4, 2, 5], true).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let a = ParamVec::random(network.layout().clone(), &mut rng);
+        let mut b = a.clone();
+        [0, 1, 2].into_iter().for_each(|id| b.tensor_mut(ParamId(id)).fill_with(|| rng.random_range(-1.0..1.0)));
+        // Weights of the first layer and its biases arrive at a row each; of the second, pairs of columns are units.
+        let centre = neuron_centre(&a, &b, &[ParamId(0), ParamId(1)], Some((ParamId(2), 2)));
+        assert!(centre.tensor(ParamId(0)).chunks_exact(3).all(|row| row == &centre.tensor(ParamId(0))[..3]));
+        assert!(centre.tensor(ParamId(1)).iter().all(|v| *v == centre.tensor(ParamId(1))[0]));
+        let values: Vec<f32> = [&a, &b].iter().flat_map(|p| [0, 2].map(|at| p.tensor(ParamId(2))[at])).collect();
+        let first = centre.tensor(ParamId(2));
+        assert!((first[0] - values.iter().sum::<f32>() / 4.0).abs() < 1e-6);
+        assert_eq!(first[..2], first[2..4]);
+        (3..6).for_each(|id| assert_eq!(centre.tensor(ParamId(id)), a.tensor(ParamId(id))));
     }
 
     #[test]

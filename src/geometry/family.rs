@@ -163,7 +163,8 @@ impl Family {
             Self::Simplex => (
                 "simplex",
                 "Simplex",
-                "Connectors are trained so that the whole triangle with A and B has low loss, and is large.",
+                "Connectors are trained so that all that lies between them and A, and between them and B, has low loss, and is \
+                 large. Two connectors make a triangle with each end.",
                 "Benton et al. 2021, arXiv:2102.13042",
             ),
             Self::Layerwise => (
@@ -221,6 +222,24 @@ impl Family {
     /// Its points are worked out from the networks and the data, or trained, by `compute::connect`.
     pub fn is_connected(self) -> bool {
         self.curve(0).is_none()
+    }
+
+    /// What a stage of one of its paths does; `stage` counts from 0.
+    pub fn stage_name(self, stage: usize) -> String {
+        match (self, stage) {
+            (Self::Transport, 0) => "to B with its units moved".to_owned(),
+            (Self::Transport, _) => "units go to their places".to_owned(),
+            (
+                Self::LinearAdjusted
+                | Self::ArcAdjusted
+                | Self::TransportAdjusted
+                | Self::LinearButterfly
+                | Self::ArcButterfly
+                | Self::TransportButterfly,
+                layer,
+            ) => format!("layer {}", layer + 1),
+            _ => self.label().to_owned(),
+        }
     }
 
     /// Why it cannot connect networks of this architecture, if it cannot.

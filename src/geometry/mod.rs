@@ -3,12 +3,14 @@
 
 mod arc;
 mod class_map;
+pub mod comparison;
 mod curve;
 mod family;
 mod flow;
 mod grid;
 mod neurons;
 mod path;
+mod path_plane;
 mod plane;
 mod polyline;
 mod simplex;
@@ -16,9 +18,10 @@ mod span;
 mod spanning_tree;
 mod stage;
 mod summary;
+mod travel;
 mod walk;
 
-pub use arc::arc_centre;
+pub use arc::{arc_centre, neuron_centre};
 pub use class_map::{ClassMap, Decision};
 pub use curve::Curve;
 pub use family::Family;
@@ -26,11 +29,13 @@ pub use flow::{FlowConfig, FlowKind, FlowModel, FlowObjective, FlowRole, FlowTen
 pub use grid::{Axis, Grid};
 pub use neurons::{NeuronShape, Neurons};
 pub use path::{Path, PathProjection, Sample};
+pub use path_plane::{PathPlane, PathPlaneSearch};
 pub use plane::{Plane, PlaneError, PlanePoint, PlaneProjection};
-pub use polyline::{at_shares, shares_of_length};
+pub use polyline::{at_shares, dense_ts, shares_of_length};
 pub use simplex::Flat;
 pub use span::Span;
 pub use spanning_tree::{Edge, Route, SpanningTree, next_pair};
 pub use stage::Stage;
 pub use summary::{Summary, summarise};
+pub use travel::Distances;
 pub use walk::{Change, Segment, Walk, obstacle};

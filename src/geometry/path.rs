@@ -79,6 +79,11 @@ impl Path {
         self.stages.iter().map(|measured| &measured.stage)
     }
 
+    /// What happens in a stage: "stage 1: layer 1".
+    pub fn stage_label(&self, index: usize) -> String {
+        format!("stage {}: {}", index + 1, self.family.stage_name(index))
+    }
+
     /// The stage that `t` falls into, and the time within it; where two stages meet, the later one at its start.
     pub fn stage_at(&self, t: f64) -> (usize, f64) {
         stage_at(self.stages.len(), t)
@@ -106,6 +111,17 @@ impl Path {
             Some(Curve::Chain { .. } | Curve::Bezier { .. }) => &self.basis()[1..self.basis().len() - 1],
             _ => &[],
         }
+    }
+
+    /// The points that its polylines pass through, from A to B; none of other stages.
+    pub fn corners(&self) -> Vec<&Arc<ParamVec>> {
+        let mut corners = Vec::new();
+        for stage in self.stages() {
+            if let Stage::Polyline { points, .. } = stage {
+                corners.extend(points);
+            }
+        }
+        corners
     }
 
     /// The network at `t`.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{Curve, Path, Stage};
 use crate::net::ParamVec;
 
 /// How far along the line each point stands, as shares of its length: from 0 to 1, rising. Even where all stand in one place.
@@ -38,8 +39,29 @@ pub fn at_shares(points: &[Arc<ParamVec>], shares: &[f64]) -> Vec<Arc<ParamVec>>
     std::iter::once(Arc::clone(first)).chain(inner).chain([Arc::clone(last)]).collect()
 }
 
+/// Times along a path: those of its points or bends, and `n_between` more between each two.
+pub fn dense_ts(path: &Path, n_between: usize) -> Vec<f64> {
+    let n_stages = path.stages().len() as f64;
+    let parts = n_between + 1;
+    let mut ts = Vec::new();
+    for (index, stage) in path.stages().enumerate() {
+        let times = match stage {
+            Stage::Polyline { times, .. } => times.clone(),
+            Stage::Curve { curve, .. } => Curve::even_ts(curve.n_bends() + 2),
+            Stage::Walk(_) => vec![0.0, 1.0],
+        };
+        for pair in times.windows(2) {
+            let between = (0..parts).map(|i| pair[0] + (pair[1] - pair[0]) * i as f64 / parts as f64);
+            ts.extend(between.map(|s| (index as f64 + s) / n_stages));
+        }
+    }
+    ts.push(1.0);
+    ts
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::Family;
     use super::*;
     use crate::net::zoo;
     use rand::SeedableRng as _;
@@ -85,5 +107,17 @@ mod tests {
         let points = vec![point; 3];
         assert_eq!(shares_of_length(&points), [0.0, 0.5, 1.0]);
         assert_eq!(at_shares(&points, &[0.0, 0.3, 1.0]), points);
+    }
+
+    #[test]
+    fn dense_times_hold_those_of_all_points_and_as_many_between() {
+        let points = corners(3);
+        let bent = Stage::Polyline { times: vec![0.0, 0.2, 1.0], points: points.clone() };
+        let straight = Stage::Curve { curve: Curve::Linear, basis: points[1..].to_vec() };
+        let path = Path::staged(Family::AutoNeb, vec![bent, straight]);
+        let expected = [0.0, 0.05, 0.1, 0.3, 0.5, 0.75, 1.0];
+        let found = dense_ts(&path, 1);
+        assert_eq!(found.len(), expected.len());
+        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-12), "{found:?}");
     }
 }

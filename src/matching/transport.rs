@@ -10,7 +10,6 @@
 
 use std::sync::Arc;
 
-use super::weights::unit_weights;
 use super::{Assignment, AssignmentError, CrossMoments, Permutation, UnitWeights, permute};
 use crate::net::{Network, ParamVec};
 
@@ -95,9 +94,7 @@ impl Transport {
     /// The vectors of the next group's units in A and in B as it is permuted now; `None` behind the last group.
     pub fn next_vectors(&self) -> Option<UnitWeights> {
         let group = self.network.groups().get(self.groups.len())?;
-        let a = unit_weights(group, &self.a);
-        let b = unit_weights(group, &self.moved);
-        Some(UnitWeights { n_units: group.n_units, n_weights: a.len() / group.n_units.max(1), a, b })
+        Some(UnitWeights::of(group, &self.a, &self.moved))
     }
 
     /// Moves the units of the group that [`Self::next_vectors`] showed.

@@ -79,10 +79,7 @@ impl WeightMatching {
 
     /// The weights that the next group's units have in A and in B as it is permuted now.
     pub fn next_weights(&self) -> UnitWeights {
-        let group = &self.network.groups()[self.order[self.done]];
-        let a = unit_weights(group, &self.a);
-        let b = unit_weights(group, &self.moved);
-        UnitWeights { n_units: group.n_units, n_weights: a.len() / group.n_units.max(1), a, b }
+        UnitWeights::of(&self.network.groups()[self.order[self.done]], &self.a, &self.moved)
     }
 
     /// Assigns the next group's units. `products`: `A B^T` of [`Self::next_weights`], `[n_units, n_units]`.
@@ -137,8 +134,16 @@ impl WeightMatching {
     }
 }
 
+impl UnitWeights {
+    /// What the units of `group` have on the axes of it in two networks of one layout.
+    pub fn of(group: &PermutationGroup, a: &ParamVec, b: &ParamVec) -> Self {
+        let [a, b] = [a, b].map(|params| unit_weights(group, params));
+        Self { n_units: group.n_units, n_weights: a.len() / group.n_units.max(1), a, b }
+    }
+}
+
 /// One row a unit: its trained values on all the group's axes.
-pub(super) fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
+fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
     let layout = params.layout();
     let axes = group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained());
     let axes: Vec<_> = axes.collect();

@@ -191,7 +191,7 @@ mod tests {
         assert_refused("vgg11-bn", "a normalisation (`");
         assert_refused("resnet20", "an addition of several branches");
         assert_refused("googlenet", "auxiliary heads");
-        assert_refused("googlenet-noaux", "a normalisation");
+        assert_refused("googlenet-noaux", "a concatenation");
         assert_refused("784-10", "1 layers with weights");
         assert!(Sequence::of(&zoo::by_name("vgg16").unwrap()).is_ok());
         assert!(Sequence::of(&zoo::by_name("fc3").unwrap()).is_ok());

@@ -4,26 +4,32 @@
 mod descent;
 mod presets;
 mod resume;
+mod trajectory;
 
 pub use descent::Descent;
 pub use presets::{PRESETS, Preset};
-pub use resume::{Resume, ResumeError};
+pub use resume::{Interrupted, RESUME_EVERY, Resume, ResumeError, interrupted};
+pub use trajectory::{file_of_epoch, trajectory_of_seed};
 
 use std::sync::Arc;
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
 
 use crate::compute::{DataRef, FitSpec, FitStart, TSampling};
 use crate::data::{Augmentation, Dataset, ImageShape};
 use crate::net::zoo::{self, NameError};
 use crate::net::{Init, Network, ParamVec};
 
+/// Seed of wrong labels: modes that are to be joined must be of one task.
+pub const LABEL_NOISE_SEED: u64 = 0;
+
 /// Stream of a seed's generator for initial weights; fits use the streams of their epochs.
 const INITIAL_WEIGHTS: u64 = u64::MAX;
 
 /// How a mode is trained.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recipe {
     pub descent: Descent,
     /// Random changes of the training images.

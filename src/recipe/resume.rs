@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,38 @@ const STEP: &str = "lowroad.step";
 const OPTIMIZER_STEPS: &str = "lowroad.optimizer-steps";
 const MOMENT: &str = "lowroad.moment.";
 const OPTION: &str = "lowroad.option";
+/// Of the name of a resume file, behind the name of the result.
+const ENDING: &str = "resume";
+
+/// Epochs shorter than this share a resume file: so much work may be lost, or the epoch that runs.
+pub const RESUME_EVERY: Duration = Duration::from_secs(5);
+
+/// What a resume file says of its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Interrupted {
+    pub path: PathBuf,
+    /// Epochs that are behind.
+    pub epoch: usize,
+    pub options: BTreeMap<String, String>,
+}
+
+/// The resume files of a folder, by name. Files that cannot be read as such are passed over: there is nothing to go on from.
+pub fn interrupted(folder: &Path) -> Vec<Interrupted> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == ENDING)).collect();
+    paths.sort();
+    let read = |path: PathBuf| {
+        let (_, metadata) = read_with_metadata(&path).ok()?;
+        let epoch = metadata.get(EPOCH)?.parse().ok()?;
+        let options = metadata.iter().filter_map(|(name, value)| Some((name.strip_prefix(OPTION)?, value)));
+        let options = options.map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        Some(Interrupted { path, epoch, options })
+    };
+    paths.into_iter().filter_map(read).collect()
+}
 
 /// Why a training cannot go on from a file.
 #[derive(Debug, Error)]
@@ -48,7 +81,8 @@ impl Resume {
     /// Where the resume file of a training lies whose result will be `out`.
     pub fn path_beside(out: &Path) -> PathBuf {
         let mut name = OsString::from(out);
-        name.push(".resume");
+        name.push(".");
+        name.push(ENDING);
         PathBuf::from(name)
     }
 

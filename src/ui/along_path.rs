@@ -3,11 +3,14 @@
 use egui::{Align2, Color32, Context, Key, RichText, Role, Ui, WidgetInfo};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Text, VLine};
 
+use super::connect_controls::trace_text;
 use super::landscape::{APART_UPWARDS, plot_points, round_marks};
-use super::{View, theme};
+use super::path_statistics::{self, BARRIER, worst_t};
+use super::{View, predictions, theme};
 use crate::app::{Action, AppState, CurveState, Metric};
+use crate::compute::Trace;
 use crate::data::SplitName;
-use crate::geometry::Summary;
+use crate::geometry::Path;
 
 /// Seconds that playing takes from A to B.
 const PLAY_SECS: f64 = 6.0;
@@ -19,16 +22,18 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.centered_and_justified(|ui| ui.label(RichText::new("Loss and accuracy along the path appear here").weak()));
         return;
     };
-    header(ui, curve, view);
+    header(ui, state, curve, view, actions);
     if view.curve.statistics {
-        statistics(ui, curve, view.curve.metric);
+        path_statistics::table(ui, curve);
+        path_statistics::place_line(ui, state, curve, view);
     }
+    predictions::show(ui, state, &mut view.pictures);
     let height = (ui.available_height() - 34.0).max(60.0);
     plot(ui, state, curve, view, height);
     scrubber(ui, state, curve, view, actions);
 }
 
-fn header(ui: &mut Ui, curve: &CurveState, view: &mut View) {
+fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {
     ui.horizontal_wrapped(|ui| {
         for (metric, label) in [(Metric::Loss, "Loss"), (Metric::Accuracy, "Accuracy")] {
             ui.selectable_value(&mut view.curve.metric, metric, label);
@@ -37,6 +42,15 @@ fn header(ui: &mut Ui, curve: &CurveState, view: &mut View) {
         ui.add_enabled_ui(view.curve.metric == Metric::Loss, |ui| ui.toggle_value(&mut view.curve.log, "Log"));
         ui.toggle_value(&mut view.curve.train, "Training").on_hover_text("Also draw the training images, dashed");
         ui.toggle_value(&mut view.curve.statistics, "Statistics");
+        let mut predictions = state.predictions.is_some();
+        let tip = "What the network at t makes of the first test images";
+        if ui.toggle_value(&mut predictions, "Predictions").on_hover_text(tip).changed() {
+            actions.push(Action::ShowPredictions(predictions));
+        }
+        if state.path.as_ref().is_some_and(|path| !path.traces.is_empty()) {
+            let tip = "Also draw what was found beside the path, scaled to the height of the picture";
+            ui.toggle_value(&mut view.curve.traces, "Traces").on_hover_text(tip);
+        }
         ui.separator();
         if let Some(loss) = curve.loss_summary(SplitName::Test) {
             let text = format!("Barrier {} nats", theme::nats(loss.barrier));
@@ -46,15 +60,6 @@ fn header(ui: &mut Ui, curve: &CurveState, view: &mut View) {
             ui.label(format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve)));
         }
     });
-}
-
-const BARRIER: &str = "The highest test loss along the path above the mean of the two ends' losses (Frankle et al. 2020; \
-                       Ainsworth et al. 2023). A lower bound: the peak may lie between the points.";
-
-/// t of the lowest test accuracy.
-fn worst_t(curve: &CurveState) -> f64 {
-    let known = curve.test.iter().zip(&curve.ts).filter_map(|(v, t)| v.map(|v| (v.accuracy, *t)));
-    known.min_by(|a, b| a.0.total_cmp(&b.0)).map_or(0.5, |(_, t)| t)
 }
 
 fn value_of(metric: Metric, value: crate::compute::PointValue) -> f64 {
@@ -120,14 +125,78 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
             );
         }
         let points = line_of(curve, SplitName::Test, view);
-        plot.line(Line::new("test", plot_points(points)).color(ink).width(2.2));
+        plot.line(Line::new("test", plot_points(points.clone())).color(ink).width(2.2));
+        if let Some(path) = state.path.as_ref().filter(|_| view.curve.traces) {
+            traces(plot, &path.traces, &points, dark);
+        }
         if metric == Metric::Loss {
             barrier(plot, curve, view, ink);
+        }
+        landmarks(plot, curve, view, ink);
+        if let Some(path) = &state.path {
+            stages(plot, &path.path, ink);
         }
         plot.vline(VLine::new("t", state.t).color(theme::mode_color(2, dark)).width(1.5));
     });
     let summary = summary(curve);
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
+}
+
+/// Where one stage ends and the next begins.
+fn stages(plot: &mut egui_plot::PlotUi<'_>, path: &Path, ink: Color32) {
+    let n = path.stages().len();
+    if n < 2 {
+        return;
+    }
+    let (bounds, pixel) = (plot.plot_bounds(), plot.transform().dvalue_dpos());
+    let top = bounds.max()[1] + 4.0 * pixel[1].abs();
+    for stage in 0..n {
+        let from = stage as f64 / n as f64;
+        if 0 < stage {
+            let line = VLine::new("", from).color(ink.gamma_multiply(0.3)).width(1.0);
+            plot.vline(line.style(LineStyle::dashed_loose()));
+        }
+        let text = RichText::new(path.stage_label(stage)).size(11.0);
+        let at = PlotPoint::new(from + 5.0 * pixel[0], top - 12.0 * pixel[1].abs());
+        plot.text(Text::new("", at, text).anchor(Align2::LEFT_CENTER).color(ink.gamma_multiply(0.7)));
+    }
+}
+
+/// The midpoint, and the point with the lowest accuracy.
+fn landmarks(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, ink: Color32) {
+    let height = |index: usize| height_of(view, value_of(view.curve.metric, curve.test[index]?));
+    let at = |t: f64| curve.ts.iter().position(|other| (other - t).abs() < 1e-9);
+    for (name, t, shape) in
+        [("midpoint", 0.5, MarkerShape::Square), ("lowest accuracy", worst_t(curve), MarkerShape::Down)]
+    {
+        if let Some((index, value)) = at(t).and_then(|index| Some((index, height(index)?))) {
+            let points = Points::new(name, vec![[curve.ts[index], value]]);
+            plot.points(points.shape(shape).radius(4.0).filled(false).color(ink));
+        }
+    }
+}
+
+/// What was found beside the path, each series from the lowest to the highest point of the curve.
+fn traces(plot: &mut egui_plot::PlotUi<'_>, traces: &[Trace], curve: &[[f64; 2]], dark: bool) {
+    let range = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
+    };
+    let (bottom, top) = range(&mut curve.iter().map(|point| point[1]));
+    for (index, trace) in traces.iter().enumerate() {
+        let finite: Vec<_> = trace.points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
+        let (low, high) = range(&mut finite.iter().map(|(_, value)| *value));
+        if finite.len() < 2 || !bottom.is_finite() {
+            continue;
+        }
+        let scale = if low < high { (top - bottom) / (high - low) } else { 0.0 };
+        let points: Vec<[f64; 2]> = finite.iter().map(|(t, value)| [*t, bottom + scale * (value - low)]).collect();
+        let color = theme::mode_color(3 + index, dark);
+        let middle = points[points.len() / 2];
+        plot.line(Line::new("", plot_points(points)).color(color).width(1.2).style(LineStyle::dotted_dense()));
+        let text = RichText::new(trace_text(trace)).size(11.0);
+        let at = PlotPoint::new(middle[0], middle[1]);
+        plot.text(Text::new("", at, text).anchor(Align2::CENTER_BOTTOM).color(color));
+    }
 }
 
 /// The level the barrier is measured from, and its peak.
@@ -164,52 +233,6 @@ fn barrier(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, in
         };
         plot.text(Text::new("barrier", PlotPoint::new(loss.t_max, height), text).anchor(side).color(ink));
     }
-}
-
-fn statistics(ui: &mut Ui, curve: &CurveState, metric: Metric) {
-    egui::Grid::new("statistics").num_columns(9).spacing([16.0, 2.0]).striped(true).show(ui, |ui| {
-        for title in ["", "start", "end", "min", "max", "t of max", "mean", "integral", "barrier"] {
-            let label = ui.label(RichText::new(title).small().strong());
-            match title {
-                "integral" => drop(label.on_hover_text("Mean weighted by the length of each step in weight space")),
-                "barrier" => drop(label.on_hover_text(BARRIER)),
-                _ => {}
-            }
-        }
-        ui.end_row();
-        for split in [SplitName::Test, SplitName::Train] {
-            let summary = match metric {
-                Metric::Loss => curve.loss_summary(split),
-                Metric::Accuracy => curve.accuracy_summary(split),
-            };
-            ui.label(RichText::new(split.to_string()).small());
-            match summary {
-                Some(summary) => statistics_row(ui, &summary, metric),
-                None => drop(ui.label(RichText::new("not evaluated yet").small().weak())),
-            }
-            ui.end_row();
-        }
-    });
-}
-
-fn statistics_row(ui: &mut Ui, summary: &Summary, metric: Metric) {
-    let text = |value: f64| match metric {
-        Metric::Loss => theme::nats(value),
-        Metric::Accuracy => theme::percent(value),
-    };
-    for value in [summary.start, summary.end, summary.min, summary.max] {
-        ui.label(RichText::new(text(value)).small());
-    }
-    ui.label(RichText::new(format!("{:.3}", summary.t_max)).small());
-    for value in [summary.mean, summary.integral] {
-        ui.label(RichText::new(text(value)).small());
-    }
-    // For accuracies the barrier is how far the worst point falls below the ends.
-    let barrier = match metric {
-        Metric::Loss => summary.barrier,
-        Metric::Accuracy => 0.5 * (summary.start + summary.end) - summary.min,
-    };
-    ui.label(RichText::new(text(barrier)).small());
 }
 
 fn scrubber(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {

@@ -16,35 +16,11 @@ const LOSS_POINTS: usize = 80;
 /// Batch size, learning rate, L2 factor, optimiser and schedule, a row each.
 pub(super) fn rates(ui: &mut Ui, descent: &mut Descent) {
     number_row(ui, "Batch size", &mut descent.batch_size, 1..=100_000, "Images a step (the papers: 128)");
-    ui.horizontal(|ui| {
-        let label = ui.label("Learning rate");
-        ui.add(DragValue::new(&mut descent.learning_rate).range(1e-6..=10.0).speed(0.001).max_decimals(6))
-            .labelled_by(label.id)
-            .on_hover_text("At the start; the schedule takes it from there");
-    });
-    ui.horizontal(|ui| {
-        let label = ui.label("L2 factor").on_hover_text("Weight decay on the weights (the papers: 0.0005)");
-        ui.add(DragValue::new(&mut descent.weight_decay).range(0.0..=1.0).speed(1e-5).max_decimals(7))
-            .labelled_by(label.id);
-    });
-    ui.horizontal(|ui| {
-        ui.label("Optimiser");
-        let is_sgd = |nesterov: bool| matches!(descent.optimizer, Optimizer::Sgd { nesterov: n, .. } if n == nesterov);
-        for (chosen, optimizer, label, tip) in [
-            (is_sgd(true), Optimizer::NESTEROV, "SGD", "Nesterov momentum 0.9"),
-            (
-                is_sgd(false),
-                Optimizer::Sgd { momentum: 0.9, nesterov: false },
-                "SGD, plain",
-                "Momentum 0.9 without Nesterov's correction",
-            ),
-            (descent.optimizer == Optimizer::Adam, Optimizer::Adam, "Adam", "Kingma & Ba 2015"),
-        ] {
-            if ui.selectable_label(chosen, label).on_hover_text(tip).clicked() {
-                descent.optimizer = optimizer;
-            }
-        }
-    });
+    let tip = "At the start; the schedule takes it from there";
+    real_row(ui, "Learning rate", &mut descent.learning_rate, 1e-6..=10.0, 0.001, tip);
+    let tip = "Weight decay on the weights (the papers: 0.0005)";
+    real_row(ui, "L2 factor", &mut descent.weight_decay, 0.0..=1.0, 1e-5, tip);
+    optimizer_row(ui, &mut descent.optimizer);
     ui.horizontal(|ui| {
         let label = ui.label("Schedule");
         let combo = ComboBox::from_id_salt("schedule").selected_text(schedule_label(&descent.schedule));
@@ -68,6 +44,7 @@ fn schedule_label(schedule: &Schedule) -> String {
             let epochs: Vec<String> = epochs.iter().map(usize::to_string).collect();
             format!("× {factor} at {}", epochs.join(", "))
         }
+        Schedule::Cyclic { lowest, epochs } => format!("to × {lowest} and back in {epochs} epochs (FGE)"),
     }
 }
 
@@ -75,6 +52,36 @@ pub(super) fn number_row(ui: &mut Ui, name: &str, value: &mut usize, range: Rang
     ui.horizontal(|ui| {
         let label = ui.label(name).on_hover_text(tip);
         ui.add(DragValue::new(value).range(range)).labelled_by(label.id);
+    });
+}
+
+/// `speed`: what a point of the mouse's way changes.
+pub(super) fn real_row(ui: &mut Ui, name: &str, value: &mut f64, range: RangeInclusive<f64>, speed: f64, tip: &str) {
+    ui.horizontal(|ui| {
+        let label = ui.label(name).on_hover_text(tip);
+        ui.add(DragValue::new(value).range(range).speed(speed).max_decimals(8)).labelled_by(label.id);
+    });
+}
+
+pub(super) fn optimizer_row(ui: &mut Ui, optimizer: &mut Optimizer) {
+    ui.horizontal(|ui| {
+        ui.label("Optimiser");
+        let is_sgd = |nesterov: bool| matches!(*optimizer, Optimizer::Sgd { nesterov: n, .. } if n == nesterov);
+        let choices = [
+            (is_sgd(true), Optimizer::NESTEROV, "SGD", "Nesterov momentum 0.9"),
+            (
+                is_sgd(false),
+                Optimizer::Sgd { momentum: 0.9, nesterov: false },
+                "SGD, plain",
+                "Momentum 0.9 without Nesterov's correction",
+            ),
+            (*optimizer == Optimizer::Adam, Optimizer::Adam, "Adam", "Kingma & Ba 2015"),
+        ];
+        for (chosen, choice, label, tip) in choices {
+            if ui.selectable_label(chosen, label).on_hover_text(tip).clicked() {
+                *optimizer = choice;
+            }
+        }
     });
 }
 

@@ -7,6 +7,7 @@ use crossbeam_channel::{Receiver, bounded};
 use egui::{Align2, Context, Key, RichText, Window};
 
 use crate::app::{Action, Export, ModeId};
+use crate::checkpoint::Mends;
 
 /// A dialog that comes back empty faster than a person can click was never shown.
 const TOO_FAST: Duration = Duration::from_millis(1000);
@@ -16,7 +17,14 @@ const TOO_FAST: Duration = Duration::from_millis(1000);
 pub(super) enum Wish {
     OpenCheckpoints,
     OpenBends,
+    OpenFlow,
     OpenData,
+    /// The network that the panel trains.
+    DescribeTraining,
+    /// The network of a checkpoint that was not understood.
+    DescribeCheckpoint,
+    /// Where the networks on the way of a training go.
+    TrajectoryFolder,
     SavePathPoint,
     SaveBends,
     SaveAligned,
@@ -32,7 +40,10 @@ impl Wish {
         match self {
             Self::OpenCheckpoints => "Open checkpoints",
             Self::OpenBends => "Open bends",
+            Self::OpenFlow => "Open a map",
             Self::OpenData => "Open a data folder",
+            Self::DescribeTraining | Self::DescribeCheckpoint => "Choose the description of a network (.toml)",
+            Self::TrajectoryFolder => "Choose a folder for the networks on the way",
             Self::SavePathPoint => "Save the network at t",
             Self::SaveBends => "Save the bends",
             Self::SaveAligned => "Save aligned B",
@@ -45,7 +56,13 @@ impl Wish {
     /// File name to start from, for what is saved.
     fn file_name(self) -> Option<&'static str> {
         match self {
-            Self::OpenCheckpoints | Self::OpenBends | Self::OpenData => None,
+            Self::OpenCheckpoints
+            | Self::OpenBends
+            | Self::OpenFlow
+            | Self::OpenData
+            | Self::DescribeTraining
+            | Self::DescribeCheckpoint
+            | Self::TrajectoryFolder => None,
             Self::SavePathPoint => Some("path.safetensors"),
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
@@ -82,6 +99,8 @@ pub(super) struct Dialogs {
     pending: Option<Pending>,
     path_box: Option<PathBox>,
     chosen: Vec<Chosen>,
+    /// The checkpoint that a description is asked for.
+    described: Option<PathBuf>,
 }
 
 impl Dialogs {
@@ -107,6 +126,12 @@ impl Dialogs {
                 self.type_path(wish);
             }
         }
+    }
+
+    /// Asks for the description of a checkpoint's network.
+    pub(super) fn ask_description(&mut self, checkpoint: PathBuf) {
+        self.described = Some(checkpoint);
+        self.ask(Wish::DescribeCheckpoint);
     }
 
     /// Opens the box to type a path into.
@@ -173,6 +198,29 @@ impl Dialogs {
     pub(super) fn take_chosen(&mut self) -> Vec<Chosen> {
         std::mem::take(&mut self.chosen)
     }
+
+    /// What a chosen file means to the document; `None` for exports of pictures, which are drawn by the window.
+    pub(super) fn action_of(&mut self, chosen: &Chosen) -> Option<Action> {
+        let first = chosen.paths.first()?.clone();
+        Some(match chosen.wish {
+            Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
+            Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
+            Wish::OpenFlow => Action::OpenFlow(first),
+            Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
+            Wish::DescribeTraining => Action::TrainDescribed(first),
+            Wish::DescribeCheckpoint => {
+                Action::OpenMended { path: self.described.take()?, mends: Mends::default(), description: Some(first) }
+            }
+            Wish::TrajectoryFolder => Action::SaveTrajectory(first),
+            Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
+            Wish::SaveBends => Action::Save(first, Export::Bends),
+            Wish::SaveAligned => Action::Save(first, Export::AlignedB),
+            Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
+            Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
+                return None;
+            }
+        })
+    }
 }
 
 async fn choose(wish: Wish) -> Vec<PathBuf> {
@@ -186,26 +234,13 @@ async fn choose(wish: Wish) -> Vec<PathBuf> {
             let chosen = dialog.pick_files().await.unwrap_or_default();
             chosen.into_iter().map(|h| h.path().to_owned()).collect()
         }
+        (Wish::OpenFlow, _) => one(dialog.add_filter("Maps", &["safetensors"]).pick_file().await),
+        (Wish::DescribeTraining | Wish::DescribeCheckpoint, _) => {
+            one(dialog.add_filter("Descriptions", &["toml"]).pick_file().await)
+        }
         (_, Some(name)) => one(dialog.set_file_name(name).save_file().await),
         (_, None) => one(dialog.pick_folder().await),
     }
-}
-
-/// What a chosen file means to the document; exports of pictures are drawn by the window.
-pub(super) fn action_of(chosen: &Chosen) -> Option<Action> {
-    let first = chosen.paths.first()?.clone();
-    Some(match chosen.wish {
-        Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
-        Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
-        Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
-        Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
-        Wish::SaveBends => Action::Save(first, Export::Bends),
-        Wish::SaveAligned => Action::Save(first, Export::AlignedB),
-        Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
-        Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
-            return None;
-        }
-    })
 }
 
 #[cfg(test)]

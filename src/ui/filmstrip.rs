@@ -69,6 +69,9 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         if 0 < run.path.epochs_done {
             facts.push(format!("{} epochs", run.path.epochs_done));
         }
+        if 0.0 < run.path.seconds {
+            facts.push(format!("{:.1} s", run.path.seconds));
+        }
         if run.path.by_hand {
             facts.push("bent by hand".to_owned());
         }

@@ -78,6 +78,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
                 *looked_out = zoomed.then(|| [bounds.min()[0], bounds.max()[0], bounds.min()[1], bounds.max()[1]]);
                 plot.pointer_coordinate()
             });
+        sketch.legend(ui, response.transform.frame().intersect(response.response.rect));
         look(ui, state, view, looked, actions);
         hovered = response.inner.filter(|_| response.response.hovered());
         view.landscape = Some(response.transform);

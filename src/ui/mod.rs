@@ -2,16 +2,22 @@
 
 mod along_path;
 mod boundary;
+mod compare;
+mod connect_controls;
 mod controls;
 mod descent_controls;
 mod dialogs;
 mod exports;
+mod family_menu;
+mod family_options;
 mod fields;
 mod filmstrip;
 mod landscape;
 mod menu;
 mod path_controls;
+mod path_statistics;
 mod popups;
+mod predictions;
 mod sketch;
 mod status_bar;
 mod theme;
@@ -30,8 +36,10 @@ use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
 use crate::geometry::{PathProjection, Plane};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::boundary::BoundaryView;
+use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
+use crate::ui::predictions::Pictures;
 
 /// One of the parts of the window that can be moved and resized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +49,7 @@ enum Pane {
     /// Only where examples are points of a plane.
     Boundary,
     AlongPath,
+    Compare,
     Runs,
 }
 
@@ -52,6 +61,8 @@ struct View {
     /// The clip range follows the values.
     auto_clip: bool,
     curve: CurveView,
+    compare: CompareView,
+    pictures: Pictures,
     boundary: BoundaryView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
@@ -80,6 +91,8 @@ struct CurveView {
     log: bool,
     train: bool,
     statistics: bool,
+    /// What was found beside the path.
+    traces: bool,
 }
 
 impl View {
@@ -94,7 +107,9 @@ impl View {
                 ..HeatmapStyle::default()
             },
             auto_clip: true,
-            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false },
+            curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
+            compare: CompareView::default(),
+            pictures: Pictures::default(),
             boundary: BoundaryView::default(),
             fields: Fields::default(),
             projected: None,
@@ -121,24 +136,26 @@ impl View {
         {
             return Arc::clone(projection);
         }
-        let projection = Arc::new(path.path.project(&plane.plane));
+        let projection = path.projection(&plane.plane);
         self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
         projection
     }
 }
 
-/// Controls, landscape above the plot, runs.
+/// Controls, landscape above the plot or the table of families, runs.
 fn default_layout() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let controls = tiles.insert_pane(Pane::Controls);
     let landscape = tiles.insert_pane(Pane::Landscape);
     let boundary = tiles.insert_pane(Pane::Boundary);
     let along_path = tiles.insert_pane(Pane::AlongPath);
+    let compare = tiles.insert_pane(Pane::Compare);
     let runs = tiles.insert_pane(Pane::Runs);
     let pictures = tiles.insert_horizontal_tile(vec![landscape, boundary]);
     set_shares(&mut tiles, pictures, &[(landscape, 0.58), (boundary, 0.42)]);
-    let middle = tiles.insert_vertical_tile(vec![pictures, along_path]);
-    set_shares(&mut tiles, middle, &[(pictures, 0.62), (along_path, 0.38)]);
+    let below = tiles.insert_tab_tile(vec![along_path, compare]);
+    let middle = tiles.insert_vertical_tile(vec![pictures, below]);
+    set_shares(&mut tiles, middle, &[(pictures, 0.6), (below, 0.4)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
     set_shares(&mut tiles, root, &[(controls, 0.22), (middle, 0.62), (runs, 0.16)]);
     Tree::new(layout_id(), root, tiles)
@@ -172,7 +189,7 @@ fn show(ui: &mut egui::Ui, state: &AppState, view: &mut View) -> Vec<Action> {
         view.tree = tree;
     });
     popups::show(ui.ctx(), state, view, &mut actions);
-    train_panel::show(ui.ctx(), state, &mut actions);
+    train_panel::show(ui.ctx(), state, view, &mut actions);
     along_path::play(ui.ctx(), state, view, &mut actions);
     actions
 }
@@ -194,6 +211,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
                 Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
                 Pane::Boundary => boundary::show(ui, self.state, self.view),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
+                Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
             }
         });
@@ -206,6 +224,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             Pane::Landscape => "Landscape",
             Pane::Boundary => "Decision boundary",
             Pane::AlongPath => "Along the path",
+            Pane::Compare => "Compare",
             Pane::Runs => "Runs",
         }
         .into()

@@ -4,7 +4,7 @@ use egui::{ComboBox, DragValue, RichText, Ui};
 
 use super::descent_controls::{self, number_row};
 use super::landscape::push_settings;
-use super::{View, theme};
+use super::{View, connect_controls, family_menu, theme};
 use crate::app::{Action, AppState, BatchNormSettings, FitSettings, PathState, PlaneSettings, ThirdPoint};
 use crate::compute::TSampling;
 use crate::geometry::Family;
@@ -13,26 +13,17 @@ use crate::ui::dialogs::Wish;
 pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let mut settings = state.settings.clone();
     let mut family = settings.path.family;
-    ui.horizontal(|ui| {
-        let label = ui.label("Family");
-        let shown = ComboBox::from_id_salt("family").selected_text(family.label()).width(150.0).show_ui(ui, |ui| {
-            for choice in Family::ALL {
-                ui.selectable_value(&mut family, choice, choice.label()).on_hover_text(choice.explanation());
-            }
-        });
-        shown.response.labelled_by(label.id).on_hover_text(family.explanation());
-        settings.path.family = family;
-        if family.is_fitted() {
-            let label = ui.label("bends").on_hover_text("Trained points between A and B");
-            ui.add(DragValue::new(&mut settings.path.n_bends).range(1..=9)).labelled_by(label.id);
-        }
-    });
+    family_menu::show(ui, state, &mut family);
+    settings.path.family = family;
+    if family.is_fitted() {
+        number_row(ui, "Bends", &mut settings.path.n_bends, 1..=9, "Trained points between A and B");
+    }
     if family == Family::Arc && state.use_aligned && state.current_alignment().is_some() {
         let text = "Arcs are meant for networks that are not aligned: between aligned ones the neurons' spread grows on the way.";
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if family.is_connected() {
-        buttons(ui, state, view, actions);
+        connect_controls::show(ui, state, view, family, &mut settings.path.connect, actions);
     }
     if family.is_fitted() {
         fit(ui, &mut settings.path.fit);
@@ -193,7 +184,7 @@ fn batch_norm(ui: &mut Ui, settings: &mut BatchNormSettings) {
 }
 
 fn third_points(state: &AppState, plane: &PlaneSettings) -> Vec<ThirdPoint> {
-    let mut choices = vec![ThirdPoint::Bend, ThirdPoint::MeanNeuron];
+    let mut choices = vec![ThirdPoint::Bend, ThirdPoint::BestOfPath, ThirdPoint::MeanNeuron];
     if state.current_alignment().is_some() && state.use_aligned {
         choices.push(ThirdPoint::OriginalB);
     }
@@ -212,6 +203,7 @@ fn third_points(state: &AppState, plane: &PlaneSettings) -> Vec<ThirdPoint> {
 fn third_label(state: &AppState, third: ThirdPoint) -> String {
     match third {
         ThirdPoint::Bend => "the bend".to_owned(),
+        ThirdPoint::BestOfPath => "the whole path".to_owned(),
         ThirdPoint::MeanNeuron => "mean neuron".to_owned(),
         ThirdPoint::Mode(index) => state.modes.get(index).map_or_else(|| "?".to_owned(), |m| state.letter(m.id)),
         ThirdPoint::OriginalB => "B as loaded".to_owned(),

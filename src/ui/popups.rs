@@ -1,9 +1,9 @@
 //! Small windows over the others: notices, about, shortcuts, and what a dropped file will become.
 
-use egui::{Align2, Context, RichText, ScrollArea, Window};
+use egui::{Align2, Context, RichText, ScrollArea, Ui, Window};
 
 use super::{View, theme};
-use crate::app::{Action, AppState, Severity};
+use crate::app::{Action, AppState, Remedy, Severity};
 
 pub(super) fn show(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     notices(ctx, state, view, actions);
@@ -40,6 +40,11 @@ fn notices(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<A
                 for detail in &notice.details {
                     ui.add(egui::Label::new(RichText::new(detail).small()).wrap());
                 }
+                if let Some(remedy) = &notice.remedy
+                    && remedies(ui, remedy, view, actions)
+                {
+                    actions.push(Action::DismissNotice(index));
+                }
                 ui.separator();
             }
         });
@@ -48,6 +53,27 @@ fn notices(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<A
         }
     });
     view.notices = open && view.notices;
+}
+
+/// What may help to open a checkpoint; whether one was chosen.
+fn remedies(ui: &mut Ui, remedy: &Remedy, view: &mut View, actions: &mut Vec<Action>) -> bool {
+    let mut is_chosen = false;
+    ui.horizontal_wrapped(|ui| {
+        for mends in &remedy.mends {
+            let button = ui.button(format!("Open, but {mends}"));
+            if button.on_hover_text("The file stays as it is").clicked() {
+                let (path, mends) = (remedy.path.clone(), mends.clone());
+                actions.push(Action::OpenMended { path, mends, description: None });
+                is_chosen = true;
+            }
+        }
+        let describe = ui.button("Describe its network…").on_hover_text("Choose a list of its layers (.toml)");
+        if describe.clicked() {
+            view.dialogs.ask_description(remedy.path.clone());
+            is_chosen = true;
+        }
+    });
+    is_chosen
 }
 
 fn about(ctx: &Context, view: &mut View) {

@@ -4,13 +4,18 @@ use egui::{Align2, Color32, RichText};
 use egui_plot::{Line, LineStyle, MarkerShape, PlotPoint, PlotTransform, PlotUi, Points, Text};
 
 use super::theme;
-use crate::app::{AppState, ModeId, PathState, PlaneState};
+use crate::app::{AppState, ModeId, PathState, PlaneState, marks_third_point};
 use crate::geometry::{Curve, PathProjection, PlanePoint};
 
 /// Distances off the plane below this share of |B - A| count as none.
 const ON_PLANE: f64 = 1e-3;
 /// Points with which the path is drawn.
 const PATH_POINTS: usize = 129;
+
+/// Shades of the path, from on the plane to farthest off it.
+const FAINTEST: usize = 6;
+/// Width of the path where it lies on the plane.
+const FULL_WIDTH: f32 = 2.2;
 
 /// Everything drawn over the heatmap, in plane coordinates.
 pub(super) struct Sketch {
@@ -33,7 +38,7 @@ impl Sketch {
         let a_name = state.endpoints.map_or_else(|| "A".to_owned(), |(a, _)| state.letter(a));
         let b_name = if path.aligned { format!("aligned {b_name}") } else { b_name };
         let mut anchors = vec![(a_name, [at_a.0, at_a.1], a), (b_name, [at_b.0, at_b.1], b)];
-        if !plane.third.starts_with("bend") && !plane.third.starts_with("random") {
+        if !plane.third.starts_with("bend") && marks_third_point(&plane.third) {
             anchors.push((plane.third.clone(), [at_c.0, at_c.1], third_place(state, &plane.third)));
         }
         Self {
@@ -63,11 +68,9 @@ impl Sketch {
         plot.line(
             Line::new("", chord).color(Color32::from_white_alpha(120)).width(1.0).style(LineStyle::dashed_loose()),
         );
-        // What lies off the plane is drawn fainter: the colours under it are not its own.
         let path: Vec<[f64; 2]> = self.path.iter().map(|p| [p.x, p.y]).collect();
-        let ink = if self.off_plane().is_some() { Color32::from_white_alpha(150) } else { Color32::WHITE };
-        plot.line(Line::new("", path.clone()).color(casing).width(4.5));
-        plot.line(Line::new("", path).color(ink).width(2.2));
+        plot.line(Line::new("", path).color(casing).width(FULL_WIDTH + 2.3));
+        self.draw_path(plot);
         for (name, points) in &self.trajectories {
             let ink = Color32::from_rgb(120, 220, 255);
             plot.line(Line::new("", points.clone()).color(casing).width(3.5));
@@ -93,6 +96,45 @@ impl Sketch {
         plot.points(Points::new("", vec![here]).radius(4.5).color(Color32::WHITE).filled(false));
     }
 
+    /// The path, fainter and thinner the farther it lies off the plane: the colours under it are not its own.
+    fn draw_path(&self, plot: &mut PlotUi<'_>) {
+        let farthest = self.off_plane();
+        let level = |p: &PlanePoint| farthest.map_or(0, |off| ((p.off / off) * FAINTEST as f64).round() as usize);
+        let mut first = 0;
+        while first + 1 < self.path.len() {
+            let shade = level(&self.path[first]);
+            let n_alike = self.path[first + 1..].iter().take_while(|p| level(p) == shade).count();
+            // Up to where the next shade begins, so that no gap is left.
+            let last = (first + n_alike + 1).min(self.path.len() - 1);
+            let part: Vec<[f64; 2]> = self.path[first..=last].iter().map(|p| [p.x, p.y]).collect();
+            let (ink, width) = path_stroke(shade);
+            plot.line(Line::new("", part).color(ink).width(width));
+            first = last;
+        }
+    }
+
+    /// Says in a corner of the picture how far off the plane the faintest part of the path is.
+    pub(super) fn legend(&self, ui: &egui::Ui, frame: egui::Rect) {
+        let Some(farthest) = self.off_plane() else {
+            return;
+        };
+        let painter = ui.painter().with_clip_rect(frame);
+        let text = format!("path: on this plane to {farthest:.2} off it");
+        let galley = painter.layout_no_wrap(text, egui::FontId::proportional(11.0), Color32::WHITE);
+        let sample_width = 44.0;
+        let size = egui::vec2(galley.size().x + sample_width + 18.0, galley.size().y + 8.0);
+        let panel = egui::Rect::from_min_size(frame.right_top() + egui::vec2(-size.x - 6.0, 6.0), size);
+        painter.rect_filled(panel, 3.0, Color32::from_black_alpha(170));
+        let (left, middle) = (panel.left() + 6.0, panel.center().y);
+        for shade in 0..=FAINTEST {
+            let (ink, width) = path_stroke(shade);
+            let part = sample_width / (FAINTEST + 1) as f32;
+            let from = left + shade as f32 * part;
+            painter.hline(from..=from + part, middle, egui::Stroke::new(width, ink));
+        }
+        painter.galley(egui::pos2(left + sample_width + 6.0, middle - galley.size().y / 2.0), galley, Color32::WHITE);
+    }
+
     /// The bend under the mouse.
     pub(super) fn bend_near(&self, transform: &PlotTransform, pointer: egui::Pos2) -> Option<usize> {
         let distance =
@@ -102,6 +144,12 @@ impl Sketch {
             .filter(near)
             .min_by(|&i, &j| distance(&self.bends[i]).total_cmp(&distance(&self.bends[j])))
     }
+}
+
+/// Colour and width of one of the path's shades.
+fn path_stroke(shade: usize) -> (Color32, f32) {
+    let share = shade as f32 / FAINTEST as f32;
+    (Color32::from_white_alpha((255.0 - 165.0 * share) as u8), FULL_WIDTH - 1.2 * share)
 }
 
 fn place(state: &AppState, id: ModeId) -> usize {

@@ -34,6 +34,9 @@ fn jobs(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     };
     ui.add(ProgressBar::new(job.done as f32).desired_width(120.0).desired_height(10.0));
     let mut text = job.label.clone();
+    if !job.note.is_empty() {
+        text += &format!(": {}", job.note);
+    }
     if let Some(left) = left(job) {
         let seconds = left.as_secs_f64().ceil() as u64;
         text += &format!(", {}:{:02} left", seconds / 60, seconds % 60);

@@ -38,7 +38,12 @@ pub(super) fn path_color(dark: bool) -> Color32 {
     if dark { Color32::WHITE } else { Color32::from_gray(20) }
 }
 
-/// A good result, a bad one, and one to look at.
+/// Series that were found beside a path.
+pub(super) fn trace_color(dark: bool) -> Color32 {
+    mode_color(3, dark)
+}
+
+/// A good result.
 pub(super) fn good(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(110, 200, 130) } else { Color32::from_rgb(20, 120, 50) }
 }
@@ -90,6 +95,16 @@ pub(super) fn nats(loss: f64) -> String {
     }
 }
 
+/// `210 MB`, in powers of ten.
+pub(super) fn bytes(n: usize) -> String {
+    let n = n as f64;
+    match n {
+        _ if n < 1e6 => format!("{:.0} kB", (n / 1e3).ceil()),
+        _ if n < 1e9 => format!("{:.0} MB", n / 1e6),
+        _ => format!("{:.1} GB", n / 1e9),
+    }
+}
+
 /// `12,345`.
 pub(super) fn count(n: usize) -> String {
     let digits = n.to_string();
@@ -110,6 +125,11 @@ mod tests {
     #[test]
     fn counts_have_commas_between_thousands() {
         assert_eq!([count(7), count(1797), count(60_000), count(1_234_567)], ["7", "1,797", "60,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn memory_is_told_in_powers_of_ten() {
+        assert_eq!([bytes(900), bytes(210_000_000), bytes(3_460_000_000)], ["1 kB", "210 MB", "3.5 GB"]);
     }
 
     #[test]

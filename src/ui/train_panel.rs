@@ -2,8 +2,8 @@
 
 use egui::{Align, ComboBox, Context, DragValue, Layout, ProgressBar, RichText, ScrollArea, TextEdit, Ui, Window};
 
-use super::descent_controls;
-use super::theme;
+use super::dialogs::Wish;
+use super::{View, descent_controls, theme};
 use crate::app::{Action, AppState, RunningTraining, TrainingForm};
 use crate::data::Augmentation;
 use crate::net::{Init, zoo};
@@ -16,7 +16,7 @@ const PLACE: [f32; 2] = [330.0, 72.0];
 /// The labels' column.
 const LABEL_WIDTH: f32 = 92.0;
 
-pub(super) fn show(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
+pub(super) fn show(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let mut open = state.training.open;
     let window =
         Window::new("Train modes").open(&mut open).collapsible(false).default_size([WIDTH, HEIGHT]).default_pos(PLACE);
@@ -25,14 +25,17 @@ pub(super) fn show(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
             // The scroll bar must not lie on the text.
             ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
             let mut form = state.training.form.clone();
-            ui.add_enabled_ui(!state.training.is_active(), |ui| settings(ui, state, &mut form));
+            ui.add_enabled_ui(!state.training.is_active(), |ui| settings(ui, state, view, &mut form));
             if form != state.training.form {
                 actions.push(Action::ChangeTraining(Box::new(form)));
             }
             ui.separator();
             match &state.training.running {
                 Some(running) => progress(ui, state, running, actions),
-                None => start(ui, state, actions),
+                None => {
+                    start(ui, state, actions);
+                    interrupted(ui, state, actions);
+                }
             }
         });
     });
@@ -41,9 +44,9 @@ pub(super) fn show(ctx: &Context, state: &AppState, actions: &mut Vec<Action>) {
     }
 }
 
-fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
+fn settings(ui: &mut Ui, state: &AppState, view: &mut View, form: &mut TrainingForm) {
     preset(ui, form);
-    network(ui, state, form);
+    network(ui, state, view, form);
     row(ui, "Modes", "How many, one after another, from seeds that follow each other", |ui| {
         ui.add(DragValue::new(&mut form.n_modes).range(1..=100))
     });
@@ -57,7 +60,23 @@ fn settings(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
         descent_controls::rates(ui, &mut form.recipe.descent);
         changes(ui, &mut form.recipe.augmentation);
         initial_weights(ui, state, &mut form.recipe);
+        row(ui, "Wrong labels", "Share of the training images that get the label of another class", |ui| {
+            let share = DragValue::new(&mut form.label_noise).range(0.0..=0.95).speed(0.005);
+            ui.add(share.custom_formatter(|share, _| format!("{:.1} %", 100.0 * share)).custom_parser(percents))
+        });
+        row(ui, "Save epochs in", "A folder for the networks on the way, to be opened as a trajectory", |ui| {
+            let folder = ui.add(TextEdit::singleline(&mut form.trajectory).hint_text("nowhere").desired_width(170.0));
+            if ui.button("Folder…").clicked() {
+                view.dialogs.ask(Wish::TrajectoryFolder);
+            }
+            folder
+        });
     });
+}
+
+/// `20`, `20 %`: a share of 0.2.
+fn percents(text: &str) -> Option<f64> {
+    text.trim().trim_end_matches('%').trim_end().parse::<f64>().ok().map(|percents| percents / 100.0)
 }
 
 /// A label in a column of its own, and the control that it names.
@@ -93,9 +112,14 @@ fn preset(ui: &mut Ui, form: &mut TrainingForm) {
     });
 }
 
-fn network(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
-    row(ui, "Network", "A name of the zoo, or layer sizes such as 784-512-10", |ui| {
-        ui.add(TextEdit::singleline(&mut form.network).desired_width(220.0))
+fn network(ui: &mut Ui, state: &AppState, view: &mut View, form: &mut TrainingForm) {
+    let tip = "A name of the zoo, layer sizes such as 784-512-10, or a description (.toml)";
+    row(ui, "Network", tip, |ui| {
+        let name = ui.add(TextEdit::singleline(&mut form.network).desired_width(150.0));
+        if ui.button("Describe…").on_hover_text("Choose a description: a list of layers").clicked() {
+            view.dialogs.ask(Wish::DescribeTraining);
+        }
+        name
     });
     row(ui, "Zoo", "Networks that have a name", |ui| {
         let combo = ComboBox::from_id_salt("zoo").selected_text("choose…").width(220.0);
@@ -111,6 +135,7 @@ fn network(ui: &mut Ui, state: &AppState, form: &mut TrainingForm) {
         shown.response
     });
     let text = match &state.training.network {
+        None if state.data.is_some() => RichText::new("reading…"),
         None => RichText::new("Open data first"),
         Some(Err(reason)) => RichText::new(reason).color(ui.visuals().error_fg_color),
         Some(Ok(network)) => {
@@ -179,6 +204,29 @@ fn start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     });
 }
 
+/// Trainings that earlier runs of the program did not finish.
+fn interrupted(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    for (index, found) in state.training.interrupted.iter().enumerate() {
+        let TrainingForm { network, first_seed, recipe, .. } = &found.form;
+        let n_epochs = recipe.descent.epochs;
+        let text = format!("Interrupted: {network} seed {first_seed}, {} of {n_epochs} epochs", found.epoch);
+        ui.separator();
+        ui.add(egui::Label::new(text).wrap());
+        ui.horizontal(|ui| {
+            let fits = state.data.as_ref().is_some_and(|data| found.is_of(data));
+            let go_on =
+                ui.add_enabled(fits, egui::Button::new("Go on")).on_hover_text("Ends as if it had never stopped");
+            let needs = format!("Open {} first, scaled by {}", found.data, found.normalization);
+            if go_on.on_disabled_hover_text(needs).clicked() {
+                actions.push(Action::GoOnTraining(index));
+            }
+            if ui.button("Forget").on_hover_text("Deletes what it goes on from").clicked() {
+                actions.push(Action::ForgetTraining(index));
+            }
+        });
+    }
+}
+
 fn progress(ui: &mut Ui, state: &AppState, running: &RunningTraining, actions: &mut Vec<Action>) {
     let (place, n_modes) = running.place;
     let loss = running.losses.last().map_or_else(|| "…".to_owned(), |l| theme::nats(l.1));
@@ -189,12 +237,13 @@ fn progress(ui: &mut Ui, state: &AppState, running: &RunningTraining, actions: &
         text += &format!("; test {} after {scored}", theme::percent(value.accuracy));
     }
     ui.label(text);
-    let done = running.losses.last().map_or(0.0, |l| l.0) / running.n_epochs.max(1) as f64;
-    ui.add(ProgressBar::new(done as f32).desired_height(10.0));
+    let (behind, before) = running.progress();
+    let n_epochs = running.n_epochs.max(1) as f64;
+    ui.add(ProgressBar::new((behind / n_epochs) as f32).desired_height(10.0));
     if let Some(job) = state.jobs.values().find(|job| job.purpose == crate::app::Purpose::Train)
-        && 0.0 < done
+        && before < behind
     {
-        let left = job.started.elapsed().as_secs_f64() * (1.0 - done) / done;
+        let left = job.started.elapsed().as_secs_f64() * (n_epochs - behind) / (behind - before);
         ui.label(RichText::new(format!("{} left for this mode", duration(left))).small());
     }
     ui.horizontal(|ui| {
@@ -234,6 +283,11 @@ fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shares_are_typed_as_percents() {
+        assert_eq!([percents("20"), percents(" 2.5 %"), percents("x")], [Some(0.2), Some(0.025), None]);
+    }
 
     #[test]
     fn durations_have_the_unit_that_fits() {

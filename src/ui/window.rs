@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
-use super::dialogs::action_of;
 use super::exports::export;
 use super::{View, show, theme};
 use crate::app::{Action, AppState, Effect, Notice, events, update};
@@ -32,6 +31,8 @@ pub struct WindowOptions {
     pub data: Option<String>,
     pub normalize: Option<String>,
     pub device: DeviceChoice,
+    /// A folder where trainings are kept while they run, so that a crash does not lose them; `None`: nowhere.
+    pub keep_trainings: Option<PathBuf>,
 }
 
 /// Why no window opened.
@@ -116,6 +117,9 @@ impl Window {
         };
         window.state.device.choice = options.device;
         window.act(Action::SetT(0.5));
+        if let Some(folder) = options.keep_trainings {
+            window.act(Action::KeepTrainings(folder));
+        }
         if options.files.is_empty() && options.data.is_none() {
             let digits = data::optdigits();
             let usual = Normalization::usual(&digits);
@@ -216,7 +220,7 @@ impl eframe::App for Window {
         }
         let mut actions = show(ui, &self.state, &mut self.view);
         for chosen in self.view.dialogs.take_chosen() {
-            match action_of(&chosen) {
+            match self.view.dialogs.action_of(&chosen) {
                 Some(action) => actions.push(action),
                 None => match export(&self.state, &self.view, &chosen) {
                     Ok(action) => actions.push(action),

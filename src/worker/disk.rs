@@ -1,15 +1,19 @@
 //! A second named thread that opens and saves files, so that no frame waits for a disk.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::checkpoint::{self, Mode, Trajectory, save_params};
+use crate::checkpoint::{self, CheckpointError, Mends, Mode, ModeError, OpenOptions, Trajectory, save_params};
+use crate::compute::FitCheckpoint;
 use crate::data::{Dataset, Normalization};
+use crate::geometry::FlowModel;
 use crate::net::{Network, ParamVec};
+use crate::recipe::{self, Interrupted, Resume};
 use crate::{data, files};
 
 const CAPACITY: usize = 256;
@@ -17,11 +21,18 @@ const CAPACITY: usize = 256;
 const MAX_CHECKPOINTS: usize = 200;
 
 /// Work for the disk thread.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum DiskRequest {
     /// Checkpoints, data files or folders, in any mix.
     Open(Vec<PathBuf>),
+    /// A checkpoint with changes to its names and shapes, or as the network of a description.
+    OpenMended {
+        path: PathBuf,
+        mends: Mends,
+        description: Option<PathBuf>,
+    },
     OpenBends(Vec<PathBuf>),
+    OpenFlow(PathBuf),
     OpenData(String),
     SaveParams {
         path: PathBuf,
@@ -33,6 +44,26 @@ pub enum DiskRequest {
         path: PathBuf,
         bytes: Vec<u8>,
     },
+    /// Saves a network on the way of a training and makes its folder; says nothing if all goes well.
+    SaveEpoch {
+        path: PathBuf,
+        network: Arc<Network>,
+        params: Arc<ParamVec>,
+        description: String,
+    },
+    /// Answered by `DiskEvent::Description`.
+    ReadDescription(PathBuf),
+    /// The resume files of a folder. Answered by `DiskEvent::Interrupted`.
+    ListTrainings(PathBuf),
+    /// Writes a resume file and makes its folder; says nothing if all goes well.
+    KeepTraining {
+        resume: Box<Resume>,
+        checkpoint: Box<FitCheckpoint>,
+    },
+    /// Answered by `DiskEvent::TrainingLoaded`.
+    LoadTraining(Box<Resume>),
+    /// Deletes a resume file.
+    ForgetTraining(PathBuf),
 }
 
 /// What the disk thread answers.
@@ -47,12 +78,33 @@ pub enum DiskEvent {
     },
     /// Checkpoints for the bends of a path, in order.
     Bends(Vec<Mode>),
+    /// A map of neurons and the name of its file.
+    Flow {
+        name: String,
+        model: Arc<FlowModel>,
+    },
     /// A data set and the usual ways to scale its pixels, by name.
     Data {
         dataset: Arc<Dataset>,
         usual: Vec<(String, Normalization)>,
     },
+    /// A network's description, or why it is none.
+    Description {
+        path: PathBuf,
+        network: Result<Arc<Network>, String>,
+    },
+    /// Trainings that earlier runs of the program did not finish.
+    Interrupted(Vec<Interrupted>),
+    /// What a training goes on from, or why it cannot.
+    TrainingLoaded(Result<Box<FitCheckpoint>, Vec<String>>),
     Saved(PathBuf),
+    /// A checkpoint whose network was not found, and the changes to its tensors that may help.
+    Refused {
+        path: PathBuf,
+        headline: String,
+        details: Vec<String>,
+        mends: Vec<Mends>,
+    },
     Failed {
         headline: String,
         details: Vec<String>,
@@ -105,6 +157,7 @@ impl Drop for Disk {
 fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
     match request {
         DiskRequest::Open(paths) => open_all(paths),
+        DiskRequest::OpenMended { path, mends, description } => vec![open_mended(path, mends, description.as_deref())],
         DiskRequest::OpenBends(paths) => {
             let bends: Result<Vec<Mode>, _> = paths.iter().map(|path| Mode::open(path)).collect();
             vec![match bends {
@@ -112,17 +165,44 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
                 Err(error) => failed("The bends cannot be opened".to_owned(), &error),
             }]
         }
+        DiskRequest::OpenFlow(path) => vec![match checkpoint::open_flow(&path) {
+            Ok(model) => {
+                let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                DiskEvent::Flow { name, model: Arc::new(model) }
+            }
+            Err(error) => failed("The map cannot be opened".to_owned(), &error),
+        }],
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
         DiskRequest::SaveParams { path, network, params, description } => {
-            let metadata = BTreeMap::from([
-                ("lowroad".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("description".to_owned(), description),
-            ]);
-            vec![match save_params(&path, &network, &params, &metadata) {
+            vec![match save_network(&path, &network, &params, description) {
                 Ok(()) => DiskEvent::Saved(path),
                 Err(error) => failed(format!("{} was not saved", path.display()), &error),
             }]
         }
+        DiskRequest::SaveEpoch { path, network, params, description } => {
+            let made = folder_of(&path);
+            let saved = made.map(|()| save_network(&path, &network, &params, description));
+            quietly(format!("{} was not saved", path.display()), saved)
+        }
+        DiskRequest::ReadDescription(path) => {
+            let network = checkpoint::read_description(&path).map(Arc::new).map_err(|error| error.to_string());
+            vec![DiskEvent::Description { path, network }]
+        }
+        DiskRequest::ListTrainings(folder) => vec![DiskEvent::Interrupted(recipe::interrupted(&folder))],
+        DiskRequest::KeepTraining { resume, checkpoint } => {
+            let saved = folder_of(resume.path()).map(|()| resume.save(&checkpoint));
+            quietly("The training cannot be kept, a crash would lose it".to_owned(), saved)
+        }
+        DiskRequest::LoadTraining(resume) => {
+            vec![DiskEvent::TrainingLoaded(resume.load().map(Box::new).map_err(|error| causes(&error)))]
+        }
+        DiskRequest::ForgetTraining(path) => match fs::remove_file(&path) {
+            // None was written if the training was short.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                vec![failed(format!("{} was not deleted", path.display()), &error)]
+            }
+            _ => Vec::new(),
+        },
         DiskRequest::SaveBytes { path, bytes } => vec![match files::write_atomic(&path, &bytes) {
             Ok(()) => DiskEvent::Saved(path),
             Err(error) => failed(format!("{} was not saved", path.display()), &error),
@@ -135,7 +215,6 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
     let mut opened_data = false;
     let mut events = Vec::new();
     for path in paths {
-        let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
         if path.is_dir()
             && let Ok(found) = checkpoint::trajectory(&path)
         {
@@ -151,10 +230,33 @@ fn open_all(paths: Vec<PathBuf>) -> Vec<DiskEvent> {
         }
         events.push(match Mode::open(&path) {
             Ok(mode) => DiskEvent::Mode(Box::new(mode)),
-            Err(error) => failed(format!("{name} cannot be opened"), &error),
+            Err(error) => refused(path, &error),
         });
     }
     events
+}
+
+/// A checkpoint that was refused before, as the user says it is to be understood.
+fn open_mended(path: PathBuf, mends: Mends, description: Option<&Path>) -> DiskEvent {
+    let network = description.map(|file| checkpoint::read_description(file).map(Arc::new)).transpose();
+    let opened =
+        network.and_then(|network| Mode::open_with(&path, &OpenOptions { network, mends, ..OpenOptions::default() }));
+    match opened {
+        Ok(mode) => DiskEvent::Mode(Box::new(mode)),
+        Err(error) => refused(path, &error),
+    }
+}
+
+/// A file that is no mode; where its tensors were read, with what else can be tried.
+fn refused(path: PathBuf, error: &ModeError) -> DiskEvent {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let headline = format!("{name} cannot be opened");
+    let mends = match error {
+        ModeError::Recognise { .. } => vec![Mends { transpose: true, ..Mends::default() }],
+        ModeError::DoesNotFit { report, .. } => report.helpful.iter().cloned().collect(),
+        _ => return failed(headline, error),
+    };
+    DiskEvent::Refused { path, headline, details: causes(error), mends }
 }
 
 /// Every checkpoint of a run, or as many as are drawn, evenly chosen.
@@ -188,12 +290,40 @@ fn open_data(spec: &str) -> DiskEvent {
     }
 }
 
+/// Saves a network with words on what it is.
+fn save_network(path: &Path, network: &Network, params: &ParamVec, description: String) -> Result<(), CheckpointError> {
+    let metadata = BTreeMap::from([
+        ("lowroad".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("description".to_owned(), description),
+    ]);
+    save_params(path, network, params, &metadata)
+}
+
+/// Makes the folder that a file is to lie in.
+fn folder_of(path: &Path) -> std::io::Result<()> {
+    path.parent().map_or(Ok(()), fs::create_dir_all)
+}
+
+/// An event only if the folder or the file could not be written.
+fn quietly(headline: String, saved: std::io::Result<Result<(), CheckpointError>>) -> Vec<DiskEvent> {
+    match saved {
+        Ok(Ok(())) => Vec::new(),
+        Ok(Err(error)) => vec![failed(headline, &error)],
+        Err(error) => vec![failed(headline, &error)],
+    }
+}
+
 fn failed(headline: String, error: &dyn std::error::Error) -> DiskEvent {
+    DiskEvent::Failed { headline, details: causes(error) }
+}
+
+/// What an error says and what it was caused by.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
     let mut details = vec![error.to_string()];
     let mut cause = error.source();
     while let Some(error) = cause {
         details.push(error.to_string());
         cause = error.source();
     }
-    DiskEvent::Failed { headline, details }
+    details
 }

@@ -1,21 +1,25 @@
 //! The compute thread's loop: jobs as things that can be stepped, in turn, with a command check between any two slices.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{Command, Event, JobError, JobId, Lane, Request};
+use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
-    Align, AlignStep, Classify, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, Evaluate, Fit, StepReport,
-    TrainFlow, VerifyGroups,
+    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
+    EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
+use crate::geometry::PathPlaneSearch;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
 /// The same for a fit, which shares the device with the pictures that follow it and must get on.
 const FIT_SLICE: Duration = Duration::from_millis(50);
+/// Weights that the search for a path's plane takes in between two looks at the clock: some milliseconds.
+const PLANE_VALUES: usize = 1 << 14;
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 /// How long a fit goes on within an epoch before it hands over a checkpoint.
@@ -54,6 +58,8 @@ enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Align>),
     Connect(Box<Connect>),
+    Ensemble(Box<EnsembleScore>),
+    FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Fit(Box<FitWork>),
@@ -138,10 +144,11 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions => 0,
-        Lane::Trial(_) | Lane::Candidate { .. } => 1,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
+        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
@@ -196,6 +203,13 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
+        Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
+        // The network at t is made here: for a large one that takes longer than a frame may.
+        Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
+            let params = Arc::new(path.point(t));
+            Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
+        }
+        Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
@@ -291,6 +305,26 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::Connected { job: id, connection }).map(|()| Turn::Over))
             }
         },
+        Work::Ensemble(ensemble) => match ensemble.step(SLICE)? {
+            EnsembleStep::Working(done) => {
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            EnsembleStep::Finished(ensemble) => {
+                Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
+            }
+        },
+        Work::FindPlane(search) => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                if search.advance(PLANE_VALUES) < 1.0 {
+                    continue;
+                }
+                let found = search.finish().map(Arc::new);
+                return Ok(outbox.send(Event::PathPlane { job: id, found }).map(|()| Turn::Over));
+            }
+            Ok(Ok(Turn::Again))
+        }
         Work::Classify(classify) => match classify.step(SLICE)? {
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
@@ -308,14 +342,15 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     let FitWork { fit, last_snapshot, last_checkpoint } = work;
     let started = Instant::now();
     let mut last: Option<StepReport> = None;
-    let (mut sum, mut n) = (0.0, 0.0);
+    let (mut sum, mut spent, mut n) = (0.0, Duration::ZERO, 0_u32);
     let (mut finished, mut epoch_ended) = (false, false);
     // What is handed over after an epoch must be what it ended with.
     while !(finished || epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
         match fit.step(true)? {
             Some(report) => {
                 sum += report.loss;
-                n += 1.0;
+                spent += report.spent;
+                n += 1;
                 last = Some(report);
                 epoch_ended = fit.is_between_epochs();
             }
@@ -324,7 +359,8 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     }
     if let Some(report) = last {
         let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
-        outbox.send_lossy(Event::FitStep { job: id, report: StepReport { loss: sum / n, ..report } });
+        let report = StepReport { loss: sum / f64::from(n), spent: spent / n, ..report };
+        outbox.send_lossy(Event::FitStep { job: id, report });
         outbox.send_lossy(Event::Progress { job: id, done });
     }
     let wants_checkpoint = fit.wants_checkpoints() && (epoch_ended || CHECKPOINT_EVERY <= last_checkpoint.elapsed());

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    AlignSpec, Alignment, ClassifySpec, ComputeError, ConnectSpec, Connection, DeviceChoice, EvaluateSpec,
-    FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport, TrainedFlow,
+    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
+    TrainedFlow,
 };
 use crate::data::SplitName;
-use crate::geometry::Path;
+use crate::geometry::{Path, PathPlane, PlaneError};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -42,13 +43,19 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// Several networks together.
+    Ensemble,
     /// A map of neurons.
     Flow,
     /// Values along the path.
     Curve(SplitName),
     Plane,
+    /// The plane that shows most of the path.
+    PathPlane,
     /// What the network at t decides.
     Decisions,
+    /// What the network at t makes of some images.
+    Predictions,
 }
 
 /// What is asked for.
@@ -62,12 +69,28 @@ pub enum Request {
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
     Connect(ConnectSpec),
+    /// Answered by `Event::Classified`.
+    Predict(PredictSpec),
+    /// Answered by `Event::PathPlane`.
+    FindPlane { path: Arc<Path> },
+    /// Answered by `Event::EnsembleScored`.
+    Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
+}
+
+/// A place on a path, and the inputs that the network there is to classify.
+#[derive(Clone, Debug)]
+pub struct PredictSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub t: f64,
+    pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// From the app to the compute thread.
@@ -110,7 +133,7 @@ pub enum Event {
         job: JobId,
         values: Vec<(usize, PointValue)>,
     },
-    /// The last minibatch of a slice; its loss is the mean over the slice. May be lost.
+    /// The last minibatch of a slice; its loss and time are means over the slice. May be lost.
     FitStep {
         job: JobId,
         report: StepReport,
@@ -136,6 +159,10 @@ pub enum Event {
         job: JobId,
         connection: Box<Connection>,
     },
+    PathPlane {
+        job: JobId,
+        found: Result<Arc<PathPlane>, PlaneError>,
+    },
     /// A map of neurons: from time to time as it is, and at the end.
     FlowTrained {
         job: JobId,
@@ -144,6 +171,10 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    EnsembleScored {
+        job: JobId,
+        ensemble: Box<Ensemble>,
     },
     /// `[n_inputs, n_classes]`, row-major.
     Classified {

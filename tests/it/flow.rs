@@ -8,11 +8,12 @@ fn text_of(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// Six networks 64-32-10 trained on the digits, which fit them well but from different initial weights.
-fn digits(folder: &Path) {
+/// As many networks 64-32-10 trained on the digits, each from initial weights of its own.
+fn digits(folder: &Path, n: usize) {
     let out = text_of(&folder.join("net-{seed}.safetensors"));
-    let args = ["train", "--network", "64-32-10", "--device", "cpu", "--epochs", "15", "--seeds", "1,2,3,4,5,6"];
-    let ended = lowroad(&[&args[..], &["--out", &out]].concat());
+    let seeds: Vec<String> = (1..=n).map(|seed| seed.to_string()).collect();
+    let args = ["train", "--network", "64-32-10", "--device", "cpu", "--epochs", "15", "--out", &out];
+    let ended = lowroad(&[&args[..], &["--seeds", &seeds.join(",")]].concat());
     assert_eq!(ended.code, 0, "{}", ended.stderr);
 }
 
@@ -30,24 +31,24 @@ fn a_bijection_lowers_the_midpoints_of_pairs_that_it_has_not_seen_and_serves_pat
     let folder = tempfile::tempdir().unwrap();
     let networks = folder.path().join("networks");
     std::fs::create_dir(&networks).unwrap();
-    digits(&networks);
+    digits(&networks, 12);
     let (networks_name, out) = (text_of(&networks), text_of(&folder.path().join("map.safetensors")));
-    let sizes = ["--hidden", "128", "--lr", "0.001", "--steps", "400", "--json", "-"];
+    let sizes = ["--hidden", "128", "--batch-norm", "false", "--lr", "0.001", "--steps", "400", "--json", "-"];
     let report = lowroad(&train_flow(&networks_name, &out, &sizes)).json();
     assert_eq!((&report["map"]["kind"], &report["map"]["steps"]), (&"realnvp".into(), &400.into()));
     assert_eq!(report["midpoints"]["seen_in_training"], false);
     assert_eq!(report["midpoints"]["pairs"].as_array().unwrap().len(), 1);
     let [line, arc, bijection] = ["linear", "arc", "bijection"].map(|family| midpoint(&report, family, "loss"));
-    assert!(bijection < 0.8 * arc && bijection < 0.8 * line, "linear {line}, arc {arc}, bijection {bijection}");
+    assert!(bijection < 0.85 * arc && bijection < 0.85 * line, "linear {line}, arc {arc}, bijection {bijection}");
 
     let shown = lowroad(&["flow", "info", &out]);
     assert!(
-        shown.stdout.contains("RealNVP") && shown.stdout.contains("on 4 networks of 32 neurons"),
+        shown.stdout.contains("RealNVP") && shown.stdout.contains("on 10 networks of 32 neurons"),
         "{}",
         shown.stdout
     );
 
-    let [a, b] = [5, 6].map(|seed| text_of(&networks.join(format!("net-{seed}.safetensors"))));
+    let [a, b] = [11, 12].map(|seed| text_of(&networks.join(format!("net-{seed}.safetensors"))));
     let path = ["path", &a, &b, "--device", "cpu", "--family", "bijection", "--points", "21"];
     let found = lowroad(&[&path[..], &["--flow", &out, "--json", "-"]].concat()).json();
     assert_eq!(found["family"], "bijection");
@@ -62,7 +63,7 @@ fn a_bijection_lowers_the_midpoints_of_pairs_that_it_has_not_seen_and_serves_pat
 #[test]
 fn a_flow_by_iaf_reports_its_likelihood_and_goes_on_where_it_ended() {
     let folder = tempfile::tempdir().unwrap();
-    digits(folder.path());
+    digits(folder.path(), 6);
     let (networks, out) = (text_of(folder.path()), text_of(&folder.path().join("map")));
     let settings = ["--kind", "iaf", "--objective", "likelihood", "--lr", "0.001", "--json", "-"];
     let untrained = train_flow(&networks, &out, &[&settings[..], &["--steps", "1"]].concat());
@@ -86,7 +87,7 @@ fn a_flow_by_iaf_reports_its_likelihood_and_goes_on_where_it_ended() {
 #[test]
 fn trainings_without_sense_and_files_that_are_no_maps_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    digits(folder.path());
+    digits(folder.path(), 6);
     let (networks, out) = (text_of(folder.path()), text_of(&folder.path().join("map")));
     let refuse = |more: &[&str], code, parts: &[&str]| {
         lowroad(&train_flow(&networks, &out, more)).must_fail(code, parts);

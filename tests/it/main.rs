@@ -2,10 +2,13 @@
 #![allow(clippy::print_stderr, reason = "tests that are skipped say so")]
 #![allow(clippy::unwrap_used)]
 
+mod adjustment;
 mod align;
 mod boundary;
 mod cli;
+mod connectors;
 mod document;
+mod families;
 mod faults;
 mod flow;
 mod function_preservation;
@@ -14,6 +17,7 @@ mod recognition;
 mod reference;
 mod screenshots;
 mod tidy;
+mod train_panel;
 mod training;
 mod transport;
 mod ui;

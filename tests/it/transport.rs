@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::program::{DIGITS_NORMALIZATION, digits, losses, lowroad, number};
 
 /// Two networks and the data that they were trained on.
-struct Pair {
+pub(crate) struct Pair {
     a: String,
     b: String,
     data: String,
@@ -17,12 +17,12 @@ struct Pair {
 }
 
 impl Pair {
-    fn digits() -> Self {
+    pub(crate) fn digits() -> Self {
         let normalize = DIGITS_NORMALIZATION;
         Self { a: digits("a.safetensors"), b: digits("b.safetensors"), data: "optdigits".to_owned(), normalize }
     }
 
-    fn mnist(case: &str) -> Option<Self> {
+    pub(crate) fn mnist(case: &str) -> Option<Self> {
         let Some(root) = std::env::var_os("LOWROAD_DATA") else {
             eprintln!("skipped: LOWROAD_DATA is not set, so there are no networks trained on MNIST");
             return None;
@@ -32,18 +32,18 @@ impl Pair {
         Some(Self { a: mode("a"), b: mode("b"), data: file("data/mnist"), normalize: "0.1307/0.3081" })
     }
 
-    fn path(&self, options: &[&str]) -> Value {
+    pub(crate) fn path(&self, options: &[&str]) -> Value {
         let common = ["--data", &self.data, "--normalize", self.normalize, "--device", "cpu", "--json", "-"];
         let ends = ["path", &self.a, &self.b];
         lowroad(&[&ends[..], &common, options].concat()).json()
     }
 }
 
-fn barrier(path: &Value) -> f64 {
+pub(crate) fn barrier(path: &Value) -> f64 {
     number(&path["summary"]["test"]["barrier"])
 }
 
-fn notes(path: &Value) -> Vec<String> {
+pub(crate) fn notes(path: &Value) -> Vec<String> {
     path["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap().to_owned()).collect()
 }
 

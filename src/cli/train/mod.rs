@@ -22,12 +22,9 @@ use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::{self, Mode};
 use crate::data::{Augmentation, Dataset, SplitName};
 use crate::net::{Init, Network, ParamVec};
-use crate::recipe::{PRESETS, Preset, Recipe, Resume};
-use places::{out_of_seed, trajectory_of_seed};
+use crate::recipe::{LABEL_NOISE_SEED, PRESETS, Preset, Recipe, Resume, trajectory_of_seed};
+use places::out_of_seed;
 use session::{Session, Trajectory};
-
-/// Seed of wrong labels: modes that are to be joined must be of one task.
-const NOISE_SEED: u64 = 0;
 
 /// Trains a network, or one from each of several seeds; the same seed gives the same file
 #[derive(Args, Debug)]
@@ -168,7 +165,7 @@ impl Train {
         let Some(fraction) = self.label_noise else {
             return Ok(images);
         };
-        let dataset = Dataset::clone(&images.dataset).with_label_noise(fraction, NOISE_SEED)?;
+        let dataset = Dataset::clone(&images.dataset).with_label_noise(fraction, LABEL_NOISE_SEED)?;
         Ok(Images { dataset: Arc::new(dataset), ..images })
     }
 

@@ -21,11 +21,6 @@ pub(super) fn out_of_seed(out: &Path, seed: u64, one_of_several: bool) -> PathBu
     })
 }
 
-/// The folder of one seed's trajectory.
-pub(super) fn trajectory_of_seed(folder: &Path, seed: u64, one_of_several: bool) -> PathBuf {
-    if one_of_several { folder.join(format!("seed-{seed}")) } else { folder.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

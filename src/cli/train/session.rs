@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
 use indicatif::ProgressBar;
@@ -14,13 +14,11 @@ use crate::cli::jobs::{BAR_STEPS, Jobs, bar};
 use crate::cli::output::{Number, accuracy_text, loss_text, save_network, say};
 use crate::compute::{DataRef, EvaluateSpec, FitCheckpoint, FitSpec, PointValue};
 use crate::net::{Network, ParamVec};
-use crate::recipe::Resume;
+use crate::recipe::{RESUME_EVERY, Resume, file_of_epoch};
 use crate::worker::{Event, JobId, Lane, Request};
 
 /// Test images on which every epoch is scored.
 const WATCHED: usize = 1000;
-/// Epochs shorter than this share a resume file: so much work may be lost, or the epoch that runs.
-const SAVE_AT_MOST_EVERY: Duration = Duration::from_secs(5);
 
 /// Networks on the way.
 pub(super) struct Trajectory {
@@ -113,9 +111,9 @@ impl Session<'_> {
             say(&format!("note: nothing to resume, training begins anew: no {}", path.display()));
             return Ok(spec);
         }
-        let FitCheckpoint { vectors, start, .. } = self.resume.load()?;
-        say(&format!("resuming after epoch {} of {}", start.epoch, spec.epochs));
-        Ok(FitSpec { basis: vectors, epochs: spec.epochs.saturating_sub(start.epoch), start, ..spec })
+        let checkpoint = self.resume.load()?;
+        say(&format!("resuming after epoch {} of {}", checkpoint.start.epoch, spec.epochs));
+        Ok(spec.going_on(checkpoint))
     }
 
     /// Waits for the fit and the scores of its epochs; the trained weights, if any step was made.
@@ -151,7 +149,7 @@ impl Session<'_> {
     }
 
     fn on_checkpoint(&self, checkpoint: FitCheckpoint, running: &mut Running) -> Result<()> {
-        if running.last_save.is_none_or(|last| SAVE_AT_MOST_EVERY <= last.elapsed()) {
+        if running.last_save.is_none_or(|last| RESUME_EVERY <= last.elapsed()) {
             self.resume.save(&checkpoint)?;
             running.last_save = Some(Instant::now());
         }
@@ -183,7 +181,7 @@ impl Session<'_> {
     fn save_on_the_way(&self, network: &Network, mode: &ParamVec, epoch: usize, is_end: bool) -> Result<()> {
         match &self.trajectory {
             Some(trajectory) if is_end || epoch.is_multiple_of(trajectory.every) => {
-                let path = trajectory.folder.join(format!("epoch-{epoch:04}.safetensors"));
+                let path = file_of_epoch(&trajectory.folder, epoch);
                 let made_by = format!("{}, epoch {epoch}", self.command);
                 save_network(&path, network, mode, &made_by, Some(self.seed))
             }

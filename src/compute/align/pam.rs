@@ -133,8 +133,9 @@ impl Pam {
         let (loss, mut slope) = self.gradient.at(&self.point(t, moved), &indices)?;
         slope.iter_mut().for_each(|slope| *slope *= t as f32);
         let slopes = soft_gradients(&network, &self.b, &self.soft, &slope, &self.products)?;
-        let epoch = self.n_done / per_epoch;
-        let rate = options.learning_rate * Schedule::Halving.factor(epoch, options.epochs);
+        let (epoch, behind) = (self.n_done / per_epoch, self.n_done % per_epoch);
+        let part = behind as f64 / per_epoch as f64;
+        let rate = options.learning_rate * Schedule::Halving.factor(epoch, part, options.epochs);
         for ((soft, slope), anchor) in self.soft.iter_mut().zip(&slopes).zip(&self.anchors) {
             soft.step(slope, rate, rate / options.nu, anchor);
         }

@@ -1,17 +1,38 @@
 //! Path families whose points are worked out from the networks and the data, or trained: one file a family, one line in
 //! [`Connect::new`].
 
+mod autoneb;
 mod bijection;
+mod butterfly;
+mod chain;
+mod cholesky;
 mod flow;
+mod layer_samples;
+mod layerwise;
+mod least_squares;
+mod previews;
+mod scores;
+mod simplex;
 mod transport;
 mod unit_pairing;
+mod weight_adjustment;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use butterfly::Butterfly;
 use serde::{Deserialize, Serialize};
+
+use autoneb::AutoNeb;
+pub use autoneb::{AutoNebOptions, AutoNebPreset};
+use layerwise::Layerwise;
+pub use layerwise::LayerwiseOptions;
+use simplex::SimplexConnector;
+pub use simplex::SimplexOptions;
 use transport::TransportConnector;
 pub use transport::TransportOptions;
+use weight_adjustment::WeightAdjustment;
+pub use weight_adjustment::{AdjustmentOptions, adjust_head};
 
 use super::{ComputeError, DataRef, Engine, flows};
 use crate::geometry::{Family, FlowModel, Path};
@@ -36,6 +57,10 @@ pub struct ConnectSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ConnectOptions {
     pub transport: TransportOptions,
+    pub autoneb: AutoNebOptions,
+    pub simplex: SimplexOptions,
+    pub layerwise: LayerwiseOptions,
+    pub adjustment: AdjustmentOptions,
     /// The map that `flow` and `bijection` go through. Too large to be kept among settings.
     #[serde(skip)]
     pub flow: Option<Arc<FlowModel>>,
@@ -103,6 +128,15 @@ impl Connect {
         super::batches::check_fit(&spec.network, &spec.train)?;
         let connector: Box<dyn Connector> = match family {
             Family::Transport => Box::new(TransportConnector::new(spec)),
+            Family::AutoNeb => Box::new(AutoNeb::new(engine, spec)?),
+            Family::Simplex => Box::new(SimplexConnector::new(engine, spec)?),
+            Family::Layerwise => Box::new(Layerwise::new(engine, spec)?),
+            Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => {
+                Box::new(WeightAdjustment::new(engine, spec)?)
+            }
+            Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => {
+                Box::new(Butterfly::new(engine, spec)?)
+            }
             Family::Flow => Box::new(flow::connector(engine, spec)?),
             Family::Bijection => Box::new(bijection::connector(engine, spec)?),
             _ => {
@@ -123,6 +157,11 @@ impl Connect {
 pub fn estimate(spec: &ConnectSpec) -> Cost {
     match spec.family {
         Family::Transport => transport::cost(&spec.network),
+        Family::AutoNeb => autoneb::cost(spec),
+        Family::Simplex => simplex::cost(spec),
+        Family::Layerwise => layerwise::cost(spec),
+        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => weight_adjustment::cost(spec),
+        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => butterfly::cost(spec),
         Family::Flow | Family::Bijection => flows::path_cost(spec),
         _ => Cost { flops: 0.0, bytes: spec.points * spec.network.layout().len() * size_of::<f32>() },
     }

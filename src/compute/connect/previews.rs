@@ -2,22 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-/// A picture of a path takes a pass over its vectors.
+/// The least time between two.
 const EVERY: Duration = Duration::from_millis(400);
+/// A preview passes over all vectors of a path; of long paths it may take this part of the time.
+const SHARE: u32 = 20;
 
-/// The last time that a path was shown.
+/// When the next path may be shown.
 #[derive(Default)]
 pub(super) struct Previews {
-    last: Option<Instant>,
+    next: Option<Instant>,
 }
 
 impl Previews {
-    /// What `make` makes, if the last one is long ago.
+    /// What `make` makes, if it is time.
     pub(super) fn when_due<T>(&mut self, make: impl FnOnce() -> T) -> Option<T> {
-        if self.last.is_some_and(|last| last.elapsed() < EVERY) {
+        let started = Instant::now();
+        if self.next.is_some_and(|next| started < next) {
             return None;
         }
-        self.last = Some(Instant::now());
-        Some(make())
+        let made = make();
+        let wait = EVERY.max(started.elapsed() * SHARE);
+        self.next = Some(Instant::now() + wait);
+        Some(made)
     }
 }

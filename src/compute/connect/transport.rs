@@ -53,17 +53,18 @@ impl TransportConnector {
         let groups = self.network.groups().iter().zip(self.transport.groups());
         let mut notes: Vec<String> = groups.map(|(group, found)| pairing_note(group, found)).collect();
         let mut stages = vec![self.straight()];
-        if self.options.second_stage {
-            match Walk::new(Arc::clone(&self.network), Arc::clone(&self.b), self.transport.permutations()) {
-                Ok(walk) if walk.n_moves() == 0 => notes.push("no unit moves: there is no second stage".to_owned()),
+        let permutations = self.transport.permutations();
+        if permutations.iter().all(|permutation| permutation.n_fixed() == permutation.len()) {
+            notes.push("no unit moves: the path is the straight line to B".to_owned());
+        } else if self.options.second_stage {
+            match Walk::new(Arc::clone(&self.network), Arc::clone(&self.b), permutations) {
                 Ok(walk) => {
                     notes.extend(walk.notes().into_iter().map(|note| format!("stage 2, {note}")));
                     stages.push(Stage::Walk(Arc::new(walk)));
                 }
-                Err(obstacle) => notes.push(format!("no second stage: {obstacle}")),
+                Err(obstacle) => notes.push(format!("no second stage, so that the path ends at moved B: {obstacle}")),
             }
-        }
-        if stages.len() == 1 {
+        } else {
             notes.push("the path ends at B with its units moved, which computes what B computes".to_owned());
         }
         let path = Arc::new(Path::staged(Family::Transport, stages));
@@ -111,7 +112,7 @@ impl Connector for TransportConnector {
 }
 
 /// `fc1: 1987 of 2000 units move; mean squared distance 1.52 to 0.84`.
-fn pairing_note(group: &PermutationGroup, found: &GroupTransport) -> String {
+pub(super) fn pairing_note(group: &PermutationGroup, found: &GroupTransport) -> String {
     let n_moved = group.n_units - found.permutation.n_fixed();
     let (before, after) = (found.mean_cost_before, found.mean_cost_after);
     format!(

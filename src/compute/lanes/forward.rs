@@ -66,6 +66,11 @@ pub(crate) fn run_blocks(program: &Program, params: &Packed, buffers: &mut Buffe
     run_steps(program, params, 0..program.steps.len(), buffers);
 }
 
+/// The steps up to a node that the program keeps.
+pub(crate) fn run_blocks_to(program: &Program, params: &Packed, node: NodeId, buffers: &mut Buffers) {
+    run_steps(program, params, 0..program.n_steps_to(node), buffers);
+}
+
 /// Some of the steps.
 pub(super) fn run_steps(program: &Program, params: &Packed, steps: Range<usize>, buffers: &mut Buffers) {
     for index in steps {

@@ -1,29 +1,22 @@
 //! Sums of products of the units of two networks over samples: the moments that correlations are made of.
 //!
-//! Samples are transposed first: [`A_UNITS`] units of A or [`B_UNITS`] of B stand side by side, a row a sample. What remains is
-//! an ordinary product of matrices whose sums stay in registers for a chunk of samples and are then added to f64.
+//! Samples are transposed first into the panels of `panels.rs`: what remains is an ordinary product of matrices.
 
 #[cfg(test)]
 mod tests;
 
 use std::ops::Range;
 
-use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
+use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::simd::{lanes, load, store};
+use super::panels::{A_UNITS, B_UNITS, STRIP, StripProducts};
 use super::{LANES, Row};
 use crate::matching::{CrossMoments, UnitMoments};
 
-/// Units of A and B whose products are summed at a time: with vectors of 16, two of B times twelve units of A and their
-/// operands fit 32 registers.
-const A_UNITS: usize = 12;
-const B_UNITS: usize = 32;
 /// Pixels whose samples are summed in f32.
 const CHUNK_PIXELS: usize = 32;
 const CHUNK: usize = CHUNK_PIXELS * LANES;
-/// Panels of A that share the reading of a panel of B, so that all of them stay in a core's second cache.
-const STRIP: usize = 4;
 
 /// What some channels of a node show for some images: one sample an image and pixel.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +99,9 @@ impl CrossProducts {
             );
             let strips = moments.products.par_chunks_mut(STRIP * A_UNITS * n_units);
             strips.zip(self.a.par_chunks(STRIP * CHUNK)).for_each(|(products, a)| {
-                AutoArch::new().dispatch(StripProducts { a, b: &self.b, n_rows, n_units, products });
+                let b = &self.b;
+                StripProducts { a, b, room: CHUNK, n_samples: n_rows, products, row_len: n_units, first_column: 0 }
+                    .add();
             });
         }
         moments.n_samples += a.n_samples();
@@ -167,97 +162,4 @@ impl<'a, const P: usize, I: Iterator<Item = (&'a [Row], usize)>> WithSimd for Tr
             *square += f64::from(*squares);
         }
     }
-}
-
-/// Products of a few panels of A with all of B over the first `n_rows` samples.
-struct StripProducts<'a> {
-    a: &'a [[f32; A_UNITS]],
-    b: &'a [[f32; B_UNITS]],
-    n_rows: usize,
-    n_units: usize,
-    /// The strip's rows of `[n, n]`.
-    products: &'a mut [f64],
-}
-
-impl WithSimd for StripProducts<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        // Vectors of 16 come with 32 registers.
-        self.sweep::<S>(lanes::<S>() == LANES);
-    }
-}
-
-impl StripProducts<'_> {
-    /// All tiles; those for many registers if `wide`.
-    #[inline(always)]
-    fn sweep<S: Simd>(mut self, wide: bool) {
-        for b_panel in 0..self.n_units.div_ceil(B_UNITS) {
-            for a_panel in 0..self.a.len() / CHUNK {
-                for part in 0..B_UNITS / (2 * lanes::<S>()) {
-                    if wide {
-                        self.tile::<S, 12, 0>(a_panel, b_panel, part);
-                    } else {
-                        self.tile::<S, 6, 0>(a_panel, b_panel, part);
-                        self.tile::<S, 6, 6>(a_panel, b_panel, part);
-                    }
-                }
-            }
-        }
-    }
-
-    /// P units of A from the panel's unit number FIRST on with two vectors of units of B.
-    #[inline(always)]
-    fn tile<S: Simd, const P: usize, const FIRST: usize>(&mut self, a_panel: usize, b_panel: usize, part: usize) {
-        let a = &self.a[a_panel * CHUNK..][..self.n_rows];
-        let b = &self.b[b_panel * CHUNK..][..self.n_rows];
-        let first = 2 * part * lanes::<S>();
-        let sums = accumulate::<S, P, FIRST>([[0.0_f32.splat::<S>(); 2]; P], a, b, first);
-        // Through memory, so that the sums themselves are indexed by constants alone and stay in registers until here.
-        let mut tile = [[0.0; B_UNITS]; P];
-        for p in 0..P {
-            store(&mut tile[p][..lanes::<S>()], sums[p][0]);
-            store(&mut tile[p][lanes::<S>()..2 * lanes::<S>()], sums[p][1]);
-        }
-        let column = b_panel * B_UNITS + first;
-        let n_columns = self.n_units.saturating_sub(column).min(2 * lanes::<S>());
-        let rows = self.products.chunks_exact_mut(self.n_units).skip(a_panel * A_UNITS + FIRST);
-        if n_columns == B_UNITS {
-            for (row, sums) in rows.zip(&tile) {
-                add_to(&mut row[column..][..B_UNITS], sums);
-            }
-        } else if 0 < n_columns {
-            for (row, sums) in rows.zip(&tile) {
-                add_to(&mut row[column..][..n_columns], &sums[..n_columns]);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_to(totals: &mut [f64], sums: &[f32]) {
-    for (total, sum) in totals.iter_mut().zip(sums) {
-        *total += f64::from(*sum);
-    }
-}
-
-/// `sums + a b^T` over the samples, for the units of B from `first` on. As in convolutions, sums go in and out by value and rows
-/// are walked without indices, so that all sums stay in registers.
-#[inline(always)]
-fn accumulate<S: Simd, const P: usize, const FIRST: usize>(
-    mut sums: [[Vector<S, f32>; 2]; P],
-    a: &[[f32; A_UNITS]],
-    b: &[[f32; B_UNITS]],
-    first: usize,
-) -> [[Vector<S, f32>; 2]; P] {
-    for (a, b) in a.iter().zip(b) {
-        let values = [load::<S>(&b[first..][..lanes::<S>()]), load::<S>(&b[first + lanes::<S>()..][..lanes::<S>()])];
-        for p in 0..P {
-            let factor = a[FIRST + p].splat::<S>();
-            sums[p][0] = values[0].mul_add(factor, sums[p][0]);
-            sums[p][1] = values[1].mul_add(factor, sums[p][1]);
-        }
-    }
-    sums
 }

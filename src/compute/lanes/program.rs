@@ -89,6 +89,13 @@ impl Program {
         self.places.get(node.0).copied().flatten()
     }
 
+    /// The steps, from the first on, after which the values of a kept node are there.
+    pub(super) fn n_steps_to(&self, node: NodeId) -> usize {
+        let slot = self.place(node);
+        // A kept node is the last that its slot holds.
+        self.steps.iter().rposition(|step| Some(step.output) == slot).map_or(0, |last| last + 1)
+    }
+
     pub(super) fn output_node(&self) -> NodeId {
         NodeId(self.network.nodes().len() - 1)
     }

@@ -42,48 +42,89 @@ pub struct Series {
 const WIDTH: f64 = 600.0;
 const LEFT: f64 = 68.0;
 const HEIGHT: f64 = 280.0;
+/// From one panel's axes to the next one's: tick labels, the axis label, and air.
+const BELOW_AXES: f64 = 62.0;
 const LEGEND_LINE: f64 = 18.0;
 const CAPTION_LINE: f64 = 15.0;
+
+/// Several quantities of the same curves, one above the other, with one legend: that of the first.
+#[derive(Clone, Debug, Default)]
+pub struct StackedFigure {
+    /// Their titles, captions and metadata are not shown.
+    pub panels: Vec<CurveFigure>,
+    /// Above the axes; may be empty.
+    pub title: String,
+    /// Below everything; may be empty.
+    pub caption: String,
+    /// As that of [`CurveFigure`].
+    pub metadata: Option<String>,
+}
 
 impl CurveFigure {
     /// The figure.
     pub fn to_svg(&self) -> String {
-        let title = wrapped(&self.title, 15.0, WIDTH - 32.0);
-        let caption = wrapped(&self.caption, 11.0, WIDTH - 32.0);
-        let top = if title.is_empty() { 20.0 } else { 24.0 + 19.0 * title.len() as f64 };
-        let area = Area { left: LEFT, top, width: WIDTH - LEFT - 24.0, height: HEIGHT };
-        let legend = self.legend(area);
-        let legend_rows = legend.last().map_or(0, |entry| entry.row + 1);
-        let legend_top = area.bottom() + 58.0;
-        let caption_top = legend_top + LEGEND_LINE * legend_rows as f64 + 2.0;
-        let full_height = caption_top - 8.0 + CAPTION_LINE * caption.len() as f64;
+        stacked(std::slice::from_ref(self), &self.title, &self.caption, self.metadata.as_deref())
+    }
+}
 
-        let mut svg = Svg::new(WIDTH, full_height);
-        for (index, line) in title.iter().enumerate() {
-            let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
-            svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
-        }
+impl StackedFigure {
+    /// The figure.
+    pub fn to_svg(&self) -> String {
+        stacked(&self.panels, &self.title, &self.caption, self.metadata.as_deref())
+    }
+}
+
+fn stacked(panels: &[CurveFigure], title: &str, caption: &str, metadata: Option<&str>) -> String {
+    let title_lines = wrapped(title, 15.0, WIDTH - 32.0);
+    let caption_lines = wrapped(caption, 11.0, WIDTH - 32.0);
+    let top = if title_lines.is_empty() { 20.0 } else { 24.0 + 19.0 * title_lines.len() as f64 };
+    let area = |panel: usize| {
+        let top = top + panel as f64 * (HEIGHT + BELOW_AXES);
+        Area { left: LEFT, top, width: WIDTH - LEFT - 24.0, height: HEIGHT }
+    };
+    let legend = panels.first().map_or_else(Vec::new, |panel| panel.legend(area(0)));
+    let legend_rows = legend.last().map_or(0, |entry| entry.row + 1);
+    let legend_top = area(panels.len().saturating_sub(1)).bottom() + 58.0;
+    let caption_top = legend_top + LEGEND_LINE * legend_rows as f64 + 2.0;
+    let full_height = caption_top - 8.0 + CAPTION_LINE * caption_lines.len() as f64;
+
+    let mut svg = Svg::new(WIDTH, full_height);
+    for (index, line) in title_lines.iter().enumerate() {
+        let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
+        svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
+    }
+    for (index, panel) in panels.iter().enumerate() {
+        panel.draw(&mut svg, area(index), &format!("curves-{index}"));
+    }
+    for entry in &legend {
+        let y = legend_top + LEGEND_LINE * entry.row as f64;
+        let color = hex(entry.series.color);
+        let stroke = Stroke { color: &color, width: 2.2, dashed: entry.series.dashed };
+        svg.line([entry.left, y - 4.0], [entry.left + SAMPLE, y - 4.0], stroke);
+        svg.text(entry.left + SAMPLE + 7.0, y, &entry.series.label, TextStyle::default());
+    }
+    for (index, line) in caption_lines.iter().enumerate() {
+        let style = TextStyle { size: 11.0, fill: SOFT_INK, ..TextStyle::default() };
+        svg.text(16.0, caption_top + CAPTION_LINE * index as f64, line, style);
+    }
+    let name = match panels.first() {
+        Some(panel) if title.is_empty() => &panel.y_label,
+        _ => title,
+    };
+    svg.finish(name, metadata)
+}
+
+impl CurveFigure {
+    /// Axes and curves.
+    fn draw(&self, svg: &mut Svg, area: Area, clip: &str) {
         let axes = self.axes(area);
-        axes.draw_grid(&mut svg);
-        svg.begin_clip("curves", area);
+        axes.draw_grid(svg);
+        svg.begin_clip(clip, area);
         for series in &self.series {
-            self.draw_series(&mut svg, &axes, series);
+            draw_series(svg, &axes, series);
         }
         svg.end_clip();
-        axes.draw(&mut svg, &self.x_label, &self.y_label);
-        for entry in &legend {
-            let y = legend_top + LEGEND_LINE * entry.row as f64;
-            let color = hex(entry.series.color);
-            let stroke = Stroke { color: &color, width: 2.2, dashed: entry.series.dashed };
-            svg.line([entry.left, y - 4.0], [entry.left + SAMPLE, y - 4.0], stroke);
-            svg.text(entry.left + SAMPLE + 7.0, y, &entry.series.label, TextStyle::default());
-        }
-        for (index, line) in caption.iter().enumerate() {
-            let style = TextStyle { size: 11.0, fill: SOFT_INK, ..TextStyle::default() };
-            svg.text(16.0, caption_top + CAPTION_LINE * index as f64, line, style);
-        }
-        let name = if self.title.is_empty() { &self.y_label } else { &self.title };
-        svg.finish(name, self.metadata.as_deref())
+        axes.draw(svg, &self.x_label, &self.y_label);
     }
 
     fn axes(&self, area: Area) -> Axes {
@@ -94,20 +135,6 @@ impl CurveFigure {
         let log = self.log && points().next().is_some();
         let y = self.y_range.or_else(|| range(points().map(|(_, value)| *value)).map(|ends| roomier(ends, log)));
         Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log) }
-    }
-
-    fn draw_series(&self, svg: &mut Svg, axes: &Axes, series: &Series) {
-        let color = hex(series.color);
-        let stroke = Stroke { color: &color, width: 2.0, dashed: series.dashed };
-        let places: Vec<Option<[f64; 2]>> = series.points.iter().map(|(t, value)| axes.place([*t, *value])).collect();
-        for run in places.split(Option::is_none) {
-            let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
-            match run.as_slice() {
-                // A point between two gaps would otherwise vanish.
-                [point] => svg.circle(*point, 3.0, &color),
-                points => svg.polyline(points, stroke),
-            }
-        }
     }
 
     fn legend(&self, area: Area) -> Vec<LegendEntry<'_>> {
@@ -122,6 +149,20 @@ impl CurveFigure {
             left += width + 22.0;
         }
         entries
+    }
+}
+
+fn draw_series(svg: &mut Svg, axes: &Axes, series: &Series) {
+    let color = hex(series.color);
+    let stroke = Stroke { color: &color, width: 2.0, dashed: series.dashed };
+    let places: Vec<Option<[f64; 2]>> = series.points.iter().map(|(t, value)| axes.place([*t, *value])).collect();
+    for run in places.split(Option::is_none) {
+        let run: Vec<[f64; 2]> = run.iter().flatten().copied().collect();
+        match run.as_slice() {
+            // A point between two gaps would otherwise vanish.
+            [point] => svg.circle(*point, 3.0, &color),
+            points => svg.polyline(points, stroke),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod plane;
 mod png;
 mod svg;
 
-pub use curve::{CurveFigure, Series};
+pub use curve::{CurveFigure, Series, StackedFigure};
 pub use plane::{Marker, MarkerKind, PlaneFigure, Polyline};
 pub use png::{FigureError, svg_to_png};
 

@@ -101,6 +101,19 @@ fn figures_parse_and_their_pngs_have_the_figures_size() {
 }
 
 #[test]
+fn panels_stand_above_one_another_under_one_legend() {
+    let panels = vec![curves(), CurveFigure { y_label: "accuracy".to_owned(), ..curves() }];
+    let stacked = StackedFigure { panels, title: "Both".to_owned(), ..StackedFigure::default() };
+    let svg = stacked.to_svg();
+    let (one, both) = (size_of_png(&curves().to_svg()), size_of_png(&svg));
+    assert_eq!(one.0, both.0);
+    assert!(both.1 > 3 * one.1 / 2, "{one:?} {both:?}");
+    assert_eq!(svg.matches(">straight line</text>").count(), 1);
+    assert!(svg.contains(">test loss (nats)</text>") && svg.contains(">accuracy</text>"));
+    svg_to_png(&StackedFigure::default().to_svg(), 1.0).unwrap();
+}
+
+#[test]
 fn texts_stay_texts_and_are_escaped() {
     let svg = plane().to_svg();
     assert!(svg.contains(">Two MLPs on MNIST &amp; the &lt;bend&gt; between them</text>"));

@@ -55,7 +55,7 @@ impl Band {
     pub(super) fn insert(&mut self, losses: &[f64], n_between: usize) {
         let mut wanted = highest_places(losses, n_between);
         // From the end, so that the places before stay what they are.
-        wanted.sort_by(|a, b| b.0.cmp(&a.0));
+        wanted.sort_by_key(|&(gap, _)| std::cmp::Reverse(gap));
         for (gap, share) in wanted {
             let ends = &self.points[gap..gap + 2];
             let pivot = Arc::new(ParamVec::combination(ends, &[1.0 - share, share]));
@@ -69,8 +69,8 @@ impl Band {
 fn highest_places(losses: &[f64], n_between: usize) -> Vec<(usize, f64)> {
     let width = n_between + 1;
     let at_points = losses.iter().step_by(width);
-    let range = at_points.clone().copied().fold(f64::NEG_INFINITY, f64::max)
-        - at_points.copied().fold(f64::INFINITY, f64::min);
+    let range =
+        at_points.clone().copied().fold(f64::NEG_INFINITY, f64::max) - at_points.copied().fold(f64::INFINITY, f64::min);
     let highest = |gap: usize| {
         let (from, to) = (losses[gap * width], losses[(gap + 1) * width]);
         let excess = |i: usize| {
@@ -93,12 +93,7 @@ fn highest_places(losses: &[f64], n_between: usize) -> Vec<(usize, f64)> {
 /// loss. (The code released with AutoNEB gives the larger one to the lower neighbour.)
 ///
 /// `neighbours`, `losses`: of the pivot before and the one behind; before, here, behind.
-pub(super) fn take_out_tangent(
-    gradient: &mut [f32],
-    here: &ParamVec,
-    neighbours: [&ParamVec; 2],
-    losses: [f64; 3],
-) {
+pub(super) fn take_out_tangent(gradient: &mut [f32], here: &ParamVec, neighbours: [&ParamVec; 2], losses: [f64; 3]) {
     let [before, behind] = neighbours;
     let weights = tangent_weights(losses);
     let lengths = [before.distance(here), here.distance(behind)];

@@ -1,17 +1,5 @@
 use super::*;
 
-/// As on a processor with 16 registers.
-struct Narrow<'a>(StripProducts<'a>);
-
-impl WithSimd for Narrow<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self) {
-        self.0.sweep::<S>(false);
-    }
-}
-
 fn value(i: usize) -> f32 {
     ((i * 7919) % 23) as f32 / 23.0 - 0.3
 }
@@ -92,34 +80,4 @@ fn moments_are_those_of_the_samples_that_count() {
             assert!((found - expected).abs() < 1e-4, "{i} {j}: {found} {expected}");
         }
     }
-}
-
-#[test]
-fn turned_samples_meet_those_of_other_images() {
-    let channels = [0, 3];
-    let (a, b) = (groups(1), groups(77));
-    let (rows_a, rows_b) = (a.each_ref().map(Vec::as_slice), b.each_ref().map(Vec::as_slice));
-    let whole = |rows| Samples { n_images: 2 * LANES, ..samples(rows, &channels) };
-    let both = [whole(&rows_a), Samples { turn: 1, ..whole(&rows_b) }];
-    let mut moments = CrossMoments::new(channels.len());
-    CrossProducts::new(channels.len()).add(both, [&[0.0; 2], &[0.0; 2]], &mut moments);
-    let (a, b) = (as_listed(&a, &channels), as_listed(&b, &channels));
-    let n_samples = 2 * LANES * PIXELS.len();
-    let turned = |sample: usize| &b[(sample + n_samples / 2) % n_samples];
-    let expected: f64 = (0..n_samples).map(|sample| a[sample][0] * turned(sample)[1]).sum();
-    assert!((moments.products[1] - expected).abs() < 1e-4, "{} {expected}", moments.products[1]);
-    assert_eq!(moments.n_samples, n_samples);
-}
-
-#[test]
-fn tiles_for_few_registers_give_the_same() {
-    let (n_units, n_rows) = (20, 48);
-    let a: Vec<[f32; A_UNITS]> =
-        (0..2 * CHUNK).map(|i| std::array::from_fn(|unit| value(i * A_UNITS + unit))).collect();
-    let b: Vec<[f32; B_UNITS]> = (0..CHUNK).map(|i| std::array::from_fn(|unit| value(i * B_UNITS + unit))).collect();
-    let mut wide = vec![0.5; n_units * n_units];
-    let mut narrow = wide.clone();
-    AutoArch::new().dispatch(StripProducts { a: &a, b: &b, n_rows, n_units, products: &mut wide });
-    AutoArch::new().dispatch(Narrow(StripProducts { a: &a, b: &b, n_rows, n_units, products: &mut narrow }));
-    assert_eq!(wide, narrow);
 }

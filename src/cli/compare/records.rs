@@ -1,0 +1,174 @@
+//! Finished runs as files, so that a comparison that was interrupted does not begin anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::along::PointReport;
+use crate::cli::output::{Number, write_json};
+use crate::geometry::comparison::{Figures, Found, Quantity};
+use crate::net::ParamVec;
+
+/// Everything that a run's numbers depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Inputs {
+    /// The program's version: another one may compute otherwise.
+    pub(super) version: String,
+    pub(super) network: String,
+    /// Fingerprints of the weights of A and B, in the layout of A.
+    pub(super) weights: [String; 2],
+    /// The family as it was named, and the method of alignment where there is one.
+    pub(super) way: String,
+    pub(super) align: Option<String>,
+    /// Data, splits and how points are measured.
+    pub(super) measure: String,
+    pub(super) points: usize,
+    /// How paths are found.
+    pub(super) options: String,
+    /// Fingerprint of the file of a map of neurons, where there is one.
+    pub(super) flow: Option<String>,
+}
+
+/// A run that found a path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) inputs: Inputs,
+    /// Time to find the path, alignment included, without its evaluation.
+    pub(super) seconds: Number,
+    pub(super) length: Number,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+    /// By split.
+    pub(super) figures: BTreeMap<String, BTreeMap<Quantity, Number>>,
+    pub(super) points: Vec<PointReport>,
+}
+
+impl Record {
+    /// What the table is made of.
+    pub(super) fn found(&self) -> Found {
+        let of_split = |figures: &BTreeMap<Quantity, Number>| -> Figures {
+            figures.iter().map(|(&quantity, value)| (quantity, value.0)).collect()
+        };
+        Found {
+            splits: self.figures.iter().map(|(split, figures)| (split.clone(), of_split(figures))).collect(),
+            length: self.length.0,
+            seconds: self.seconds.0,
+        }
+    }
+}
+
+/// A folder of records.
+pub(super) struct Records {
+    folder: PathBuf,
+}
+
+impl Records {
+    /// Opens a folder, which is made if need be.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// The run of the same inputs, if there is one. A file that cannot be read is no run.
+    pub(super) fn find(&self, inputs: &Inputs) -> Option<Record> {
+        let text = fs::read_to_string(self.file(inputs)).ok()?;
+        let record: Record = serde_json::from_str(&text).ok()?;
+        (record.inputs == *inputs).then_some(record)
+    }
+
+    pub(super) fn keep(&self, record: &Record) -> Result<()> {
+        write_json(&self.file(&record.inputs), record)
+    }
+
+    /// Named by the family, for people, and by all inputs.
+    fn file(&self, inputs: &Inputs) -> PathBuf {
+        let way = inputs.way.replace(['/', ':'], "-");
+        let all = format!("{inputs:?}");
+        self.folder.join(format!("{way}-{}.json", hex(fnv1a(all.bytes()))))
+    }
+}
+
+/// What tells weights apart.
+pub(super) fn fingerprint(params: &ParamVec) -> String {
+    hex(fnv1a(params.values().iter().flat_map(|w| w.to_le_bytes())))
+}
+
+/// What tells a file from others of its name.
+pub(super) fn fingerprint_of_file(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("could not read {}", path.display()))?;
+    Ok(hex(fnv1a(bytes)))
+}
+
+fn hex(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a, 64 bits): the same on every machine and in every release.
+fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    bytes.into_iter().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(seconds: f64) -> Record {
+        Record {
+            inputs: Inputs {
+                version: "1".to_owned(),
+                network: "mlp".to_owned(),
+                weights: ["0".to_owned(), "1".to_owned()],
+                way: "aligned/chain:3".to_owned(),
+                align: Some("activation".to_owned()),
+                measure: "test".to_owned(),
+                points: 3,
+                options: String::new(),
+                flow: None,
+            },
+            seconds: Number(seconds),
+            length: Number(2.0),
+            notes: Vec::new(),
+            figures: BTreeMap::from([("test".to_owned(), BTreeMap::from([(Quantity::MaxLoss, Number(f64::NAN))]))]),
+            points: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_run_is_found_again_by_its_inputs_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(&folder.path().join("new")).unwrap();
+        let kept = record(1.5);
+        assert!(records.find(&kept.inputs).is_none());
+        records.keep(&kept).unwrap();
+        let found = records.find(&kept.inputs).unwrap();
+        assert_eq!(found.seconds, kept.seconds);
+        assert!(found.figures["test"][&Quantity::MaxLoss].0.is_nan(), "what is not finite survives");
+        let other = Inputs { points: 5, ..kept.inputs };
+        assert!(records.find(&other).is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let records = Records::open(folder.path()).unwrap();
+        let kept = record(1.0);
+        records.keep(&kept).unwrap();
+        fs::write(records.file(&kept.inputs), "{").unwrap();
+        assert!(records.find(&kept.inputs).is_none());
+    }
+
+    /// Test vectors of the hash's reference page.
+    #[test]
+    fn fingerprints_are_fnv_1a() {
+        for (text, hash) in
+            [("", 0xcbf2_9ce4_8422_2325), ("a", 0xaf63_dc4c_8601_ec8c), ("foobar", 0x8594_4171_f739_67e8)]
+        {
+            assert_eq!(fnv1a(text.bytes()), hash);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A strip of test images with what the network at t makes of them.
+
+use egui::{ColorImage, Context, RichText, TextureHandle, TextureOptions, Ui};
+
+use super::theme;
+use crate::app::{AppState, DataState, Prediction};
+use crate::data::{Dataset, Normalization, SplitName};
+
+/// Side of a picture, in points.
+const SIDE: f32 = 34.0;
+
+/// The pictures of the data that is open.
+#[derive(Default)]
+pub(super) struct Pictures {
+    data_revision: Option<u64>,
+    textures: Vec<TextureHandle>,
+}
+
+pub(super) fn show(ui: &mut Ui, state: &AppState, pictures: &mut Pictures) {
+    let (Some(data), Some(shown)) = (&state.data, &state.predictions) else {
+        return;
+    };
+    if shown.found.is_empty() {
+        ui.label(RichText::new("Classifying…").small().weak());
+        return;
+    }
+    pictures.follow(ui.ctx(), data, shown.data_revision, shown.found.len());
+    ui.horizontal_wrapped(|ui| {
+        for (index, prediction) in shown.found.iter().enumerate() {
+            one(ui, &data.dataset, pictures.textures.get(index), index, prediction);
+        }
+    });
+}
+
+fn one(ui: &mut Ui, dataset: &Dataset, texture: Option<&TextureHandle>, index: usize, prediction: &Prediction) {
+    let name = |class: usize| dataset.class_names.get(class).map_or("?", String::as_str);
+    let Prediction { label, class, probability } = *prediction;
+    let is_right = label == class;
+    let verdict = if is_right { "right" } else { "wrong" };
+    let meaning = format!(
+        "Test image {index}: {} with probability {}, {verdict}{}",
+        name(class),
+        theme::percent(probability),
+        if is_right { String::new() } else { format!(": it is {}", name(label)) }
+    );
+    let color = if is_right { theme::good(ui.visuals()) } else { ui.visuals().error_fg_color };
+    ui.horizontal(|ui| {
+        if let Some(texture) = texture {
+            let picture = egui::Image::new(texture).fit_to_exact_size(egui::Vec2::splat(SIDE));
+            ui.add(picture.alt_text(&meaning)).on_hover_text(&meaning);
+        }
+        ui.vertical(|ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            // A sign beside the colour, for those who do not see it.
+            let sign = if is_right { "" } else { "not " };
+            ui.label(RichText::new(format!("{sign}{}", name(class))).small().strong().color(color))
+                .on_hover_text(&meaning);
+            ui.label(RichText::new(theme::percent(probability)).small());
+        });
+    });
+}
+
+impl Pictures {
+    fn follow(&mut self, ctx: &Context, data: &DataState, data_revision: u64, n_images: usize) {
+        if self.data_revision == Some(data_revision) {
+            return;
+        }
+        self.data_revision = Some(data_revision);
+        let is_drawn = !data.dataset.shape.is_tabular();
+        let count = if is_drawn { n_images } else { 0 };
+        let load = |index: usize| {
+            let name = format!("test image {index}");
+            ctx.load_texture(name, picture(&data.dataset, index), TextureOptions::NEAREST)
+        };
+        self.textures = (0..count).map(load).collect();
+    }
+}
+
+/// A test image as it is in the file: grey, or in colours where it has three channels.
+fn picture(dataset: &Dataset, index: usize) -> ColorImage {
+    let shape = dataset.shape;
+    let inputs = dataset.inputs(SplitName::Test, &Normalization::identity(shape.channels));
+    let mut values = vec![0.0; shape.pixels()];
+    inputs.read(index, &mut values);
+    let (low, high) = values.iter().fold((0.0_f32, 1.0_f32), |(low, high), &v| (low.min(v), high.max(v)));
+    let n = shape.height * shape.width;
+    let channel = |pixel: usize, channel: usize| {
+        let value = values[channel.min(shape.channels - 1) * n + pixel];
+        (255.0 * (value - low) / (high - low)).round() as u8
+    };
+    let is_colour = shape.channels == 3;
+    let pixels = (0..n).flat_map(|pixel| [0, 1, 2].map(|c| channel(pixel, if is_colour { c } else { 0 })));
+    ColorImage::from_rgb([shape.width, shape.height], &pixels.collect::<Vec<u8>>())
+}
