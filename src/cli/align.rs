@@ -24,7 +24,7 @@ use crate::files;
 use crate::matching::{
     AlignMethod, Choice as _, MatchOptions, PamOptions, Permutation, ReadAt, Similarity, StreamRule,
 };
-use crate::net::{Network, ParamVec};
+use crate::net::Network;
 
 /// Above this difference of logits the permuted network cannot be called the same.
 const SEAL_TOLERANCE: f64 = 1e-3;

@@ -47,7 +47,7 @@ pub(super) struct PathReport {
     summary: SummaryReport,
     /// The same with the statistics of units put right at every point.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) repaired: Option<Box<PathReport>>,
+    pub(super) repaired: Option<Box<Self>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
