@@ -5,6 +5,7 @@
 //! Layers are matched independently. Permuting B layer by layer while matching, as some do, finds the same: a unit responds to
 //! an image as it did, wherever the units before it stand.
 
+mod group;
 mod pam;
 mod seal;
 mod weights;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::correlate::{Correlate, CorrelateSpec, ReadingMoments};
+use super::correlate::{Correlate, CorrelateSpec};
 use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
 use crate::data::SplitName;
@@ -25,6 +26,7 @@ use crate::matching::{
     AlignMethod, Evidence, GroupReport, MatchOptions, MatchReport, Permutation, match_units, permute, readings,
 };
 use crate::net::{Network, ParamVec, PermutationGroup};
+use group::{GroupMatch, scores};
 use pam::{Pam, PamSpec};
 use weights::{MatchWeights, MatchWeightsSpec};
 
@@ -91,6 +93,8 @@ pub struct Align {
     permutations: Option<Vec<Permutation>>,
     traces: Vec<Vec<f64>>,
     groups: Vec<GroupReport>,
+    /// The next one, once work on it has begun.
+    group: Option<GroupMatch>,
 }
 
 impl Align {
@@ -123,18 +127,18 @@ impl Align {
             }
         };
         let (traces, groups) = (Vec::new(), Vec::new());
-        Ok(Self { engine: engine.clone(), spec, correlate, search, permutations, traces, groups })
+        Ok(Self { engine: engine.clone(), spec, correlate, search, permutations, traces, groups, group: None })
     }
 
-    /// One block of images, one step of a search, one group's assignment, or the seal.
+    /// One block of images, one step of a search, a slice of one group's assignment, or the seal.
     pub fn step(&mut self) -> Result<AlignStep, ComputeError> {
         if !self.correlate.is_finished() {
             self.correlate.step()?;
         } else if let Some(search) = self.search.take() {
             self.search = self.go_on(search)?;
-        } else if let Some(group) = self.spec.network.groups().get(self.groups.len()) {
-            let report = self.report_of(group)?;
-            self.groups.push(report);
+        } else if self.groups.len() < self.spec.network.groups().len() {
+            let network = Arc::clone(&self.spec.network);
+            self.match_group(&network.groups()[self.groups.len()])?;
         } else {
             return Ok(AlignStep::Finished(Box::new(self.finish()?)));
         }
@@ -177,8 +181,7 @@ impl Align {
     /// The match of the activations of one group.
     fn by_activations(&self, group: usize, n_units: usize) -> Result<Permutation, ComputeError> {
         let similarity = self.spec.options.similarity;
-        let scores = mean(&self.correlate.of_group(group), n_units, |moments| moments.matched.similarity(similarity));
-        Ok(match_units(&scores, n_units)?)
+        Ok(match_units(&scores(&self.correlate.of_group(group), n_units, similarity), n_units)?)
     }
 
     /// Share of the work that is done, 0..1: a search counts as much as the correlations.
@@ -196,23 +199,22 @@ impl Align {
         (blocks_done as f64 + descent_done + self.groups.len() as f64) / all as f64
     }
 
-    /// Assigns the units of the next group, unless that was done, and says what it is worth.
-    fn report_of(&self, group: &PermutationGroup) -> Result<GroupReport, ComputeError> {
-        let (index, n) = (self.groups.len(), group.n_units);
-        let readings = self.correlate.of_group(index);
-        let correlation = mean(&readings, n, |moments| moments.matched.correlation());
-        let permutation = match &self.permutations {
-            Some(known) => known[index].clone(),
-            None => self.by_activations(index, n)?,
+    /// A slice of the work on the next group.
+    fn match_group(&mut self, group: &PermutationGroup) -> Result<(), ComputeError> {
+        let mut matching = match self.group.take() {
+            Some(matching) => matching,
+            None => {
+                let index = self.groups.len();
+                let known = self.permutations.as_ref().map(|known| known[index].clone());
+                GroupMatch::new(&self.correlate.of_group(index), group.n_units, self.spec.options.similarity, known)?
+            }
         };
-        let dead = |dead_in: fn(&ReadingMoments) -> Vec<bool>| -> Vec<bool> {
-            let each: Vec<Vec<bool>> = readings.iter().map(|moments| dead_in(moments)).collect();
-            (0..n).map(|unit| each.iter().all(|dead| dead[unit])).collect()
-        };
-        let dead_a = dead(|moments| moments.matched.a.dead(moments.matched.n_samples));
-        let dead_b = dead(|moments| moments.matched.b.dead(moments.matched.n_samples));
-        let null = by_chance(&readings, n)?;
-        Ok(GroupReport::new(group.name.clone(), permutation, &correlation, [&dead_a, &dead_b], null.as_deref()))
+        if matching.step() {
+            self.groups.push(matching.finish(group.name.clone())?);
+        } else {
+            self.group = Some(matching);
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Alignment, ComputeError> {
@@ -250,29 +252,6 @@ fn checked(network: &Network, given: &[Permutation]) -> Result<Vec<Permutation>,
         return Err(ComputeError::Permutations(text));
     }
     Ok(given.to_vec())
-}
-
-/// Mean over a group's readings of `[n_units, n_units]` values.
-fn mean(readings: &[&ReadingMoments], n_units: usize, of: impl Fn(&ReadingMoments) -> Vec<f64>) -> Vec<f64> {
-    let mut mean = vec![0.0; n_units * n_units];
-    for moments in readings {
-        for (total, value) in mean.iter_mut().zip(of(moments)) {
-            *total += value / readings.len() as f64;
-        }
-    }
-    mean
-}
-
-/// The correlations of the pairs that are best where samples are shuffled; `None` if that was not measured.
-fn by_chance(readings: &[&ReadingMoments], n_units: usize) -> Result<Option<Vec<f64>>, ComputeError> {
-    if !readings.iter().all(|moments| moments.shuffled.as_ref().is_some_and(|shuffled| 0 < shuffled.n_samples)) {
-        return Ok(None);
-    }
-    let null = mean(readings, n_units, |moments| {
-        moments.shuffled.as_ref().map_or_else(Vec::new, |shuffled| shuffled.correlation())
-    });
-    let best = match_units(&null, n_units)?;
-    Ok(Some((0..n_units).map(|unit| null[unit * n_units + best.source(unit)]).collect()))
 }
 
 #[cfg(test)]
