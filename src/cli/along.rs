@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, table};
+use super::robust::RobustReport;
 use super::score::ScoreReport;
 use crate::compute::{EvaluateSpec, PointValue, Trace};
 use crate::data::SplitName;
@@ -48,6 +49,9 @@ pub(super) struct PathReport {
     /// The same with the statistics of units put right at every point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) repaired: Option<Box<Self>>,
+    /// The same points under attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) robust: Option<RobustReport>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -209,6 +213,7 @@ pub(super) fn evaluate_path(
         points,
         summary,
         repaired: None,
+        robust: None,
     };
     Ok(PathResult { report, ts, values: all_values, figures })
 }
@@ -261,10 +266,9 @@ impl PathReport {
             self.distance.0,
             table(&heads, &rows)
         );
-        match &self.repaired {
-            Some(repaired) => format!("{text}\nrepaired: {}", repaired.describe()),
-            None => text,
-        }
+        let repaired = self.repaired.as_ref().map(|repaired| format!("\nrepaired: {}", repaired.describe()));
+        let robust = self.robust.as_ref().map(|robust| format!("\n{}", robust.describe()));
+        [Some(text), repaired, robust].into_iter().flatten().collect()
     }
 
     /// Every point, as rows of a CSV file.

@@ -28,6 +28,7 @@ mod pictures;
 mod plane;
 mod plane_files;
 mod repair;
+mod robust;
 mod score;
 mod train;
 mod tree;

@@ -18,6 +18,7 @@ use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
 use super::repair::Repair;
+use super::robust::evaluate_robustly;
 use crate::compute::EnsembleSpec;
 use crate::geometry::Family;
 use crate::net::ParamVec;
@@ -147,6 +148,10 @@ pub(super) fn run(args: &Path) -> Result<()> {
     }
     let mut report_found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
     report_found.repaired = repaired;
+    if let Some(attack) = args.find.fit.pgd {
+        let found = evaluate_robustly(&jobs, &ends.network, &path, args.points, &measure, attack)?;
+        report_found.robust = Some(found);
+    }
     report_found.notes = found.notes;
     report_found.traces = found.traces;
     let command = args.command(epochs);

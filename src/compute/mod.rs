@@ -2,6 +2,7 @@
 //! tensor; what comes out are plain numbers.
 
 mod align;
+mod attack;
 mod averaging;
 mod batches;
 mod classify;
@@ -39,6 +40,7 @@ mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};

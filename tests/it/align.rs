@@ -115,3 +115,39 @@ fn a_repaired_line_is_reported_beside_the_raw_one_and_keeps_its_ends() {
     let arc = ["path", &a, &b, "--family", "arc", "--repair", "--device", "cpu"];
     lowroad(&arc).must_fail(1, &["--repair", "arc"]);
 }
+
+#[test]
+fn robust_modes_and_curves_are_trained_and_scored_under_attack() {
+    let folder = tempfile::tempdir().unwrap();
+    let attack = "0.1,0.04,3";
+    let train = |name: &str, options: &[&str]| -> String {
+        let out = folder.path().join(name).display().to_string();
+        let args =
+            ["train", "--network", "64-24-10", "--epochs", "6", "--limit", "600", "--device", "cpu", "--out", &out];
+        assert_eq!(lowroad(&[&args[..], options].concat()).code, 0);
+        out
+    };
+    let robust =
+        [train("a.safetensors", &["--pgd", attack]), train("b.safetensors", &["--pgd", attack, "--seed", "1"])];
+    let plain = [train("c.safetensors", &[]), train("d.safetensors", &["--seed", "1"])];
+    let path = |ends: &[String; 2], options: &[&str]| -> Value {
+        let args = ["path", &ends[0], &ends[1], "--points", "3", "--limit", "200", "--pgd", attack];
+        lowroad(&[&args[..], &["--device", "cpu", "--json", "-"], options].concat()).json()
+    };
+    let line = ["--family", "linear"];
+    let (of_robust, of_plain) = (path(&robust, &line), path(&plain, &line));
+    let losses = |path: &Value| -> [f64; 2] {
+        let at_a = |points: &Value, key: Option<&str>| {
+            let score = key.map_or(&points[0], |key| &points[0][key]);
+            number(&score["loss"])
+        };
+        [at_a(&path["points"], Some("test")), at_a(&path["robust"]["points"], None)]
+    };
+    let ([_, robust_loss], [clean, attacked]) = (losses(&of_robust), losses(&of_plain));
+    assert!(clean < attacked, "an attack raises the loss: {clean} {attacked}");
+    assert!(robust_loss < attacked, "training against it helps: {robust_loss} {attacked}");
+    let curve = path(&robust, &["--family", "bezier", "--epochs", "1"]);
+    assert_eq!(curve["robust"]["points"].as_array().unwrap().len(), 3);
+    assert_eq!(number(&curve["robust"]["attack"]["eps"]), 0.1);
+    lowroad(&["path", &robust[0], &robust[1], "--pgd", "0.1"]).must_fail(2, &["EPS,STEP,STEPS"]);
+}
