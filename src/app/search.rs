@@ -41,6 +41,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
         learning_rate: fit.descent.learning_rate,
         schedule: fit.descent.schedule,
         weight_decay: fit.descent.weight_decay,
+        attack: fit.descent.attack,
         sampling: fit.sampling,
         seed: fit.seed,
         checkpoints: false,
