@@ -116,7 +116,8 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
     TableBuilder::new(ui)
         .id_salt("comparison")
         .striped(true)
-        .sense(Sense::click())
+        // For the mouse only: keyboards and screen readers have the button in the first column.
+        .sense(Sense::CLICK)
         .auto_shrink([false, false])
         .min_scrolled_height(60.0)
         .column(TableColumn::remainder().at_least(120.0).clip(true))
@@ -138,10 +139,7 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
                 let entry = &found[row.index()];
                 row.set_selected(is_current(entry));
                 cells(&mut row, entry, &best, actions);
-                let response = row.response().on_hover_text("Go back to this run");
-                let label = format!("Go back to {}", entry.title);
-                response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
-                if response.clicked() {
+                if row.response().clicked() {
                     actions.push(Action::Restore(entry.run));
                 }
             });
@@ -168,7 +166,12 @@ fn head(ui: &mut Ui, view: &mut CompareView, column: Column) {
 
 fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6], actions: &mut Vec<Action>) {
     row.col(|ui| {
-        ui.add(Label::new(&entry.title).truncate().selectable(false));
+        let response = ui.add(Button::new(&entry.title).frame(false).truncate()).on_hover_text("Go back to this run");
+        let label = format!("Go back to {}", entry.title);
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+        if response.clicked() {
+            actions.push(Action::Restore(entry.run));
+        }
     });
     row.col(|ui| drop(ui.add(number(entry.n_pairs.to_string(), None))));
     for (column, best) in Column::ALL.into_iter().zip(best) {
