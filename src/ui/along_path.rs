@@ -6,7 +6,7 @@ use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Te
 use super::connect_controls::trace_text;
 use super::landscape::{APART_UPWARDS, plot_points, round_marks};
 use super::path_statistics::{self, BARRIER, worst_t};
-use super::{View, predictions, theme};
+use super::{View, predictions, theme, walk_controls};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::compute::Trace;
 use crate::data::SplitName;
@@ -26,6 +26,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     if view.curve.statistics {
         path_statistics::table(ui, curve);
         path_statistics::place_line(ui, state, curve, view);
+    }
+    if let Some(path) = &state.path {
+        walk_controls::show(ui, state, &path.path, actions);
     }
     predictions::show(ui, state, &mut view.pictures);
     let height = (ui.available_height() - 34.0).max(60.0);

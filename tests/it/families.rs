@@ -285,6 +285,13 @@ fn transport_is_found_from_its_button_and_shows_its_stages_and_remarks() {
     assert_shows(&screen, "Optimal transport");
     assert_shows(&screen, path.remarks.first().unwrap());
     assert!(screen.state().state().plane.as_ref().is_some_and(|plane| plane.third == "the path"));
+    screen.state_mut().act(Action::SetT(0.6));
+    screen.run_steps(2);
+    let Some(Stage::Walk(walk)) = path.path.stages().nth(1) else { panic!("stage 2 is a walk") };
+    let (index, _) = walk.segment_at(0.2);
+    assert_shows(&screen, &walk.segments()[index].label());
+    press(&mut screen, "Next move");
+    assert_shows(&screen, &format!("step {} of {}", index + 2, walk.segments().len()));
     press(&mut screen, "Reset");
     settle(&mut screen);
     assert!(screen.state().state().path.as_ref().unwrap().is_straight());
