@@ -288,7 +288,7 @@ fn transport_is_found_from_its_button_and_shows_its_stages_and_remarks() {
     screen.state_mut().act(Action::SetT(0.6));
     screen.run_steps(2);
     let Some(Stage::Walk(walk)) = path.path.stages().nth(1) else { panic!("stage 2 is a walk") };
-    let (index, _) = walk.segment_at(0.2);
+    let (index, _) = walk.segment_at(path.path.stage_at(0.6).1);
     assert_shows(&screen, &walk.segments()[index].label());
     press(&mut screen, "Next move");
     assert_shows(&screen, &format!("step {} of {}", index + 2, walk.segments().len()));
