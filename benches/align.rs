@@ -6,7 +6,7 @@ mod common;
 
 use std::time::Instant;
 
-use lowroad::compute::{Correlate, CorrelateSpec, CorrelateStep, Engine};
+use lowroad::compute::{Align, AlignSpec, AlignStep, Engine};
 use lowroad::data::SplitName;
 use lowroad::matching::maximise;
 use lowroad::net::ParamVec;
@@ -36,14 +36,14 @@ fn main() {
         let mut seconds = [Vec::new(), Vec::new(), Vec::new()];
         let mut mean = (0.0, 0.0);
         for _ in 0..4 {
-            let spec = CorrelateSpec { network: network.clone(), a: a.clone(), b: b.clone(), data: data.clone() };
-            let mut job = Correlate::new(&engine, spec).expect("the networks fit the data");
+            let spec = AlignSpec::new(network.clone(), a.clone(), b.clone(), data.clone());
+            let mut job = Align::new(&engine, spec).expect("the networks fit the data");
             let mut steps = Vec::new();
             let alignment = loop {
                 let started = Instant::now();
                 let step = job.step().expect("a CPU does not fail");
                 steps.push(started.elapsed().as_secs_f64());
-                if let CorrelateStep::Finished(alignment) = step {
+                if let AlignStep::Finished(alignment) = step {
                     break alignment;
                 }
             };
@@ -52,7 +52,8 @@ fn main() {
             seconds[0].push(steps[..n_blocks].iter().sum());
             seconds[1].push(steps[n_blocks]);
             seconds[2].push(steps[n_blocks + 1]);
-            mean = (alignment.layers[0].mean_before, alignment.layers[0].mean_after);
+            let group = &alignment.report.groups[0];
+            mean = (group.before.mean, group.after.mean);
         }
         let [correlation, assignment, seal] = seconds.map(|mut times| {
             times.remove(0);

@@ -36,8 +36,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line matches weights, asks ensembles and trains maps of neurons so far.
-        Event::Started { .. } | Event::Matched { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line asks ensembles and trains maps of neurons so far.
+        Event::Started { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;

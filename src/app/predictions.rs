@@ -90,7 +90,7 @@ pub(super) fn on_interrupted(state: &mut AppState) {
 
 fn read(data: &DataState, logits: &[f32]) -> Vec<Prediction> {
     let labels = &data.dataset.test.labels;
-    let n_images = labels.len().min(N_IMAGES).max(1);
+    let n_images = labels.len().clamp(1, N_IMAGES);
     let rows = logits.chunks_exact((logits.len() / n_images).max(1));
     labels.iter().zip(rows).map(|(&label, row)| predicted(usize::from(label), row)).collect()
 }

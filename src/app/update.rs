@@ -9,7 +9,7 @@ use super::{
     Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
     search, training, trajectories,
 };
-use crate::compute::CorrelateSpec;
+use crate::compute::AlignSpec;
 use crate::data::SplitName;
 use crate::geometry::{Family, Path};
 use crate::worker::{Command, DiskRequest, Lane, Request};
@@ -181,12 +181,8 @@ fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
         return;
     };
     let settings = &state.settings.align;
-    let spec = CorrelateSpec {
-        network: pair.network,
-        a: pair.a,
-        b: pair.b,
-        data: data.split(settings.split, Some(settings.n_samples)),
-    };
+    let samples = data.split(settings.split, Some(settings.n_samples));
+    let spec = AlignSpec { with_null: true, ..AlignSpec::new(pair.network, pair.a, pair.b, samples) };
     let label = "Aligning B to A".to_owned();
     effects.push(refresh::start(state, Purpose::Align, Lane::Alignment, label, Request::Align(spec)));
 }

@@ -13,6 +13,7 @@ mod mode;
 pub mod npz;
 pub mod onnx;
 mod open;
+pub mod permutations;
 mod pickled_dict;
 mod report;
 mod safetensors;

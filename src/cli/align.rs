@@ -1,25 +1,27 @@
 //! `lowroad align`: puts the units of B in the order of A's.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
 
+use super::align_report::{AlignReport, BeforeAfter};
+use super::arrays::Npz;
+use super::choices::choice;
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, positive};
-use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
-use super::score::{ScoreReport, score_networks};
-use crate::compute::{Alignment, CorrelateSpec, DataRef, Engine, MatchWeightsSpec, seal};
+use super::output::{check_targets, report, save_network, say};
+use super::score::score_networks;
+use crate::checkpoint::permutations;
+use crate::compute::{AlignSpec, Alignment, DataRef};
 use crate::data::SplitName;
-use crate::matching::{LayerMatch, Permutation, permute};
-use crate::net::ParamVec;
+use crate::files;
+use crate::matching::{AlignMethod, Choice as _, MatchOptions, Permutation, ReadAt, Similarity, StreamRule};
+use crate::net::Network;
 
 /// Above this difference of logits the permuted network cannot be called the same.
 const SEAL_TOLERANCE: f64 = 1e-3;
@@ -33,44 +35,54 @@ pub(super) struct Align {
     /// The network whose units are moved
     #[arg(value_name = "B")]
     b: PathBuf,
-    /// How units are matched
-    #[arg(long, value_enum, default_value_t = Method::Activation)]
-    method: Method,
+    #[command(flatten)]
+    matching: MatchArgs,
+    /// Takes the permutations from a file instead of looking for any, and judges them: JSON of this command, or .npz with an
+    /// array a layer, under our names or those of Git Re-Basin (`P_0`, `P_bg0`, ..)
+    #[arg(long, value_name = "FILE", conflicts_with = "method")]
+    permutation: Option<PathBuf>,
     #[command(flatten)]
     samples: SampleOptions,
     /// Saves B with its units moved, under the names that B came with
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Saves the permutations: entry i is the unit of B that is put in place i. `.npz`: an array a layer; otherwise JSON
+    #[arg(long, value_name = "FILE")]
+    export: Option<PathBuf>,
+    /// Writes align.json, layers.csv and a CSV of all units of each layer into a folder, which is made if need be
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    common: CommonOptions,
+}
+
+/// How units are matched.
+#[derive(Args, Clone, Copy, Debug)]
+struct MatchArgs {
+    /// How units are matched
+    #[arg(long, default_value = "activation", value_parser = choice::<AlignMethod>())]
+    method: AlignMethod,
+    /// What makes two units alike for `--method activation`
+    #[arg(long, default_value = "correlation", value_parser = choice::<Similarity>())]
+    similarity: Similarity,
+    /// Where activations are read
+    #[arg(long, default_value = "post", value_parser = choice::<ReadAt>())]
+    reading: ReadAt,
+    /// Which readings of a residual stream decide about its units
+    #[arg(long, default_value = "sum", value_parser = choice::<StreamRule>())]
+    stream: StreamRule,
     /// Descents of `--method weight`, in different orders of the layers; the best is kept
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     restarts: usize,
     /// Seed of `--method random` and `weight`
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    #[command(flatten)]
-    common: CommonOptions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// Correlation of activations after the nonlinearity (Tatro et al. 2020)
-    Activation,
-    /// Weights as close as coordinate descent brings them, without data (Ainsworth et al. 2023)
-    Weight,
-    /// Units shuffled, to see what an alignment is worth
-    Random,
-    /// Units left where they are
-    Identity,
-}
-
-impl Method {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Activation => "activation",
-            Self::Weight => "weight",
-            Self::Random => "random",
-            Self::Identity => "identity",
-        }
+impl MatchArgs {
+    fn options(self) -> MatchOptions {
+        let Self { method, similarity, reading, stream, restarts, seed } = self;
+        MatchOptions { method, similarity, read_at: reading, stream, n_restarts: restarts, seed }
     }
 }
 
@@ -101,48 +113,53 @@ impl SampleOptions {
     }
 }
 
-#[derive(Serialize)]
-struct AlignReport {
-    method: &'static str,
-    samples: usize,
-    layers: Vec<LayerReport>,
-    max_logit_difference: Number,
-    /// Images the logits were compared on, and those with the same predicted class.
-    images_compared: usize,
-    same_class: usize,
-    /// B before and after, by split; the same but for rounding.
-    scores: BTreeMap<String, BeforeAfter>,
-}
+impl Align {
+    fn method_name(&self) -> &'static str {
+        if self.permutation.is_some() { "file" } else { self.matching.method.name() }
+    }
 
-#[derive(Serialize)]
-struct LayerReport {
-    name: String,
-    units: usize,
-    /// `permutation[i]` is the unit of B that is put in place i.
-    permutation: Permutation,
-    mean_correlation_before: Number,
-    mean_correlation_after: Number,
-}
-
-#[derive(Serialize)]
-struct BeforeAfter {
-    b: ScoreReport,
-    b_aligned: ScoreReport,
+    fn command(&self) -> String {
+        let MatchArgs { similarity, reading, stream, restarts, seed, .. } = self.matching;
+        let how = match &self.permutation {
+            Some(file) => format!("--permutation {}", file.display()),
+            None => format!(
+                "--method {} --similarity {} --reading {} --stream {} --restarts {restarts}",
+                self.method_name(),
+                similarity.name(),
+                reading.name(),
+                stream.name()
+            ),
+        };
+        format!(
+            "lowroad align {} {} {how} --samples {} --data {} --seed {seed}",
+            self.a.display(),
+            self.b.display(),
+            self.samples.samples,
+            self.common.data.data,
+        )
+    }
 }
 
 pub(super) fn run(args: &Align) -> Result<()> {
-    check_targets([args.out.as_ref(), args.common.json.json.as_ref()])?;
+    check_targets([args.out.as_ref(), args.export.as_ref(), args.common.json.json.as_ref()])?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
     let ends = opener.endpoints(&args.a, &args.b)?;
-    let samples = args.samples.of(&images);
-    let alignment = match args.method {
-        Method::Activation => by_activations(&jobs, &ends, samples)?,
-        Method::Weight => by_weights(&jobs, &ends, samples, args)?,
-        Method::Random => moved(&jobs, &ends, samples, random_permutations(&ends, args.seed))?,
-        Method::Identity => moved(&jobs, &ends, samples, identities(&ends))?,
+    let given = match &args.permutation {
+        Some(path) => Some(permutations::read(path, &ends.network)?),
+        None => None,
     };
+    if let Some(folder) = &args.report {
+        std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+    }
+    let spec = AlignSpec {
+        options: args.matching.options(),
+        given,
+        with_null: true,
+        ..spec_of(&ends, args.samples.of(&images))
+    };
+    let alignment = jobs.align("aligning B to A", spec)?;
     warn_if_broken(&alignment);
 
     let mut scores = BTreeMap::new();
@@ -154,40 +171,25 @@ pub(super) fn run(args: &Align) -> Result<()> {
         }
     }
     if let Some(out) = &args.out {
-        let made_by = format!(
-            "lowroad align {} {} --method {} --samples {} --data {} --seed {}",
-            args.a.display(),
-            args.b.display(),
-            args.method.name(),
-            args.samples.samples,
-            args.common.data.data,
-            args.seed
-        );
-        save_network(out, &ends.b.network, &alignment.aligned, &made_by, Some(args.seed))?;
+        save_network(out, &ends.b.network, &alignment.aligned, &args.command(), Some(args.matching.seed))?;
     }
-    let found = report_of(args.method, &ends, &alignment, scores);
-    report(&args.common.json, &found, &describe(&found))
+    if let Some(path) = &args.export {
+        export(path, &ends.network, &alignment.report.permutations())?;
+    }
+    let found = AlignReport::new(args.method_name(), args.matching.options(), &alignment, scores);
+    if let Some(folder) = &args.report {
+        found.write(folder, &alignment.report)?;
+    }
+    report(&args.common.json, &found, &found.describe())
 }
 
-/// B aligned to A by correlations of activations.
-pub(super) fn by_activations(jobs: &Jobs, ends: &Endpoints, data: DataRef) -> Result<Alignment> {
-    let (a, b) = (Arc::clone(&ends.a.params), Arc::clone(&ends.b_params));
-    let spec = CorrelateSpec { network: Arc::clone(&ends.network), a, b, data };
-    jobs.align("aligning B to A", spec)
+fn spec_of(ends: &Endpoints, data: DataRef) -> AlignSpec {
+    AlignSpec::new(Arc::clone(&ends.network), Arc::clone(&ends.a.params), Arc::clone(&ends.b_params), data)
 }
 
-/// B aligned to A by its weights; correlations are only measured.
-fn by_weights(jobs: &Jobs, ends: &Endpoints, data: DataRef, args: &Align) -> Result<Alignment> {
-    let found = jobs.match_weights(MatchWeightsSpec {
-        network: Arc::clone(&ends.network),
-        a: Arc::clone(&ends.a.params),
-        b: Arc::clone(&ends.b_params),
-        n_restarts: args.restarts,
-        seed: args.seed,
-    })?;
-    let best = found.traces.iter().map(Vec::len).max().unwrap_or(1) - 1;
-    say(&format!("weight matching: objective {:.6} after at most {best} sweeps", found.objective));
-    moved(jobs, ends, data, found.permutations)
+/// B with its units in A's order.
+pub(super) fn align(jobs: &Jobs, ends: &Endpoints, data: DataRef, options: MatchOptions) -> Result<Alignment> {
+    jobs.align("aligning B to A", AlignSpec { options, ..spec_of(ends, data) })
 }
 
 /// Says aloud when the permuted network does not compute what the original did.
@@ -199,97 +201,23 @@ pub(super) fn warn_if_broken(alignment: &Alignment) {
             seal.max_logit_difference, seal.n_images
         ));
     }
-    let n_non_finite: usize = alignment.layers.iter().map(|layer| layer.n_non_finite).sum();
+    let n_non_finite: usize = alignment.report.groups.iter().map(|group| group.n_non_finite).sum();
     if 0 < n_non_finite {
         say(&format!("warning: {n_non_finite} correlations are NaN or infinite and were counted as 0"));
     }
 }
 
-fn identities(ends: &Endpoints) -> Vec<Permutation> {
-    ends.network.groups().iter().map(|group| Permutation::identity(group.n_units)).collect()
-}
-
-fn random_permutations(ends: &Endpoints, seed: u64) -> Vec<Permutation> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    ends.network.groups().iter().map(|group| Permutation::random(group.n_units, &mut rng)).collect()
-}
-
-/// B moved by permutations that nobody searched for, with the correlations and the seal of a real alignment.
-fn moved(jobs: &Jobs, ends: &Endpoints, data: DataRef, permutations: Vec<Permutation>) -> Result<Alignment> {
-    let aligned = Arc::new(permute(&ends.network, &ends.b_params, &permutations));
-    let measure = |what: &str, b: &Arc<ParamVec>| {
-        let (network, a) = (Arc::clone(&ends.network), Arc::clone(&ends.a.params));
-        jobs.align(what, CorrelateSpec { network, a, b: Arc::clone(b), data: data.clone() })
+/// Permutations as arrays or as JSON.
+fn export(path: &Path, network: &Network, found: &[Permutation]) -> Result<()> {
+    let bytes = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        let mut arrays = Npz::new();
+        for (group, permutation) in network.groups().iter().zip(found) {
+            let sources: Vec<i64> = permutation.sources().iter().map(|&source| source as i64).collect();
+            arrays.add(&group.name, &[sources.len()], &sources)?;
+        }
+        arrays.finish()?
+    } else {
+        permutations::to_json(network, found).into_bytes()
     };
-    // The mean before a match is the correlation of units in their present places.
-    let before = measure("correlating A and B", &ends.b_params)?;
-    let after = measure("correlating A and moved B", &aligned)?;
-    let layers = permutations
-        .into_iter()
-        .zip(before.layers.iter().zip(&after.layers))
-        .map(|(permutation, (before, after))| LayerMatch {
-            permutation,
-            mean_before: before.mean_before,
-            mean_after: after.mean_before,
-            n_non_finite: after.n_non_finite,
-        })
-        .collect();
-    let seal =
-        seal(&Engine::cpu(), &ends.network, &ends.b_params, &aligned, &data).context("comparing logits failed")?;
-    Ok(Alignment { layers, aligned, n_samples: after.n_samples, seal })
-}
-
-fn report_of(
-    method: Method,
-    ends: &Endpoints,
-    alignment: &Alignment,
-    scores: BTreeMap<String, BeforeAfter>,
-) -> AlignReport {
-    let layers = ends.network.groups().iter().zip(&alignment.layers).map(|(group, layer)| LayerReport {
-        name: group.name.clone(),
-        units: group.n_units,
-        permutation: layer.permutation.clone(),
-        mean_correlation_before: layer.mean_before.into(),
-        mean_correlation_after: layer.mean_after.into(),
-    });
-    AlignReport {
-        method: method.name(),
-        samples: alignment.n_samples,
-        layers: layers.collect(),
-        max_logit_difference: alignment.seal.max_logit_difference.into(),
-        images_compared: alignment.seal.n_images,
-        same_class: alignment.seal.n_same_class,
-        scores,
-    }
-}
-
-fn describe(found: &AlignReport) -> String {
-    let rows: Vec<Vec<String>> = found
-        .layers
-        .iter()
-        .map(|layer| {
-            vec![
-                layer.name.clone(),
-                layer.units.to_string(),
-                layer.permutation.n_fixed().to_string(),
-                format!("{:.4}", layer.mean_correlation_before.0),
-                format!("{:.4}", layer.mean_correlation_after.0),
-            ]
-        })
-        .collect();
-    let mut text = table(&["layer", "units", "unmoved", "correlation before", "after"], &rows);
-    text += &format!(
-        "\nseal: logits differ by at most {:.2e} on {} images, {} of the same class\n",
-        found.max_logit_difference.0, found.images_compared, found.same_class
-    );
-    for (split, pair) in &found.scores {
-        text += &format!(
-            "{split}: B {} / {}, aligned B {} / {}\n",
-            loss_text(pair.b.loss.0),
-            accuracy_text(pair.b.accuracy.0),
-            loss_text(pair.b_aligned.loss.0),
-            accuracy_text(pair.b_aligned.accuracy.0)
-        );
-    }
-    text
+    Ok(files::write_atomic(path, &bytes)?)
 }

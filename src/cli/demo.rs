@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::align::{by_activations, warn_if_broken};
+use super::align::{align, warn_if_broken};
 use super::along::{PathReport, PathResult, evaluate_path};
 use super::field::evaluate_plane;
 use super::fitting::{FitOptions, FitTarget};
@@ -21,11 +21,12 @@ use super::pictures::{PlaneNames, curves_svg, plane_svg, save_svg_and_png};
 use super::plane::{GridSize, grid_over};
 use super::plane_files;
 use crate::app::Metric;
-use crate::compute::{BatchNorm, TSampling};
+use crate::compute::{Alignment, BatchNorm, TSampling};
 use crate::data::{EMBEDDED, Normalization, SplitName};
 use crate::demo;
 use crate::files;
 use crate::geometry::{self, Curve, Plane};
+use crate::matching::MatchOptions;
 
 const N_POINTS: usize = 33;
 const GRID: GridSize = GridSize { nx: 41, ny: 41 };
@@ -70,7 +71,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let images = Images { dataset, normalization };
     let jobs = Jobs::open(args.device.device)?;
 
-    let alignment = by_activations(&jobs, &ends, images.of(SplitName::Train, None))?;
+    let alignment = align(&jobs, &ends, images.of(SplitName::Train, None), MatchOptions::default())?;
     warn_if_broken(&alignment);
     let (a, b, aligned) = (&ends.a.params, &ends.b_params, &alignment.aligned);
     let straight = |family, b: &Arc<_>| geometry::Path::straight(&ends.network, family, Arc::clone(a), Arc::clone(b));
@@ -124,7 +125,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let report = DemoReport {
         data: EMBEDDED,
         network: ends.network.name(),
-        alignment: alignment_report(&ends, &alignment),
+        alignment: alignment_report(&alignment),
         max_logit_difference: alignment.seal.max_logit_difference.into(),
         paths: results.iter().map(|(_, result)| &result.report).collect(),
     };
@@ -140,13 +141,13 @@ fn embedded() -> Result<Endpoints> {
     Endpoints::of(a, b)
 }
 
-fn alignment_report(ends: &Endpoints, alignment: &crate::compute::Alignment) -> Vec<AlignmentReport> {
-    let layers = ends.network.groups().iter().zip(&alignment.layers);
-    layers
-        .map(|(group, layer)| AlignmentReport {
+fn alignment_report(alignment: &Alignment) -> Vec<AlignmentReport> {
+    let groups = alignment.report.groups.iter();
+    groups
+        .map(|group| AlignmentReport {
             layer: group.name.clone(),
-            mean_correlation_before: layer.mean_before.into(),
-            mean_correlation_after: layer.mean_after.into(),
+            mean_correlation_before: group.before.mean.into(),
+            mean_correlation_after: group.after.mean.into(),
         })
         .collect()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::align::{SampleOptions, by_activations, warn_if_broken};
+use super::align::{SampleOptions, align, warn_if_broken};
 use super::families::ConnectArgs;
 use super::fitting::{FitOptions, FitTarget, t_sampling};
 use super::jobs::Jobs;
@@ -13,10 +13,10 @@ use super::networks::Endpoints;
 use super::open::Images;
 use super::options::{UsageError, positive};
 use super::output::say;
-use crate::compute::{Connection, MatchWeightsSpec, TSampling};
+use crate::compute::{Connection, Seal, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Family, Path};
-use crate::matching::permute;
+use crate::matching::{self, MatchOptions};
 use crate::net::ParamVec;
 use crate::recipe::Descent;
 
@@ -102,26 +102,17 @@ pub(super) struct Finder<'a> {
 impl Finder<'_> {
     /// B, with its units in A's order where that is asked for.
     pub(super) fn aligned(&self, method: AlignMethod, ends: &Endpoints) -> Result<Arc<ParamVec>> {
-        match method {
-            AlignMethod::None => Ok(Arc::clone(&ends.b_params)),
-            AlignMethod::Activation => {
-                let alignment = by_activations(self.jobs, ends, self.options.samples.of(self.images))?;
-                warn_if_broken(&alignment);
-                let seal = alignment.seal.max_logit_difference;
-                say(&format!("aligned B to A on {} images; logits differ by at most {seal:.1e}", alignment.n_samples));
-                Ok(alignment.aligned)
-            }
-            AlignMethod::Weight => {
-                let found = self.jobs.match_weights(MatchWeightsSpec {
-                    network: Arc::clone(&ends.network),
-                    a: Arc::clone(&ends.a.params),
-                    b: Arc::clone(&ends.b_params),
-                    n_restarts: 1,
-                    seed: self.options.seed,
-                })?;
-                Ok(Arc::new(permute(&ends.network, &ends.b_params, &found.permutations)))
-            }
-        }
+        let method = match method {
+            AlignMethod::None => return Ok(Arc::clone(&ends.b_params)),
+            AlignMethod::Activation => matching::AlignMethod::Activation,
+            AlignMethod::Weight => matching::AlignMethod::Weight,
+        };
+        let options = MatchOptions { method, seed: self.options.seed, ..MatchOptions::default() };
+        let alignment = align(self.jobs, ends, self.options.samples.of(self.images), options)?;
+        warn_if_broken(&alignment);
+        let Seal { max_logit_difference, n_images, .. } = alignment.seal;
+        say(&format!("aligned B to A; logits differ by at most {max_logit_difference:.1e} on {n_images} images"));
+        Ok(alignment.aligned)
     }
 
     /// The path from A to `b`, which is B or aligned B.

@@ -33,7 +33,7 @@ pub(super) struct Info {
 #[serde(untagged)]
 enum Found {
     File(Box<FileReport>),
-    Folder(FolderReport),
+    Folder(Box<FolderReport>),
 }
 
 /// A trajectory: the checkpoints of one run.
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Info) -> Result<()> {
     let mut reports = Vec::with_capacity(args.files.len());
     for path in &args.files {
         let found = if path.is_dir() {
-            Found::Folder(inspect_folder(path, &args.network)?)
+            Found::Folder(Box::new(inspect_folder(path, &args.network)?))
         } else {
             Found::File(Box::new(inspect(path, &args.network)?))
         };
@@ -135,7 +135,8 @@ impl Found {
     fn describe(&self) -> String {
         match self {
             Self::File(file) => describe(file),
-            Self::Folder(FolderReport { folder, checkpoints, last, .. }) => {
+            Self::Folder(report) => {
+                let FolderReport { folder, checkpoints, last, .. } = &**report;
                 let between = checkpoints.first().zip(checkpoints.last()).map(|(a, b)| format!("{a} to {b}"));
                 let (n, between) = (checkpoints.len(), between.unwrap_or_default());
                 format!("{folder}\n  checkpoints  {n}, {between}; the last one:\n\n{}", describe(last))

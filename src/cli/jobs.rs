@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    Alignment, ConnectSpec, Connection, CorrelateSpec, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec,
-    FitCheckpoint, FitSpec, FlowSpec, MatchWeightsSpec, PointValue, TrainedFlow, WeightMatch,
+    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint,
+    FitSpec, FlowSpec, PointValue, TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -67,7 +67,7 @@ impl Jobs {
     }
 
     /// B's units in A's order.
-    pub(super) fn align(&self, what: &str, spec: CorrelateSpec) -> Result<Alignment> {
+    pub(super) fn align(&self, what: &str, spec: AlignSpec) -> Result<Alignment> {
         let mut found = None;
         self.run(what, Lane::Alignment, Request::Align(spec), |event| {
             if let Event::Aligned { alignment, .. } = event {
@@ -75,17 +75,6 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the alignment came back empty")
-    }
-
-    /// Permutations of B's units that bring its weights close to A's.
-    pub(super) fn match_weights(&self, spec: MatchWeightsSpec) -> Result<WeightMatch> {
-        let mut best = None;
-        self.run("matching weights", Lane::Alignment, Request::MatchWeights(spec), |event| {
-            if let Event::Matched { found, .. } = event {
-                best = Some(found);
-            }
-        })?;
-        best.context("internal error: the matching came back empty")
     }
 
     /// The trained vectors.

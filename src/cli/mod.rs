@@ -3,7 +3,10 @@
 //! One file a command. Errors end here, in [`run`]: 0 is done, 1 failed, 2 wrong usage.
 
 mod align;
+mod align_report;
 mod along;
+mod arrays;
+mod choices;
 mod compare;
 mod connectors;
 mod demo;

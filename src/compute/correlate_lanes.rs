@@ -8,15 +8,14 @@ mod tests;
 
 use rayon::prelude::*;
 
-use super::correlate::CorrelateSpec;
+use super::correlate::{CorrelateSpec, ReadingMoments};
 use super::evaluate::DataRef;
 use super::evaluate_lanes::load_images;
 use super::forward::LARGE_MAP;
 use super::lanes::{
     BatchNormMode, Buffers, CrossProducts, LANES, Packed, Program, Row, Samples, group_blocks, map_shape, run_blocks,
 };
-use crate::matching::CrossMoments;
-use crate::net::{Network, NodeId, Reading};
+use crate::net::{NodeId, Reading};
 
 /// Multiplications of one step: about 50 ms on two cores, so that whoever cancels need not wait.
 const STEP_PRODUCTS: usize = 4_000_000_000;
@@ -34,11 +33,11 @@ pub(super) struct LanesMoments {
     group_blocks: usize,
     step_images: usize,
     /// In the order of the groups and their readings.
-    readings: Vec<ReadingMoments>,
+    readings: Vec<LanesReading>,
 }
 
-/// The moments of one reading of one permutation group.
-struct ReadingMoments {
+/// One reading of one permutation group, and its moments.
+struct LanesReading {
     group: usize,
     reading: Reading,
     /// Channels and pixels of the node's map, and those of the pixels that are samples.
@@ -48,15 +47,15 @@ struct ReadingMoments {
     /// Means of the first step's samples of A and B, one a unit; subtracted from all, which keeps sums of f32 exact enough.
     shifts: Option<[Vec<f32>; 2]>,
     products: CrossProducts,
-    moments: CrossMoments,
+    moments: ReadingMoments,
 }
 
 impl LanesMoments {
     pub(super) fn new(spec: &CorrelateSpec) -> Self {
-        let groups = spec.network.groups().iter().enumerate();
-        let readings: Vec<ReadingMoments> = groups
-            .flat_map(|(index, group)| group.readings.iter().map(move |reading| (index, reading)))
-            .map(|(group, reading)| ReadingMoments::new(&spec.network, group, reading))
+        let groups = spec.readings.iter().enumerate();
+        let readings: Vec<LanesReading> = groups
+            .flat_map(|(index, readings)| readings.iter().map(move |reading| (index, reading)))
+            .map(|(group, reading)| LanesReading::new(spec, group, reading))
             .collect();
         let nodes: Vec<NodeId> = readings.iter().map(|reading| reading.reading.node).collect();
         let program = Program::new(&spec.network, BatchNormMode::Known, &nodes);
@@ -79,7 +78,7 @@ impl LanesMoments {
         self.step_images
     }
 
-    pub(super) fn of_group(&self, group: usize) -> Vec<&CrossMoments> {
+    pub(super) fn of_group(&self, group: usize) -> Vec<&ReadingMoments> {
         let readings = self.readings.iter().filter(|reading| reading.group == group);
         readings.map(|reading| &reading.moments).collect()
     }
@@ -113,16 +112,16 @@ fn values<'a>(program: &Program, buffers: &'a [Buffers], node: NodeId) -> Vec<&'
 }
 
 /// Images of one step: whole blocks.
-fn step_images(program: &Program, readings: &[ReadingMoments]) -> usize {
+fn step_images(program: &Program, readings: &[LanesReading]) -> usize {
     let of_readings = readings.iter().map(|reading| reading.pixels.len() * reading.reading.channels.len().pow(2));
     let n_products = 2 * program.n_products() + of_readings.sum::<usize>();
     let by_memory = STEP_BYTES / (2 * program.bytes_a_block()).max(1) * LANES;
     (STEP_PRODUCTS / n_products.max(1)).min(by_memory).clamp(LANES, STEP_IMAGES) / LANES * LANES
 }
 
-impl ReadingMoments {
-    fn new(network: &Network, group: usize, reading: &Reading) -> Self {
-        let [n_channels, height, width] = map_shape(&network.nodes()[reading.node.0].shape);
+impl LanesReading {
+    fn new(spec: &CorrelateSpec, group: usize, reading: &Reading) -> Self {
+        let [n_channels, height, width] = map_shape(&spec.network.nodes()[reading.node.0].shape);
         let n_units = reading.channels.len();
         let places = |length: usize| (0..length).step_by(if LARGE_MAP < length { 2 } else { 1 });
         Self {
@@ -133,7 +132,7 @@ impl ReadingMoments {
             pixels: places(height).flat_map(|y| places(width).map(move |x| y * width + x)).collect(),
             shifts: None,
             products: CrossProducts::new(n_units),
-            moments: CrossMoments::new(n_units),
+            moments: ReadingMoments::new(n_units, spec.with_null),
         }
     }
 
@@ -147,8 +146,15 @@ impl ReadingMoments {
             pixels: &self.pixels,
             n_images,
             channels: &self.reading.channels,
+            turn: 0,
         });
         let [a, b] = &*self.shifts.get_or_insert_with(|| samples.map(|samples| samples.means()));
-        self.products.add(samples, [a, b], &mut self.moments);
+        self.moments.count_from([a, b]);
+        self.products.add(samples, [a, b], &mut self.moments.matched);
+        let n_whole = n_images / LANES;
+        if let Some(shuffled) = self.moments.shuffled.as_mut().filter(|_| 1 < n_whole) {
+            let [of_a, of_b] = samples.map(|samples| Samples { n_images: n_whole * LANES, ..samples });
+            self.products.add([of_a, Samples { turn: n_whole / 2, ..of_b }], [a, b], shuffled);
+        }
     }
 }

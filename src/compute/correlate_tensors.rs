@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::batches::{images_at_once, load};
-use super::correlate::CorrelateSpec;
+use super::correlate::{CorrelateSpec, ReadingMoments};
 use super::evaluate::DataRef;
 use super::forward::{Activations, Basis, PointTensors, visit_nodes};
 use super::score::read;
@@ -23,7 +23,8 @@ pub(super) struct TensorMoments {
     /// A and B.
     points: [PointTensors; 2],
     /// One a reading, for each group.
-    moments: Vec<Vec<CrossMoments>>,
+    moments: Vec<Vec<ReadingMoments>>,
+    readings: Vec<Vec<Reading>>,
     /// Means of the first block, `[1, n_units]`, for A's readings and then for B's; subtracted from all, which keeps sums of
     /// f32 exact enough.
     shifts: Vec<Tensor<2>>,
@@ -32,12 +33,13 @@ pub(super) struct TensorMoments {
 impl TensorMoments {
     pub(super) fn new(engine: &Engine, spec: &CorrelateSpec) -> Self {
         let point = |w: &Arc<ParamVec>| Basis::new(engine, std::slice::from_ref(w)).as_points();
-        let groups = spec.network.groups().iter();
+        let moments = |reading: &Reading| ReadingMoments::new(reading.channels.len(), spec.with_null);
         Self {
             engine: engine.clone(),
             network: Arc::clone(&spec.network),
             points: [point(&spec.a), point(&spec.b)],
-            moments: groups.map(|group| vec![CrossMoments::new(group.n_units); group.readings.len()]).collect(),
+            moments: spec.readings.iter().map(|readings| readings.iter().map(moments).collect()).collect(),
+            readings: spec.readings.clone(),
             shifts: Vec::new(),
         }
     }
@@ -46,7 +48,7 @@ impl TensorMoments {
         images_at_once(&self.engine, &self.network, BLOCK_IMAGES)
     }
 
-    pub(super) fn of_group(&self, group: usize) -> Vec<&CrossMoments> {
+    pub(super) fn of_group(&self, group: usize) -> Vec<&ReadingMoments> {
         self.moments[group].iter().collect()
     }
 
@@ -57,19 +59,26 @@ impl TensorMoments {
         let units_b = self.readings(block.inputs(&self.network), b);
         if self.shifts.is_empty() {
             self.shifts = units_a.iter().chain(&units_b).map(|units| units.clone().mean_dim(0)).collect();
+            let (of_a, of_b) = self.shifts.split_at(units_a.len());
+            for ((moments, a), b) in self.moments.iter_mut().flatten().zip(of_a).zip(of_b) {
+                moments.count_from([&read(a.clone())?, &read(b.clone())?]);
+            }
         }
         let (shifts_a, shifts_b) = self.shifts.split_at(units_a.len());
         let units_a = units_a.into_iter().zip(shifts_a).map(|(units, shift)| units - shift.clone());
         let units_b = units_b.into_iter().zip(shifts_b).map(|(units, shift)| units - shift.clone());
         for ((moments, a), b) in self.moments.iter_mut().flatten().zip(units_a).zip(units_b) {
-            add(moments, a, b)?;
+            if let Some(shuffled) = moments.shuffled.as_mut().filter(|_| 1 < indices.len()) {
+                add(shuffled, a.clone(), turned(b.clone(), indices.len()))?;
+            }
+            add(&mut moments.matched, a, b)?;
         }
         Ok(())
     }
 
     /// What each reading of each group shows: `[n_samples, n_units]`.
     fn readings(&self, images: Activations, point: &PointTensors) -> Vec<Tensor<2>> {
-        let readings: Vec<&Reading> = self.network.groups().iter().flat_map(|group| &group.readings).collect();
+        let readings: Vec<&Reading> = self.readings.iter().flatten().collect();
         let mut found: Vec<Option<Tensor<2>>> = vec![None; readings.len()];
         visit_nodes(&self.network, images, point, |node, value| {
             for (reading, slot) in readings.iter().zip(&mut found) {
@@ -90,6 +99,13 @@ fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
     let channels: Vec<i32> = channels.iter().map(|&channel| channel as i32).collect();
     let n_units = channels.len();
     samples.select(1, Tensor::<1, Int>::from_data(TensorData::new(channels, [n_units]), &engine.device))
+}
+
+/// Samples `[n_images * positions, n_units]`, the second half of the images first.
+fn turned(samples: Tensor<2>, n_images: usize) -> Tensor<2> {
+    let n_samples = samples.dims()[0];
+    let first = n_images / 2 * (n_samples / n_images);
+    Tensor::cat(vec![samples.clone().narrow(0, first, n_samples - first), samples.narrow(0, 0, first)], 0)
 }
 
 /// Adds the sums over a block of samples `[n_samples, n_units]`.

@@ -1,6 +1,7 @@
 //! The only door to burn: devices, the forward pass, evaluation, activations, fitting. Nothing else in the house names a
 //! tensor; what comes out are plain numbers.
 
+mod align;
 mod averaging;
 mod batches;
 mod classify;
@@ -25,7 +26,6 @@ mod forward;
 mod gradient;
 mod gradient_tensors;
 mod lanes;
-mod match_weights;
 mod measured_statistics;
 mod optimizer_tensors;
 mod remeasure;
@@ -37,6 +37,7 @@ mod simd;
 mod test_data;
 mod verify;
 
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
@@ -44,7 +45,6 @@ pub use connect::{
     AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
     Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
 };
-pub use correlate::{Alignment, Correlate, CorrelateSpec, CorrelateStep, Seal, seal};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
@@ -52,7 +52,6 @@ pub use evaluate::{
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
-pub use match_weights::{MatchWeights, MatchWeightsSpec, WeightMatch};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -74,6 +73,8 @@ pub enum ComputeError {
     LeastSquares { layer: String, ridge: f64 },
     #[error("{family} cannot connect these networks: {reason}")]
     Unsuited { family: &'static str, reason: String },
+    #[error("the permutations do not fit the network: {0}")]
+    Permutations(String),
     #[error("the map of neurons cannot be trained: {0}")]
     Flow(String),
     #[error("the fit cannot start there: {0}")]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::align::{Seal, compare_logits};
 use super::classify::logits;
-use super::correlate::{Seal, compare_logits};
 use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
 use crate::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values};

@@ -24,7 +24,7 @@ impl ClassMap {
     /// # Panics
     /// If `logits` is not `[grid.len(), n_classes]` with at least one of each.
     pub fn new(grid: Grid, n_classes: usize, logits: Vec<f32>) -> Self {
-        assert!(0 < n_classes && 0 < grid.len(), "a map has classes and points");
+        assert!(0 < n_classes && !grid.is_empty(), "a map has classes and points");
         assert_eq!(logits.len(), grid.len() * n_classes, "a logit for each class at each point");
         Self { grid, n_classes, logits }
     }

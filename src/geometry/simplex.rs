@@ -101,7 +101,7 @@ mod tests {
             let without = |row: &Vec<f64>| [&row[..column], &row[column + 1..]].concat();
             matrix[1..].iter().map(without).collect()
         };
-        let sign = |column: usize| if column % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |column: usize| if column.is_multiple_of(2) { 1.0 } else { -1.0 };
         (0..matrix.len()).map(|column| sign(column) * matrix[0][column] * determinant(&minor(column))).sum()
     }
 
@@ -149,7 +149,7 @@ mod tests {
         let volume = |vertex: &ParamVec| flat.squared_volume_with(&flat.height(vertex));
         let (height, factor) = (flat.height(&vertices[3]), flat.gradient_factor());
         let mut moved = ParamVec::clone(&vertices[3]);
-        for place in 0..moved.trained().len() {
+        for (place, slope) in height.iter().enumerate() {
             let here = moved.values()[place];
             let mut at = |shift: f32| {
                 moved.values_mut()[place] = here + shift;
@@ -157,7 +157,7 @@ mod tests {
             };
             let expected = (at(0.0625) - at(-0.0625)) / 0.125;
             moved.values_mut()[place] = here;
-            assert!((factor * height[place] - expected).abs() < 1e-5, "{place}");
+            assert!((factor * slope - expected).abs() < 1e-5, "{place}");
         }
     }
 }

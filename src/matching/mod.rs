@@ -3,14 +3,24 @@
 mod assignment;
 mod correlation;
 mod cycles;
+mod methods;
 mod permutation;
+mod readings;
+mod report;
+mod soft;
 mod transport;
+mod verdict;
 mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
-pub use correlation::{CrossMoments, LayerMatch, UnitMoments, UnitSums, match_by_correlation};
+pub use correlation::{CrossMoments, UnitMoments, UnitSums, match_units};
 pub use cycles::{CycleType, RandomCycles};
+pub use methods::{AlignMethod, Choice, Entry, MatchOptions, ReadAt, Similarity, StreamRule};
 pub(crate) use permutation::gather;
 pub use permutation::{Permutation, permute};
+pub use readings::readings;
+pub use report::{GroupReport, MatchReport, Matrix, Spread, UnitMatch};
+pub use soft::{Decomposition, MatrixProducts, SoftPermutation, draw, permute_softly, soft_gradients};
 pub use transport::{GroupTransport, Pairing, Transport};
+pub use verdict::{Evidence, Verdict};
 pub use weights::{UnitWeights, WeightMatching};

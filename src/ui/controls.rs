@@ -321,7 +321,7 @@ fn alignment(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         actions.push(Action::UseAligned(aligned));
     }
     seal(ui, result);
-    layers(ui, state, result);
+    layers(ui, result);
 }
 
 /// The proof that aligning changed nothing but the order.
@@ -342,20 +342,18 @@ fn seal(ui: &mut Ui, result: &Alignment) {
 }
 
 /// Mean correlation of the paired units, layer by layer.
-fn layers(ui: &mut Ui, state: &AppState, result: &Alignment) {
-    let Some(pair) = state.joined() else { return };
+fn layers(ui: &mut Ui, result: &Alignment) {
     egui::Grid::new("aligned layers").num_columns(4).spacing([12.0, 2.0]).striped(true).show(ui, |ui| {
         for title in ["layer", "units", "correlation", "moved"] {
             ui.label(RichText::new(title).small().strong());
         }
         ui.end_row();
-        for (group, layer) in pair.network.groups().iter().zip(&result.layers) {
+        for group in &result.report.groups {
             ui.label(RichText::new(&group.name).small());
-            ui.label(RichText::new(theme::count(group.n_units)).small());
-            let text = format!("{:.2} to {:.2}", layer.mean_before, layer.mean_after);
+            ui.label(RichText::new(theme::count(group.n_units())).small());
+            let text = format!("{:.2} to {:.2}", group.before.mean, group.after.mean);
             ui.label(RichText::new(text).small()).on_hover_text("Mean correlation of paired units, before and after");
-            let moved = 1.0 - layer.permutation.n_fixed() as f64 / group.n_units.max(1) as f64;
-            ui.label(RichText::new(theme::percent(moved)).small());
+            ui.label(RichText::new(theme::percent(group.share_moved())).small());
             ui.end_row();
         }
     });

@@ -66,7 +66,7 @@ pub(super) fn real_row(ui: &mut Ui, name: &str, value: &mut f64, range: RangeInc
 pub(super) fn optimizer_row(ui: &mut Ui, optimizer: &mut Optimizer) {
     ui.horizontal(|ui| {
         ui.label("Optimiser");
-        let is_sgd = |nesterov: bool| matches!(optimizer, Optimizer::Sgd { nesterov: n, .. } if *n == nesterov);
+        let is_sgd = |nesterov: bool| matches!(*optimizer, Optimizer::Sgd { nesterov: n, .. } if n == nesterov);
         let choices = [
             (is_sgd(true), Optimizer::NESTEROV, "SGD", "Nesterov momentum 0.9"),
             (

@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
-    Classify, ClassifySpec, ComputeError, Connect, ConnectStep, Correlate, CorrelateStep, DeviceChoice, Engine,
-    EnsembleScore, EnsembleStep, Evaluate, Fit, MatchWeights, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
+    EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -56,10 +56,9 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
-    Align(Box<Correlate>),
+    Align(Box<Align>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
-    MatchWeights(Box<MatchWeights>),
     FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
@@ -198,14 +197,13 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
-        Request::Align(spec) => Work::Align(Box::new(Correlate::new(engine, spec)?)),
+        Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
-        Request::MatchWeights(spec) => Work::MatchWeights(Box::new(MatchWeights::new(engine, spec))),
         // The network at t is made here: for a large one that takes longer than a frame may.
         Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
             let params = Arc::new(path.point(t));
@@ -288,12 +286,12 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
-        Work::Align(correlate) => match correlate.step()? {
-            CorrelateStep::Working(done) => {
+        Work::Align(align) => match align.step()? {
+            AlignStep::Working(done) => {
                 outbox.send_lossy(Event::Progress { job: id, done });
                 Ok(Ok(Turn::Again))
             }
-            CorrelateStep::Finished(alignment) => {
+            AlignStep::Finished(alignment) => {
                 Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
             }
         },
@@ -315,13 +313,6 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             EnsembleStep::Finished(ensemble) => {
                 Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
             }
-        },
-        Work::MatchWeights(matching) => match matching.step()? {
-            None => {
-                outbox.send_lossy(Event::Progress { job: id, done: matching.done() });
-                Ok(Ok(Turn::Again))
-            }
-            Some(found) => Ok(outbox.send(Event::Matched { job: id, found }).map(|()| Turn::Over)),
         },
         Work::FindPlane(search) => {
             let started = Instant::now();

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, CorrelateSpec, DataRef, DeviceChoice,
-    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, MatchWeightsSpec, PointValue,
-    StepReport, TrainedFlow, WeightMatch,
+    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
+    TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -64,9 +64,7 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Aligned`.
-    Align(CorrelateSpec),
-    /// Answered by `Event::Matched`.
-    MatchWeights(MatchWeightsSpec),
+    Align(AlignSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
@@ -173,10 +171,6 @@ pub enum Event {
     Aligned {
         job: JobId,
         alignment: Box<Alignment>,
-    },
-    Matched {
-        job: JobId,
-        found: WeightMatch,
     },
     EnsembleScored {
         job: JobId,

@@ -76,9 +76,10 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Checkpoint { job, .. }
         | Event::ConnectStep { job, .. }
         | Event::Connected { job, .. }
+        | Event::EnsembleScored { job, .. }
+        | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
-        | Event::Matched { job, .. }
         | Event::Classified { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }

@@ -199,21 +199,13 @@ impl SimplexConnector {
             self.sum.iter_mut().zip(height).for_each(|(g, h)| *g -= (factor * h) as f32);
         }
         let per_epoch = self.minibatches.per_epoch() as u64;
-        let epoch = (self.n_steps_done / per_epoch) as usize;
-        let rate = self.options.learning_rate * Schedule::Cosine.factor(epoch, self.options.epochs);
+        let (epoch, step) = ((self.n_steps_done / per_epoch) as usize, self.n_steps_done % per_epoch);
+        let part = step as f64 / per_epoch as f64;
+        let rate = self.options.learning_rate * Schedule::Cosine.factor(epoch, part, self.options.epochs);
         self.n_steps_done += 1;
         let n_trained = self.sum.len();
         let values = &mut Arc::make_mut(newest).values_mut()[..n_trained];
         self.descent.step(self.n_steps_done, rate, values, &[(1.0, &self.sum)]);
-    }
-
-    /// The chain A, connectors, B.
-    fn path(&self) -> Path {
-        let ends = [&self.spec.a, &self.spec.b].map(Arc::clone);
-        let [a, b] = ends;
-        let basis = std::iter::once(a).chain(self.connectors.iter().cloned()).chain([b]).collect();
-        let curve = Curve::Chain { n_bends: self.connectors.len() };
-        Path::staged(Family::Simplex, vec![Stage::Curve { curve, basis }])
     }
 
     /// Begins to measure random points of the finished simplexes.
@@ -247,7 +239,7 @@ impl SimplexConnector {
             let volume = Flat::through(&self.vertices(end)).squared_volume().sqrt();
             notes.push(format!("{what} of the simplex of {name} and the connectors: {volume:.4e}"));
         }
-        Connection { path: Arc::new(self.path()), traces: Vec::new(), notes }
+        Connection { path: Arc::new(chain(&self.spec, &self.connectors)), traces: Vec::new(), notes }
     }
 }
 
@@ -283,9 +275,16 @@ impl Connector for SimplexConnector {
                 self.options.n_connectors,
                 self.last_loss
             ),
-            path: self.previews.when_due(|| Arc::new(self.path())),
+            path: self.previews.when_due(|| Arc::new(chain(&self.spec, &self.connectors))),
         })
     }
+}
+
+/// The chain A, connectors, B.
+fn chain(spec: &ConnectSpec, connectors: &[Arc<ParamVec>]) -> Path {
+    let basis = std::iter::once(&spec.a).chain(connectors).chain([&spec.b]).cloned().collect();
+    let curve = Curve::Chain { n_bends: connectors.len() };
+    Path::staged(Family::Simplex, vec![Stage::Curve { curve, basis }])
 }
 
 fn descent(n_trained: usize) -> Descent {

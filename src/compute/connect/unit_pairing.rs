@@ -87,6 +87,7 @@ impl UnitPairing {
             pixels: &[0],
             n_images: components.len(),
             channels: &self.channels,
+            turn: 0,
         });
         self.products.add(samples, [&self.shifts, &self.shifts], &mut self.moments);
     }

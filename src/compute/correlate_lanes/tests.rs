@@ -4,12 +4,20 @@ use super::super::Engine;
 use super::super::correlate_tensors::TensorMoments;
 use super::super::test_data::{noise, params};
 use super::*;
-use crate::matching::UnitMoments;
+use crate::matching::{ReadAt, StreamRule, UnitMoments, readings};
+use crate::net::Network;
 use crate::net::zoo::{self, ConvNet};
 
 fn spec(network: Network, n_images: usize) -> CorrelateSpec {
     let network = Arc::new(network);
-    CorrelateSpec { a: params(&network, 1), b: params(&network, 2), data: noise(&network, n_images), network }
+    CorrelateSpec {
+        a: params(&network, 1),
+        b: params(&network, 2),
+        data: noise(&network, n_images),
+        readings: readings(&network, ReadAt::Post, StreamRule::Sum),
+        with_null: false,
+        network,
+    }
 }
 
 /// How uncertain each unit's deviations are in units of their size: its values are rounded around their mean, and a unit that
@@ -31,10 +39,11 @@ fn assert_agrees(spec: &CorrelateSpec, n_first: usize) {
         tensors.add(&spec.data, indices).unwrap();
     }
     for (index, group) in spec.network.groups().iter().enumerate() {
-        let of_group: Vec<&ReadingMoments> = lanes.readings.iter().filter(|reading| reading.group == index).collect();
+        let of_group: Vec<&LanesReading> = lanes.readings.iter().filter(|reading| reading.group == index).collect();
         assert_eq!(of_group.len(), group.readings.len());
         for (reading, expected) in of_group.into_iter().zip(tensors.of_group(index)) {
-            let (found, [shifts_a, shifts_b]) = (&reading.moments, reading.shifts.as_ref().unwrap());
+            let (found, [shifts_a, shifts_b]) = (&reading.moments.matched, reading.shifts.as_ref().unwrap());
+            let expected = &expected.matched;
             let name = format!("{} {}", spec.network.name(), group.name);
             assert_eq!(found.n_samples, expected.n_samples, "{name}");
             let rounding = [doubts(&found.a, shifts_a, found.n_samples), doubts(&found.b, shifts_b, found.n_samples)];
@@ -68,8 +77,31 @@ fn moments_do_not_depend_on_the_number_of_threads() {
         pool.install(|| {
             let mut lanes = LanesMoments::new(&spec);
             lanes.add(&spec.data, &indices);
-            lanes.of_group(0)[0].products.clone()
+            lanes.of_group(0)[0].matched.products.clone()
         })
     });
     assert_eq!(products[0], products[1]);
+}
+
+#[test]
+fn before_the_nonlinearity_and_with_a_null_both_agree_too() {
+    let network = Arc::new(zoo::by_name("resnet8").unwrap().with_input_shape(&[3, 8, 8]).unwrap());
+    let spec = CorrelateSpec {
+        readings: readings(&network, ReadAt::Pre, StreamRule::Paper),
+        with_null: true,
+        ..spec((*network).clone(), 64)
+    };
+    assert_agrees(&spec, 32);
+    let indices: Vec<u32> = (0..64).collect();
+    let mut lanes = LanesMoments::new(&spec);
+    let mut tensors = TensorMoments::new(&Engine::cpu(), &spec);
+    lanes.add(&spec.data, &indices);
+    tensors.add(&spec.data, &indices).unwrap();
+    // Both turn 64 images by half of them.
+    for group in 0..spec.readings.len() {
+        for (found, expected) in lanes.of_group(group).into_iter().zip(tensors.of_group(group)) {
+            let [found, expected] = [found, expected].map(|moments| moments.shuffled.as_ref().unwrap().correlation());
+            assert!(found.iter().zip(&expected).all(|(found, expected)| (found - expected).abs() < 1e-3));
+        }
+    }
 }

@@ -151,7 +151,8 @@ impl TrainFlow {
         }
         let epoch = (self.n_behind.saturating_sub(1) / self.spec.steps_per_epoch() as u64) as usize;
         let loss = sum / f64::from(n);
-        Ok((n != 0).then(|| StepReport { epoch, step: self.step - 1, n_steps: self.spec.steps, loss }))
+        let spent = started.elapsed() / n.max(1);
+        Ok((n != 0).then(|| StepReport { epoch, step: self.step - 1, n_steps: self.spec.steps, loss, spent }))
     }
 
     /// What there is now.

@@ -33,6 +33,8 @@ pub(crate) struct Samples<'a> {
     pub(crate) n_images: usize,
     /// `[n_units]`: the channel that shows each unit.
     pub(crate) channels: &'a [usize],
+    /// Blocks by which the images are turned round: 0 leaves them in order. Only whole blocks can be turned.
+    pub(crate) turn: usize,
 }
 
 impl<'a> Samples<'a> {
@@ -59,7 +61,9 @@ impl<'a> Samples<'a> {
 
     /// All channels at pixel number `index` of [`Self::n_pixels`], and how many of its images count.
     fn pixel(&self, index: usize) -> (&'a [Row], usize) {
-        let (block, pixel) = (index / self.pixels.len(), self.pixels[index % self.pixels.len()]);
+        let n_blocks = self.n_images.div_ceil(LANES);
+        let block = (index / self.pixels.len() + self.turn) % n_blocks;
+        let pixel = self.pixels[index % self.pixels.len()];
         let group = self.groups[block / self.group_blocks];
         let start = (block % self.group_blocks * self.map_pixels + pixel) * self.n_channels;
         (&group[start..][..self.n_channels], LANES.min(self.n_images - block * LANES))

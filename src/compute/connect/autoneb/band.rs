@@ -55,7 +55,7 @@ impl Band {
     pub(super) fn insert(&mut self, losses: &[f64], n_between: usize) {
         let mut wanted = highest_places(losses, n_between);
         // From the end, so that the places before stay what they are.
-        wanted.sort_by(|a, b| b.0.cmp(&a.0));
+        wanted.sort_by_key(|&(gap, _)| std::cmp::Reverse(gap));
         for (gap, share) in wanted {
             let ends = &self.points[gap..gap + 2];
             let pivot = Arc::new(ParamVec::combination(ends, &[1.0 - share, share]));

@@ -26,11 +26,9 @@ fn eliminate(mut g: Vec<Vec<f64>>, mut c: Vec<Vec<f64>>) -> Vec<Vec<f64>> {
         c.swap(column, pivot);
         for row in (0..n).filter(|row| *row != column) {
             let factor = g[row][column] / g[column][column];
-            for k in column..n {
-                g[row][k] -= factor * g[column][k];
-            }
-            for k in 0..c[row].len() {
-                c[row][k] -= factor * c[column][k];
+            for matrix in [&mut g, &mut c] {
+                let above = matrix[column].clone();
+                matrix[row].iter_mut().zip(above).for_each(|(value, above)| *value -= factor * above);
             }
         }
     }

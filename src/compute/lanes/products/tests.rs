@@ -26,6 +26,7 @@ fn samples<'a>(groups: &'a [&'a [Row]], channels: &'a [usize]) -> Samples<'a> {
         pixels: &PIXELS,
         n_images: N_IMAGES,
         channels,
+        turn: 0,
     }
 }
 

@@ -4,37 +4,37 @@ use std::sync::Arc;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::score::read;
-use super::{ComputeError, Engine};
+use super::super::score::read;
+use super::super::{ComputeError, Engine};
 use crate::matching::{Permutation, UnitWeights, WeightMatching};
 use crate::net::{Network, ParamVec};
 
 /// What to match.
 #[derive(Clone, Debug)]
-pub struct MatchWeightsSpec {
-    pub network: Arc<Network>,
+pub(super) struct MatchWeightsSpec {
+    pub(super) network: Arc<Network>,
     /// The network whose order of units is kept.
-    pub a: Arc<ParamVec>,
+    pub(super) a: Arc<ParamVec>,
     /// The network whose units are moved; parameters in A's layout.
-    pub b: Arc<ParamVec>,
+    pub(super) b: Arc<ParamVec>,
     /// Descents from the identity with different orders of layers; the best is kept.
-    pub n_restarts: usize,
-    pub seed: u64,
+    pub(super) n_restarts: usize,
+    pub(super) seed: u64,
 }
 
 /// The best of the descents.
 #[derive(Clone, Debug, PartialEq)]
-pub struct WeightMatch {
+pub(super) struct WeightMatch {
     /// One a permutation group of the network.
-    pub permutations: Vec<Permutation>,
+    pub(super) permutations: Vec<Permutation>,
     /// `<A, P(B)>` over the trained weights.
-    pub objective: f64,
+    objective: f64,
     /// The objective of every descent before its first sweep and after each.
-    pub traces: Vec<Vec<f64>>,
+    pub(super) traces: Vec<Vec<f64>>,
 }
 
 /// Running descents, one after another; call [`Self::step`] until it is finished.
-pub struct MatchWeights {
+pub(super) struct MatchWeights {
     engine: Engine,
     spec: MatchWeightsSpec,
     descent: WeightMatching,
@@ -46,12 +46,12 @@ pub struct MatchWeights {
 const USUAL_SWEEPS: f64 = 5.0;
 
 impl MatchWeights {
-    pub fn new(engine: &Engine, spec: MatchWeightsSpec) -> Self {
+    pub(super) fn new(engine: &Engine, spec: MatchWeightsSpec) -> Self {
         Self { engine: engine.clone(), descent: descent(&spec, 0), spec, best: None, traces: Vec::new() }
     }
 
     /// One group of units; the result after the last descent.
-    pub fn step(&mut self) -> Result<Option<WeightMatch>, ComputeError> {
+    pub(super) fn step(&mut self) -> Result<Option<WeightMatch>, ComputeError> {
         if !self.descent.is_finished() {
             let products = self.products(self.descent.next_weights())?;
             self.descent.step(&products)?;
@@ -72,7 +72,7 @@ impl MatchWeights {
     }
 
     /// Share of the work done, 0..1, as far as can be told.
-    pub fn done(&self) -> f64 {
+    pub(super) fn done(&self) -> f64 {
         let now = (self.descent.sweeps() / USUAL_SWEEPS).min(0.9);
         ((self.traces.len() as f64 + now) / self.spec.n_restarts.max(1) as f64).min(1.0)
     }

@@ -1,0 +1,236 @@
+//! What an alignment is worth, unit by unit: the numbers behind the table of layers, the view of permutations and the report.
+
+use std::sync::Arc;
+
+use super::{Evidence, Permutation};
+
+/// Values in rows, `[n_rows, n_columns]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    n_columns: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    /// `values`: row-major, whole rows of `n_columns`.
+    pub fn new(n_columns: usize, values: Vec<f32>) -> Self {
+        assert!(values.len().is_multiple_of(n_columns.max(1)), "whole rows");
+        Self { n_columns, values }
+    }
+
+    pub fn n_rows(&self) -> usize {
+        self.values.len() / self.n_columns.max(1)
+    }
+
+    pub fn n_columns(&self) -> usize {
+        self.n_columns
+    }
+
+    pub fn at(&self, row: usize, column: usize) -> f32 {
+        self.values[row * self.n_columns + column]
+    }
+
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.n_columns..][..self.n_columns]
+    }
+
+    /// Row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+}
+
+/// Where a set of values lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spread {
+    pub mean: f64,
+    pub lower_quartile: f64,
+    pub median: f64,
+    pub upper_quartile: f64,
+}
+
+impl Spread {
+    /// Quantiles interpolate linearly between neighbours, as NumPy's do. All 0 for no values.
+    pub fn of(values: impl IntoIterator<Item = f32>) -> Self {
+        let mut sorted: Vec<f64> = values.into_iter().map(f64::from).collect();
+        let Some(last) = sorted.len().checked_sub(1) else {
+            return Self::default();
+        };
+        sorted.sort_by(f64::total_cmp);
+        let quantile = |share: f64| {
+            let place = share * last as f64;
+            let below = place.floor();
+            let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
+            low + (place - below) * (high - low)
+        };
+        Self {
+            mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
+            lower_quartile: quantile(0.25),
+            median: quantile(0.5),
+            upper_quartile: quantile(0.75),
+        }
+    }
+}
+
+/// One unit of A and its partner.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnitMatch {
+    /// The unit of B that is put in its place.
+    pub source: usize,
+    /// Its correlation with B's unit of the same number.
+    pub before: f32,
+    /// Its correlation with its partner.
+    pub after: f32,
+    /// The unit of B that it correlates most with, whoever else wants it, and that correlation.
+    pub best_source: usize,
+    pub best: f32,
+    /// `after` less the best correlation with any other unit: negative where its partner is not its first choice. 0 in
+    /// groups of a single unit.
+    pub margin: f32,
+    /// Whether the unit of A, and its partner, give the same for every sample.
+    pub is_dead: bool,
+    pub is_source_dead: bool,
+}
+
+/// What was found for the units of one permutation group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GroupReport {
+    pub name: String,
+    /// `source(i)` is the unit of B that is put in place i.
+    pub permutation: Permutation,
+    /// Correlations of A's units (rows) with B's in their own order (columns), the mean over the group's readings; 0 where
+    /// they are not finite.
+    pub correlation: Arc<Matrix>,
+    /// Units of A in order.
+    pub units: Vec<UnitMatch>,
+    /// Of the correlations of pairs before and after B's units were moved, and of every unit's best unconstrained match.
+    pub before: Spread,
+    pub after: Spread,
+    pub best: Spread,
+    pub margin: Spread,
+    /// What the best assignment reaches where each sample of A meets another sample of B: what chance alone gives. `None`
+    /// where it was not asked for, or there are too few images.
+    pub null: Option<Spread>,
+    /// Correlations that were NaN or infinite.
+    pub n_non_finite: usize,
+    /// Units of A and of B that give the same for every sample.
+    pub n_dead: [usize; 2],
+}
+
+impl GroupReport {
+    /// `correlation`: `[n, n]`, row-major, rows are units of A. `dead`: `[n]` of A and of B. `null`: the correlations
+    /// `[n]` of the pairs that are best where samples are shuffled.
+    pub fn new(
+        name: String,
+        permutation: Permutation,
+        correlation: &[f64],
+        dead: [&[bool]; 2],
+        null: Option<&[f64]>,
+    ) -> Self {
+        let n = permutation.len();
+        let n_non_finite = correlation.iter().filter(|c| !c.is_finite()).count();
+        let finite = correlation.iter().map(|&c| if c.is_finite() { c as f32 } else { 0.0 }).collect();
+        let correlation = Matrix::new(n, finite);
+        let units: Vec<UnitMatch> = (0..n).map(|unit| unit_match(&correlation, &permutation, dead, unit)).collect();
+        let of = |value: fn(&UnitMatch) -> f32| Spread::of(units.iter().map(value));
+        Self {
+            name,
+            before: of(|unit| unit.before),
+            after: of(|unit| unit.after),
+            best: of(|unit| unit.best),
+            margin: of(|unit| unit.margin),
+            null: null.map(|null| Spread::of(null.iter().map(|&c| c as f32))),
+            n_non_finite,
+            n_dead: dead.map(|dead| dead.iter().filter(|dead| **dead).count()),
+            permutation,
+            correlation: Arc::new(correlation),
+            units,
+        }
+    }
+
+    pub fn n_units(&self) -> usize {
+        self.units.len()
+    }
+
+    /// Share of units that are not where they were, 0..1.
+    pub fn share_moved(&self) -> f64 {
+        1.0 - self.permutation.n_fixed() as f64 / self.n_units().max(1) as f64
+    }
+}
+
+fn unit_match(correlation: &Matrix, permutation: &Permutation, dead: [&[bool]; 2], unit: usize) -> UnitMatch {
+    let row = correlation.row(unit);
+    let source = permutation.source(unit);
+    let best_of = |skipped: Option<usize>| {
+        let others = (0..row.len()).filter(|&other| Some(other) != skipped);
+        others.reduce(|best, other| if row[best] < row[other] { other } else { best })
+    };
+    let best_source = best_of(None).unwrap_or(source);
+    let alternative = best_of(Some(source));
+    UnitMatch {
+        source,
+        before: row[unit],
+        after: row[source],
+        best_source,
+        best: row[best_source],
+        margin: alternative.map_or(0.0, |other| row[source] - row[other]),
+        is_dead: dead[0][unit],
+        is_source_dead: dead[1][source],
+    }
+}
+
+/// What was found for all units of two networks.
+#[derive(Clone, Debug)]
+pub struct MatchReport {
+    /// One a permutation group of the network, in order of depth.
+    pub groups: Vec<GroupReport>,
+    /// Images whose activations were correlated.
+    pub n_images: usize,
+    /// How the two networks are related, and what says so.
+    pub evidence: Evidence,
+}
+
+impl MatchReport {
+    /// One a group.
+    pub fn permutations(&self) -> Vec<Permutation> {
+        self.groups.iter().map(|group| group.permutation.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_interpolated_as_numpy_does() {
+        let found = Spread::of([4.0, 1.0, 3.0, 2.0]);
+        assert_eq!(found, Spread { mean: 2.5, lower_quartile: 1.75, median: 2.5, upper_quartile: 3.25 });
+        assert_eq!(Spread::of([]), Spread::default());
+        assert_eq!(Spread::of([7.0]).upper_quartile, 7.0);
+    }
+
+    #[test]
+    fn a_unit_that_gave_way_has_a_negative_margin() {
+        // Both units of A want unit 0 of B most; unit 0 gets it.
+        let correlation = [0.9, 0.2, 0.8, 0.5];
+        let permutation = Permutation::identity(2);
+        let dead = [&[false, false][..], &[false, true]];
+        let found = GroupReport::new("layer".to_owned(), permutation, &correlation, dead, None);
+        let [first, second] = found.units[..] else { panic!("two units") };
+        assert!((first.margin - 0.7).abs() < 1e-6 && (second.margin + 0.3).abs() < 1e-6);
+        assert_eq!((second.best_source, second.best, second.after), (0, 0.8, 0.5));
+        assert_eq!((first.is_source_dead, second.is_source_dead, found.n_dead), (false, true, [0, 1]));
+        assert_eq!(found.share_moved(), 0.0);
+    }
+
+    #[test]
+    fn correlations_that_are_not_finite_are_counted_and_shown_as_0() {
+        let swap = Permutation::new(vec![1, 0]).unwrap();
+        let dead = [&[false, false][..], &[false, false]];
+        let found =
+            GroupReport::new("layer".to_owned(), swap, &[f64::NAN, 0.5, 0.5, f64::INFINITY], dead, Some(&[0.1, 0.3]));
+        assert_eq!((found.n_non_finite, found.correlation.at(0, 0)), (2, 0.0));
+        assert_eq!((found.after.mean, found.share_moved()), (0.5, 1.0));
+        assert!((found.null.unwrap().mean - 0.2).abs() < 1e-6);
+    }
+}
