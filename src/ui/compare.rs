@@ -1,6 +1,6 @@
 //! The pane that compares families: the table of what their paths come to, and the list of those that are run.
 
-use egui::{Button, Checkbox, Color32, Label, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{Align, Button, Checkbox, Color32, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::{Column as TableColumn, TableBuilder, TableRow};
 
 use super::family_menu::GROUPS;
@@ -118,6 +118,7 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
         .striped(true)
         // For the mouse only: keyboards and screen readers have the button in the first column.
         .sense(Sense::CLICK)
+        .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
         .min_scrolled_height(60.0)
         .column(TableColumn::remainder().at_least(120.0).clip(true))
@@ -151,17 +152,25 @@ fn head(ui: &mut Ui, view: &mut CompareView, column: Column) {
     if column.is_accuracy() {
         text += " %";
     }
-    let sorted = view.order.filter(|(by, _)| *by == column);
-    if let Some((_, highest_first)) = sorted {
-        text += if highest_first { " ↓" } else { " ↑" };
-    }
     let button = Button::new(RichText::new(text).small().strong()).frame(false);
     let response = ui.add(button).on_hover_text(format!("{}. Click to sort by it", column.explanation()));
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {}", column.title())));
+    let sorted = view.order.filter(|(by, _)| *by == column);
+    if let Some((_, highest_first)) = sorted {
+        order_mark(ui, highest_first);
+    }
     if response.clicked() {
         // What is good comes first.
         view.order = Some((column, sorted.map_or(column.is_accuracy(), |(_, highest_first)| !highest_first)));
     }
+}
+
+/// A triangle that points down where the highest value comes first; drawn, since the font has no arrows.
+fn order_mark(ui: &mut Ui, highest_first: bool) {
+    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(7.0), Sense::hover());
+    let (base, tip) = if highest_first { (rect.top(), rect.bottom()) } else { (rect.bottom(), rect.top()) };
+    let corners = vec![egui::pos2(rect.left(), base), egui::pos2(rect.right(), base), egui::pos2(rect.center().x, tip)];
+    ui.painter().add(egui::Shape::convex_polygon(corners, ui.visuals().text_color(), egui::Stroke::NONE));
 }
 
 fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6], actions: &mut Vec<Action>) {
