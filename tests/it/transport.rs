@@ -44,7 +44,9 @@ pub(crate) fn barrier(path: &Value) -> f64 {
 }
 
 pub(crate) fn notes(path: &Value) -> Vec<String> {
-    path["notes"].as_array().unwrap().iter().map(|note| note.as_str().unwrap().to_owned()).collect()
+    // Left out where there are none.
+    let notes = path["notes"].as_array().into_iter().flatten();
+    notes.map(|note| note.as_str().unwrap().to_owned()).collect()
 }
 
 /// The losses of points within a stage but its ends.
