@@ -59,6 +59,7 @@ fn fit(epochs: usize) -> Request {
         learning_rate: 0.05,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
+        attack: None,
         sampling: TSampling::One,
         seed: 0,
         checkpoints: false,
@@ -76,6 +77,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Checkpoint { job, .. }
         | Event::ConnectStep { job, .. }
         | Event::Connected { job, .. }
+        | Event::EnsembleScored { job, .. }
+        | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
         | Event::Classified { job, .. }
