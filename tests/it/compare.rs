@@ -106,6 +106,7 @@ fn every_family_has_a_row_and_its_numbers_are_those_of_its_runs() {
     assert!(markdown.contains("| aligned/linear | 3 |") && markdown.contains("| end points | 3 modes |"), "{markdown}");
     let svg = fs::read_to_string(&files[2]).unwrap();
     assert!(svg.contains(">chain:2</text>") && svg.contains("means over 3 pairs"));
+    assert!(svg.contains("<metadata>lowroad compare "), "the figure says how it was made");
 }
 
 #[test]
