@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod adjustment;
+mod align;
 mod boundary;
 mod cli;
 mod compare;

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::align::{EndAt, end_at};
 use super::compare::Way;
-use super::finding::{AlignMethod, FindOptions, Finder, Wanted};
+use super::finding::{FindOptions, Finder, Wanted};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener, shown};
 use super::open::{Images, Measure};
@@ -42,8 +43,8 @@ pub(super) struct EnsembleArgs {
     #[arg(long, value_name = "NAME", default_value = "bezier", requires = "path")]
     family: Way,
     /// How B is aligned for families named `aligned/NAME`
-    #[arg(long, value_enum, default_value_t = AlignMethod::Activation, requires = "path")]
-    align: AlignMethod,
+    #[arg(long, default_value = "activation", value_parser = end_at(), requires = "path")]
+    align: EndAt,
     /// Points of the path, both ends among them
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = positive, requires = "path")]
     members: usize,
@@ -206,7 +207,7 @@ impl Work<'_> {
         let EnsembleArgs { find, family: way, align, members, .. } = self.args;
         let ends = Endpoints::of(modes[0].clone(), modes[1].clone())?;
         let finder = Finder { jobs: self.jobs, images: self.images, options: find };
-        let b = finder.aligned(if way.is_aligned { *align } else { AlignMethod::None }, &ends)?;
+        let b = finder.aligned(if way.is_aligned { *align } else { EndAt::AsItIs }, &ends)?;
         let epochs = finder.epochs(way.family);
         let wanted = Wanted { family: way.family, n_bends: way.n_bends(), bends: None, epochs };
         let path = finder.find(&ends, &b, wanted)?.path;
