@@ -192,11 +192,13 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
     if !settings.family.is_fitted() {
         settings.family = Family::Bezier;
     }
+    let family = settings.family;
     let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
     let loaded = Path::new(&pair.network, settings.first_curve(), a, b, bends);
     let revision = state.fresh();
     state.path = Some(PathState {
         path: Arc::new(loaded),
+        family,
         revision,
         epochs_done: 0,
         losses: Vec::new(),
