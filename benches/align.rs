@@ -38,20 +38,23 @@ fn main() {
         for _ in 0..4 {
             let spec = AlignSpec::new(network.clone(), a.clone(), b.clone(), data.clone());
             let mut job = Align::new(&engine, spec).expect("the networks fit the data");
-            let mut steps = Vec::new();
-            let alignment = loop {
+            // The share that was done after each step, and the time it took.
+            let mut steps: Vec<(f64, f64)> = Vec::new();
+            let (alignment, seal) = loop {
                 let started = Instant::now();
                 let step = job.step().expect("a CPU does not fail");
-                steps.push(started.elapsed().as_secs_f64());
-                if let AlignStep::Finished(alignment) = step {
-                    break alignment;
+                let spent = started.elapsed().as_secs_f64();
+                match step {
+                    AlignStep::Working(done) => steps.push((done, spent)),
+                    AlignStep::Finished(alignment) => break (alignment, spent),
                 }
             };
-            // The last step is the seal, the one before it the only layer's assignment.
-            let n_blocks = steps.len() - 2;
-            seconds[0].push(steps[..n_blocks].iter().sum());
-            seconds[1].push(steps[n_blocks]);
-            seconds[2].push(steps[n_blocks + 1]);
+            // Each block of images adds to the share; of the only layer's assignment its last slice alone does.
+            let n_grown = (0..steps.len()).filter(|&i| i == 0 || steps[i - 1].0 < steps[i].0).count();
+            let time = |range: std::ops::Range<usize>| steps[range].iter().map(|(_, spent)| spent).sum::<f64>();
+            seconds[0].push(time(0..n_grown - 1));
+            seconds[1].push(time(n_grown - 1..steps.len()));
+            seconds[2].push(seal);
             let group = &alignment.report.groups[0];
             mean = (group.before.mean, group.after.mean);
         }

@@ -84,6 +84,7 @@ pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: Dat
         learning_rate: 0.01,
         schedule: Schedule::Constant,
         weight_decay: 5e-4,
+        attack: None,
         sampling: TSampling::One,
         seed,
         checkpoints: false,

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::align_report::{AlignReport, BeforeAfter};
 use super::arrays::Npz;
-use super::choices::choice;
+use super::choices::{choice, possible_values};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
@@ -20,7 +21,9 @@ use crate::checkpoint::permutations;
 use crate::compute::{AlignSpec, Alignment, DataRef};
 use crate::data::SplitName;
 use crate::files;
-use crate::matching::{AlignMethod, Choice as _, MatchOptions, Permutation, ReadAt, Similarity, StreamRule};
+use crate::matching::{
+    AlignMethod, Choice as _, MatchOptions, PamOptions, Permutation, ReadAt, Similarity, StreamRule,
+};
 use crate::net::Network;
 
 /// Above this difference of logits the permuted network cannot be called the same.
@@ -71,18 +74,22 @@ struct MatchArgs {
     /// Which readings of a residual stream decide about its units
     #[arg(long, default_value = "sum", value_parser = choice::<StreamRule>())]
     stream: StreamRule,
+    /// Passes over the training images of `--method pam` and `pam-aligned`
+    #[arg(long, value_name = "N", default_value_t = PamOptions::default().epochs)]
+    pam_epochs: usize,
     /// Descents of `--method weight`, in different orders of the layers; the best is kept
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     restarts: usize,
-    /// Seed of `--method random` and `weight`
+    /// Seed of `--method random`, `weight` and `pam`
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
 
 impl MatchArgs {
     fn options(self) -> MatchOptions {
-        let Self { method, similarity, reading, stream, restarts, seed } = self;
-        MatchOptions { method, similarity, read_at: reading, stream, n_restarts: restarts, seed }
+        let Self { method, similarity, reading, stream, pam_epochs, restarts, seed } = self;
+        let pam = PamOptions { epochs: pam_epochs, ..PamOptions::default() };
+        MatchOptions { method, similarity, read_at: reading, stream, n_restarts: restarts, pam, seed }
     }
 }
 
@@ -119,11 +126,11 @@ impl Align {
     }
 
     fn command(&self) -> String {
-        let MatchArgs { similarity, reading, stream, restarts, seed, .. } = self.matching;
+        let MatchArgs { similarity, reading, stream, pam_epochs, restarts, seed, .. } = self.matching;
         let how = match &self.permutation {
             Some(file) => format!("--permutation {}", file.display()),
             None => format!(
-                "--method {} --similarity {} --reading {} --stream {} --restarts {restarts}",
+                "--method {} --similarity {} --reading {} --stream {} --pam-epochs {pam_epochs} --restarts {restarts}",
                 self.method_name(),
                 similarity.name(),
                 reading.name(),
@@ -185,6 +192,32 @@ pub(super) fn run(args: &Align) -> Result<()> {
 
 fn spec_of(ends: &Endpoints, data: DataRef) -> AlignSpec {
     AlignSpec::new(Arc::clone(&ends.network), Arc::clone(&ends.a.params), Arc::clone(&ends.b_params), data)
+}
+
+/// Which network a path ends at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndAt {
+    /// B as it is.
+    AsItIs,
+    /// B with its units in A's order.
+    Aligned(AlignMethod),
+}
+
+impl EndAt {
+    /// As on the command line and in JSON.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::AsItIs => "none",
+            Self::Aligned(method) => method.name(),
+        }
+    }
+}
+
+/// Reads `none` or the name of a method.
+pub(super) fn end_at() -> impl TypedValueParser<Value = EndAt> {
+    let as_it_is = PossibleValue::new(EndAt::AsItIs.name()).help("B as it is");
+    let values: Vec<PossibleValue> = std::iter::once(as_it_is).chain(possible_values::<AlignMethod>()).collect();
+    PossibleValuesParser::new(values).map(|name| AlignMethod::from_name(&name).map_or(EndAt::AsItIs, EndAt::Aligned))
 }
 
 /// B with its units in A's order.

@@ -19,7 +19,8 @@ pub(super) struct AlignReport {
     samples: usize,
     verdict: VerdictReport,
     layers: Vec<LayerReport>,
-    /// `<A, P(B)>` before the first sweep and after each, for every descent of weight matching.
+    /// Of weight matching `<A, P(B)>` before the first sweep and after each, for every descent; of PAM the mean loss of each
+    /// epoch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     traces: Vec<Vec<Number>>,
     max_logit_difference: Number,
@@ -204,8 +205,8 @@ impl AlignReport {
         let mut text = table(&heads, &rows);
         for (index, trace) in self.traces.iter().enumerate() {
             if let (Some(first), Some(last)) = (trace.first(), trace.last()) {
-                let (number, sweeps) = (index + 1, trace.len() - 1);
-                text += &format!("\ndescent {number}: objective {:.4} to {:.4} in {sweeps} sweeps", first.0, last.0);
+                let (number, n_rounds) = (index + 1, trace.len());
+                text += &format!("\nsearch {number}: {:.4} to {:.4} over {n_rounds} rounds", first.0, last.0);
             }
         }
         text += &format!(

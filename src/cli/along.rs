@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, table};
+use super::robust::RobustReport;
 use super::score::ScoreReport;
 use crate::compute::{EvaluateSpec, PointValue, Trace};
 use crate::data::SplitName;
@@ -45,6 +46,12 @@ pub(super) struct PathReport {
     distance: Number,
     pub(super) points: Vec<PointReport>,
     summary: SummaryReport,
+    /// The same with the statistics of units put right at every point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) repaired: Option<Box<Self>>,
+    /// The same points under attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) robust: Option<RobustReport>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -205,6 +212,8 @@ pub(super) fn evaluate_path(
         distance: distance.into(),
         points,
         summary,
+        repaired: None,
+        robust: None,
     };
     Ok(PathResult { report, ts, values: all_values, figures })
 }
@@ -249,14 +258,17 @@ impl PathReport {
             n => format!(", {n} bends"),
         };
         let notes: String = self.notes.iter().map(|note| format!("{note}\n")).collect();
-        format!(
+        let text = format!(
             "{} path{aligned}{bends}; {} points; length {:.3}, straight {:.3}\n{}{notes}",
             self.family,
             self.points.len(),
             self.length.0,
             self.distance.0,
             table(&heads, &rows)
-        )
+        );
+        let repaired = self.repaired.as_ref().map(|repaired| format!("\nrepaired: {}", repaired.describe()));
+        let robust = self.robust.as_ref().map(|robust| format!("\n{}", robust.describe()));
+        [Some(text), repaired, robust].into_iter().flatten().collect()
     }
 
     /// Every point, as rows of a CSV file.

@@ -6,10 +6,13 @@ use crate::matching::Choice;
 
 /// Reads the name of a choice; help lists them all, a line each.
 pub(super) fn choice<T: Choice + Send + Sync>() -> impl TypedValueParser<Value = T> {
-    let values: Vec<PossibleValue> =
-        T::ALL.iter().map(|choice| PossibleValue::new(choice.name()).help(help(*choice))).collect();
     // The parser lets no other name through.
-    PossibleValuesParser::new(values).try_map(|name| T::from_name(&name).ok_or("no such choice"))
+    PossibleValuesParser::new(possible_values::<T>()).try_map(|name| T::from_name(&name).ok_or("no such choice"))
+}
+
+/// A line of help for each choice.
+pub(super) fn possible_values<T: Choice>() -> Vec<PossibleValue> {
+    T::ALL.iter().map(|choice| PossibleValue::new(choice.name()).help(help(*choice))).collect()
 }
 
 fn help(choice: impl Choice) -> String {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use super::align::{SampleOptions, align, warn_if_broken};
+use super::align::{EndAt, SampleOptions, align, warn_if_broken};
 use super::families::ConnectArgs;
 use super::fitting::{FitOptions, FitTarget, t_sampling};
 use super::jobs::Jobs;
@@ -16,7 +16,7 @@ use super::output::say;
 use crate::compute::{Connection, Seal, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Family, Path};
-use crate::matching::{self, MatchOptions};
+use crate::matching::MatchOptions;
 use crate::net::ParamVec;
 use crate::recipe::Descent;
 
@@ -59,27 +59,6 @@ pub(super) fn refusal(option: &str, families: &[Family], reason: &str) -> UsageE
     UsageError(format!("{option} makes no sense with --family {}: {reason}", names.join(", ")))
 }
 
-/// How the units of B are put in the order of A's before the two are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum AlignMethod {
-    /// B as it is
-    None,
-    /// Correlation of activations (Tatro et al. 2020)
-    Activation,
-    /// Weights as close as coordinate descent brings them, without data (Ainsworth et al. 2023)
-    Weight,
-}
-
-impl AlignMethod {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Activation => "activation",
-            Self::Weight => "weight",
-        }
-    }
-}
-
 /// A family, and what is fitted of it.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -101,11 +80,9 @@ pub(super) struct Finder<'a> {
 
 impl Finder<'_> {
     /// B, with its units in A's order where that is asked for.
-    pub(super) fn aligned(&self, method: AlignMethod, ends: &Endpoints) -> Result<Arc<ParamVec>> {
-        let method = match method {
-            AlignMethod::None => return Ok(Arc::clone(&ends.b_params)),
-            AlignMethod::Activation => matching::AlignMethod::Activation,
-            AlignMethod::Weight => matching::AlignMethod::Weight,
+    pub(super) fn aligned(&self, end: EndAt, ends: &Endpoints) -> Result<Arc<ParamVec>> {
+        let EndAt::Aligned(method) = end else {
+            return Ok(Arc::clone(&ends.b_params));
         };
         let options = MatchOptions { method, seed: self.options.seed, ..MatchOptions::default() };
         let alignment = align(self.jobs, ends, self.options.samples.of(self.images), options)?;

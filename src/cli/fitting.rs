@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::options::{non_negative_real, positive, positive_real, share};
 use crate::compute::{DataRef, FitSpec, FitStart, Optimizer, Schedule, TSampling};
-use crate::data::Augmentation;
+use crate::data::{Attack, Augmentation};
 use crate::geometry::Curve;
 use crate::net::{Network, ParamVec};
 use crate::recipe::Descent;
@@ -41,6 +41,10 @@ pub(super) struct FitOptions {
     /// some epochs on, such as `steps:0.1@150,225`; or down to a factor and back in some epochs, `cyclic:0.002@4`. `garipov` unless something else is said
     #[arg(long, value_name = "SCHEDULE", value_parser = Schedule::from_str)]
     pub(super) schedule: Option<Schedule>,
+    /// Trains on images that an adversary has moved by projected gradient descent: at most EPS a pixel (of 0 to 1), STEPS times
+    /// STEP, such as 8/255,2/255,5 (Madry et al. 2018). Along a path the scores under this attack are reported too
+    #[arg(long, value_name = "EPS,STEP,STEPS", value_parser = Attack::from_str)]
+    pub(super) pgd: Option<Attack>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -79,6 +83,7 @@ impl FitOptions {
             learning_rate: descent.learning_rate,
             schedule: descent.schedule,
             weight_decay: descent.weight_decay,
+            attack: descent.attack,
             sampling,
             seed,
             checkpoints: false,
@@ -108,6 +113,7 @@ impl FitOptions {
             learning_rate: self.lr.unwrap_or(rate),
             schedule: self.schedule.clone().unwrap_or(base.schedule),
             weight_decay: self.weight_decay.unwrap_or(base.weight_decay),
+            attack: self.pgd.or(base.attack),
         }
     }
 }

@@ -22,10 +22,13 @@ mod networks;
 mod open;
 mod options;
 mod output;
+mod pam;
 mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod repair;
+mod robust;
 mod score;
 mod train;
 mod tree;
@@ -64,6 +67,7 @@ struct Cli {
 enum Command {
     Info(info::Info),
     Align(Box<align::Align>),
+    Pam(Box<pam::Pam>),
     Path(Box<path::Path>),
     Compare(Box<compare::Compare>),
     Ensemble(Box<ensemble::EnsembleArgs>),
@@ -99,6 +103,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         }),
         Some(Command::Info(args)) => info::run(&args),
         Some(Command::Align(args)) => align::run(&args),
+        Some(Command::Pam(args)) => pam::run(&args),
         Some(Command::Path(args)) => path::run(&args),
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Ensemble(args)) => ensemble::run(&args),

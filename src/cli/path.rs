@@ -7,15 +7,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::align::{EndAt, end_at};
 use super::along::evaluate_path;
 use super::families::family_parser;
-use super::finding::{AlignMethod, FindOptions, Finder, Wanted, n_points, refusal};
+use super::finding::{FindOptions, Finder, Wanted, n_points, refusal};
 use super::fitting::as_arguments;
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{check_targets, report, save_network, say, write_json};
+use super::repair::Repair;
+use super::robust::evaluate_robustly;
 use crate::compute::EnsembleSpec;
 use crate::geometry::Family;
 use crate::net::ParamVec;
@@ -31,8 +34,8 @@ pub(super) struct Path {
     #[arg(long, default_value = "bezier", value_parser = family_parser())]
     family: Family,
     /// Joins A to B as it is, or to B with its units in A's order
-    #[arg(long, value_enum, default_value_t = AlignMethod::None)]
-    align: AlignMethod,
+    #[arg(long, default_value = "none", value_parser = end_at())]
+    align: EndAt,
     /// Trained points between the ends: how many (1 unless given), or checkpoints, separated by commas, which are taken as
     /// they are unless `--epochs` is given
     #[arg(long, value_name = "N|FILE,..")]
@@ -48,6 +51,10 @@ pub(super) struct Path {
     /// Where the network at `--at` is saved, as safetensors: with the statistics of batch norm that it was scored with
     #[arg(long, value_name = "FILE", requires = "at")]
     save_point: Option<PathBuf>,
+    /// Also evaluates the path with the statistics of its units put right at every point: measured anew for networks with
+    /// batch norm, by REPAIR for others (Jordan et al. 2023); the path itself is then evaluated with what is stored
+    #[arg(long)]
+    repair: bool,
     /// Saves the bends, aligned B and `path.json` into a folder, which is made if need be
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
@@ -132,8 +139,19 @@ pub(super) fn run(args: &Path) -> Result<()> {
     let wanted = Wanted { family: args.family, n_bends: args.n_bends(), bends, epochs };
     let found = finder.find(&ends, &b, wanted)?;
     let path = Arc::clone(&found.path);
-    let measure = images.measure(args.common.score, &args.common.network);
+    let mut measure = images.measure(args.common.score, &args.common.network);
+    let mut repaired = None;
+    if args.repair {
+        let repair = Repair { jobs: &jobs, network: &ends.network, images: &images, options: &args.common.network };
+        repaired = Some(Box::new(repair.evaluate(&path, args.align.name(), args.points, &measure)?));
+        measure = Repair::raw(&measure);
+    }
     let mut report_found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
+    report_found.repaired = repaired;
+    if let Some(attack) = args.find.fit.pgd {
+        let found = evaluate_robustly(&jobs, &ends.network, &path, args.points, &measure, attack)?;
+        report_found.robust = Some(found);
+    }
     report_found.notes = found.notes;
     report_found.traces = found.traces;
     let command = args.command(epochs);
@@ -142,7 +160,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
             let file = folder.join(format!("bend.{}.safetensors", index + 1));
             save_network(&file, &ends.network, bend, &command, Some(args.find.seed))?;
         }
-        if args.align != AlignMethod::None {
+        if args.align != EndAt::AsItIs {
             let file = folder.join("b_aligned.safetensors");
             save_network(&file, &ends.b.network, &b, &command, Some(args.find.seed))?;
         }

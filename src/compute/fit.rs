@@ -25,7 +25,7 @@ use super::fit_dense::DenseFit;
 use super::fit_lanes::LanesFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
-use crate::data::Augmentation;
+use crate::data::{Attack, Augmentation};
 use crate::geometry::Curve;
 use crate::net::{Network, ParamVec};
 
@@ -59,6 +59,8 @@ pub struct FitSpec {
     pub schedule: Schedule,
     /// L2 factor: `0.5 * weight_decay * |theta(t)|^2` is added to the loss, on the interpolated weights.
     pub weight_decay: f64,
+    /// Trains on adversarial examples, made against the point that each share of a minibatch is evaluated at.
+    pub attack: Option<Attack>,
     pub sampling: TSampling,
     pub seed: u64,
     /// Whether the compute thread hands over a [`FitCheckpoint`] after each epoch, and within long ones.
@@ -170,12 +172,13 @@ enum Trainer {
 
 impl Trainer {
     fn new(engine: &Engine, spec: &FitSpec) -> Self {
-        if engine.is_gpu() {
+        // Only the lanes know the slopes of images.
+        if engine.is_gpu() && spec.attack.is_none() {
             return Self::Tensors(Box::new(TensorFit::new(engine, spec)));
         }
         match DenseFit::new(spec) {
-            Some(dense) => Self::Dense(Box::new(dense)),
-            None => Self::Lanes(Box::new(LanesFit::new(spec))),
+            Some(dense) if spec.attack.is_none() => Self::Dense(Box::new(dense)),
+            _ => Self::Lanes(Box::new(LanesFit::new(spec))),
         }
     }
 

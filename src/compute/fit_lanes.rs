@@ -6,6 +6,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::attack::Attacker;
 use super::descent::{Descent, Term, combine};
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::fit_tensors::STATISTICS_MOMENTUM;
@@ -34,6 +38,7 @@ pub(super) struct LanesFit {
     /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
     /// measured where a point is evaluated.
     updates_statistics: bool,
+    attacker: Option<Attacker>,
     /// Memory that is used again each step.
     points: Vec<Point>,
 }
@@ -48,6 +53,7 @@ impl LanesFit {
             descents: spec.trained().map(|_| Descent::new(spec.optimizer, layout.n_trained())).collect(),
             n_steps: 0,
             updates_statistics: spec.family.is_none(),
+            attacker: spec.attack.map(|attack| Attacker::new(&spec.network, &spec.data, attack)),
             points: Vec::new(),
             layout,
         }
@@ -80,6 +86,9 @@ impl LanesFit {
         let examples = batch.examples();
         self.points.resize_with(n_points, Point::default);
         let mut loss = 0.0;
+        let mut rng = ChaCha8Rng::seed_from_u64(batch.seed);
+        // The first streams belong to orders and augmentations.
+        rng.set_stream(u64::MAX - self.n_steps);
         let shares = batch.indices.chunks_exact(batch.indices.len() / n_points);
         for ((point, row), indices) in self.points.iter_mut().zip(batch.rows).zip(shares) {
             let terms: Vec<Term<'_>> = row.iter().copied().zip(self.vectors.iter().map(Vec::as_slice)).collect();
@@ -88,6 +97,9 @@ impl LanesFit {
             let mut images = vec![0.0; indices.len() * examples.n_values()];
             examples.read_all(indices, &mut images);
             let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
+            if let Some(attacker) = &mut self.attacker {
+                attacker.attack(&point.weights, &labels, &mut rng, &mut images);
+            }
             let share = Examples { images: &images, labels: &labels, n_total: batch.indices.len() };
             point.gradient.resize(n_trained, 0.0);
             loss += self.tape.gradient(&point.weights, share, &mut point.gradient);

@@ -2,6 +2,7 @@
 //! tensor; what comes out are plain numbers.
 
 mod align;
+mod attack;
 mod averaging;
 mod batches;
 mod classify;
@@ -35,9 +36,11 @@ mod scorer;
 mod simd;
 #[cfg(test)]
 mod test_data;
+mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classify, ClassifySpec, logits};
@@ -52,6 +55,7 @@ pub use evaluate::{
 };
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
+pub use unit_distribution::unit_distributions;
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;

@@ -72,6 +72,7 @@ pub(super) fn fit_spec(network: Network, family: Option<Curve>, n_images: usize)
         learning_rate: 0.05,
         schedule: Schedule::Constant,
         weight_decay: 1e-2,
+        attack: None,
         sampling: TSampling::One,
         seed: 5,
         checkpoints: false,

@@ -1,5 +1,6 @@
 //! Data sets: examples and labels in memory, images as bytes, with what is needed to turn them into the inputs of a network.
 
+mod attack;
 mod augment;
 mod cifar;
 mod detect;
@@ -21,6 +22,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::attack::{Attack, Ball};
 pub use self::augment::{Augmentation, Change};
 pub use self::error::DataError;
 pub use self::idx::{IdxImages, parse_idx_images, parse_idx_labels};

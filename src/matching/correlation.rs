@@ -1,7 +1,7 @@
 //! How alike the units of two networks are, from streamed sums over their activations (Tatro et al. 2020, cross-correlation
 //! of post-activations), and the assignment that makes the most of it.
 
-use super::{AssignmentError, Permutation, Similarity, maximise};
+use super::{Assignment, AssignmentError, Permutation, Similarity};
 
 /// Added to standard deviations, so that dead units correlate with nothing instead of with NaN. (Tatro et al.'s code adds
 /// 1e-5, which lowers the correlations of quiet units visibly.)
@@ -135,13 +135,20 @@ const STAYING: f64 = 1e-7;
 ///
 /// `scores`: `[n, n]`, row-major, rows are units of A. `source(i)` of the result is the unit of B that is put in place i.
 pub fn match_units(scores: &[f64], n: usize) -> Result<Permutation, AssignmentError> {
+    let mut search = assign_units(scores, n)?;
+    while !search.step(usize::MAX) {}
+    search.finish()
+}
+
+/// The search of [`match_units`], to be carried out in slices.
+pub fn assign_units(scores: &[f64], n: usize) -> Result<Assignment<'static>, AssignmentError> {
     // Units that are dead in both networks are like nothing wherever they stand: they stay.
     let mut preferred: Vec<f64> = scores.iter().map(|&s| if s.is_finite() { s } else { 0.0 }).collect();
     let largest = preferred.iter().fold(0.0_f64, |largest, s| largest.max(s.abs()));
     for i in 0..n {
         preferred[i * n + i] += STAYING * largest;
     }
-    maximise(&preferred, n)
+    Assignment::new(preferred, n)
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// How the units of B are matched with those of A.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum AlignMethod {
     #[default]
     Activation,
     Weight,
+    Pam,
+    PamAligned,
     Random,
     Identity,
 }
@@ -76,7 +78,8 @@ const TATRO: &str = "Tatro et al. 2020, arXiv:2009.02439";
 const AINSWORTH: &str = "Ainsworth et al. 2023, arXiv:2209.04836";
 
 impl Choice for AlignMethod {
-    const ALL: &'static [Self] = &[Self::Activation, Self::Weight, Self::Random, Self::Identity];
+    const ALL: &'static [Self] =
+        &[Self::Activation, Self::Weight, Self::Pam, Self::PamAligned, Self::Random, Self::Identity];
 
     fn entry(self) -> Entry {
         let (name, label, explanation, source) = match self {
@@ -92,6 +95,15 @@ impl Choice for AlignMethod {
                 "Brings B's weights as close to A's as coordinate descent can; the images only measure the result",
                 AINSWORTH,
             ),
+            Self::Pam => (
+                "pam",
+                "PAM",
+                "Lets the loss between A and B decide: permutations, relaxed, go down its gradient from where B's units are",
+                TATRO,
+            ),
+            Self::PamAligned => {
+                ("pam-aligned", "PAM, aligned", "The same, starting from the match of activations", TATRO)
+            }
             Self::Random => ("random", "Random", "Shuffles the units, to see what an alignment is worth", ""),
             Self::Identity => ("identity", "Identity", "Leaves the units where they are", ""),
         };
@@ -147,8 +159,31 @@ impl Choice for StreamRule {
     }
 }
 
+/// How [`AlignMethod::Pam`] looks for permutations; the defaults are the paper's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PamOptions {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images a step.
+    pub batch_size: usize,
+    /// At the start; halved every 20 epochs.
+    pub learning_rate: f64,
+    /// The proximal term pulls to the start by the learning rate divided by this.
+    pub nu: f64,
+    /// Permutations drawn as candidates when matrices are rounded.
+    pub n_draws: usize,
+    /// Only the first so many training images.
+    pub n_images: Option<usize>,
+}
+
+impl Default for PamOptions {
+    fn default() -> Self {
+        Self { epochs: 20, batch_size: 128, learning_rate: 0.05, nu: 1e3, n_draws: 32, n_images: None }
+    }
+}
+
 /// A method with everything that can be chosen about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MatchOptions {
     pub method: AlignMethod,
     pub similarity: Similarity,
@@ -156,7 +191,8 @@ pub struct MatchOptions {
     pub stream: StreamRule,
     /// Descents of [`AlignMethod::Weight`] in different orders of the layers; the best is kept. At least 1.
     pub n_restarts: usize,
-    /// Of [`AlignMethod::Weight`] and [`AlignMethod::Random`].
+    pub pam: PamOptions,
+    /// Of all methods but [`AlignMethod::Activation`] and [`AlignMethod::Identity`].
     pub seed: u64,
 }
 
@@ -168,6 +204,7 @@ impl Default for MatchOptions {
             read_at: ReadAt::default(),
             stream: StreamRule::default(),
             n_restarts: 1,
+            pam: PamOptions::default(),
             seed: 0,
         }
     }

@@ -13,9 +13,9 @@ mod verdict;
 mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
-pub use correlation::{CrossMoments, UnitMoments, UnitSums, match_units};
+pub use correlation::{CrossMoments, UnitMoments, UnitSums, assign_units, match_units};
 pub use cycles::{CycleType, RandomCycles};
-pub use methods::{AlignMethod, Choice, Entry, MatchOptions, ReadAt, Similarity, StreamRule};
+pub use methods::{AlignMethod, Choice, Entry, MatchOptions, PamOptions, ReadAt, Similarity, StreamRule};
 pub(crate) use permutation::gather;
 pub use permutation::{Permutation, permute};
 pub use readings::readings;

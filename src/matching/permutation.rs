@@ -109,9 +109,9 @@ pub(crate) fn gather(group: &PermutationGroup, params: &mut ParamVec, sources: &
         let shape = &layout.spec(axis_use.param).shape;
         let before = params.tensor(axis_use.param).to_vec();
         let after = params.tensor_mut(axis_use.param);
-        for (place, &source) in sources.iter().enumerate() {
-            for (to, from) in axis_use.ranges(shape, place).zip(axis_use.ranges(shape, source)) {
-                after[to].copy_from_slice(&before[from]);
+        for run in 0..axis_use.n_runs(shape) {
+            for (place, &source) in sources.iter().enumerate() {
+                after[axis_use.run(shape, place, run)].copy_from_slice(&before[axis_use.run(shape, source, run)]);
             }
         }
     }
@@ -120,7 +120,7 @@ pub(crate) fn gather(group: &PermutationGroup, params: &mut ParamVec, sources: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::zoo;
+    use crate::net::{reference, zoo};
     use rand::SeedableRng as _;
     use rand_chacha::ChaCha8Rng;
 
@@ -150,5 +150,34 @@ mod tests {
         let params = ParamVec::new(network.layout().clone(), values).unwrap();
         let moved = permute(&network, &params, &[Permutation::new(vec![2, 0, 1]).unwrap()]);
         assert_eq!(moved.values(), [4., 5., 0., 1., 2., 3., 8., 6., 7., 11., 9., 10., 14., 12., 13., 15., 16.]);
+    }
+
+    /// Ainsworth et al. 2023, appendix A.6: two networks 2-2-2-1 that both compute `-(relu(x1) + relu(-x2))` near the origin.
+    #[test]
+    fn no_permutation_connects_the_counter_example_of_git_re_basin() {
+        let network = zoo::mlp(&[2, 2, 2, 1], true).unwrap();
+        let params = |values: [f32; 15]| ParamVec::new(network.layout().clone(), values.to_vec()).unwrap();
+        // Rows of a layer's weights, then its biases.
+        let a = params([-1., 0., 0., -1., 1., 0., -1., 0., 0., 1., 1., 0., -1., -1., 0.]);
+        let b = params([1., 0., 0., 1., 0., 1., 1., 0., 0., -1., 0., 1., -1., -1., 0.]);
+        let accuracy = |params: &ParamVec| {
+            let places = (0..20).map(|i| (f64::from(i) + 0.5) / 10.0 - 1.0);
+            let points: Vec<[f64; 2]> = places.clone().flat_map(|x| places.clone().map(move |y| [x, y])).collect();
+            let is_right = |[x, y]: &&[f64; 2]| {
+                let is_inside = *x < 0.0 && 0.0 < *y;
+                (0.0 <= reference::logits(&network, params, &[*x as f32, *y as f32])[0]) == is_inside
+            };
+            points.iter().filter(is_right).count() as f64 / points.len() as f64
+        };
+        assert_eq!((accuracy(&a), accuracy(&b)), (1.0, 1.0));
+        let orders = || [[0, 1], [1, 0]].map(|order| Permutation::new(order.to_vec()).unwrap());
+        for first in orders() {
+            for second in orders() {
+                let moved = permute(&network, &b, &[first.clone(), second]);
+                let middle = ParamVec::combination(&[Arc::new(a.clone()), Arc::new(moved.clone())], &[0.5, 0.5]);
+                assert_eq!(accuracy(&moved), 1.0);
+                assert!(accuracy(&middle) <= 0.75, "{first:?}");
+            }
+        }
     }
 }

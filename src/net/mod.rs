@@ -11,6 +11,7 @@ mod params;
 mod recognise;
 #[cfg(test)]
 pub(crate) mod reference;
+mod repaired;
 mod sequence;
 mod shapes;
 mod summary;
@@ -23,6 +24,7 @@ pub use init::Init;
 pub use op::{Activation, Op};
 pub use params::{ParamId, ParamKind, ParamLayout, ParamSpec, ParamVec};
 pub use recognise::{RecogniseError, Recognised, fit, recognise};
+pub use repaired::{Repaired, UnitDistribution};
 pub use sequence::{ConvWindow, Sequence, SequenceLayer};
 pub use shapes::ShapeError;
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::compute::{Optimizer, Schedule};
+use crate::data::Attack;
 
 /// How weights are moved, and for how long.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Descent {
     pub schedule: Schedule,
     /// L2 factor: half of it times |weights|^2 is added to the loss.
     pub weight_decay: f64,
+    /// Trains on adversarial examples, made against the weights of each step.
+    #[serde(default)]
+    pub attack: Option<Attack>,
 }
 
 impl Default for Descent {
@@ -30,6 +34,7 @@ impl Default for Descent {
             learning_rate: Self::usual_rate(Optimizer::NESTEROV),
             schedule: Schedule::Garipov,
             weight_decay: 5e-4,
+            attack: None,
         }
     }
 }
@@ -59,6 +64,7 @@ impl Descent {
             ("--schedule", self.schedule.to_string()),
             ("--weight-decay", self.weight_decay.to_string()),
         ]);
+        options.extend(self.attack.map(|attack| ("--pgd", attack.to_string())));
         options
     }
 }

@@ -66,6 +66,7 @@ impl Recipe {
             learning_rate: self.descent.learning_rate,
             schedule: self.descent.schedule.clone(),
             weight_decay: self.descent.weight_decay,
+            attack: self.descent.attack,
             sampling: TSampling::One,
             seed,
             checkpoints: true,

@@ -37,6 +37,7 @@ impl Preset {
                 learning_rate: self.learning_rate,
                 schedule: (self.schedule)(),
                 weight_decay: self.weight_decay,
+                attack: None,
             },
             augmentation: (self.augmentation)(),
             init: None,

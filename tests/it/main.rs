@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod adjustment;
+mod align;
 mod boundary;
 mod cli;
+mod compare;
 mod connectors;
 mod document;
 mod families;

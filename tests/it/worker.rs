@@ -59,6 +59,7 @@ fn fit(epochs: usize) -> Request {
         learning_rate: 0.05,
         schedule: Schedule::Constant,
         weight_decay: 0.0,
+        attack: None,
         sampling: TSampling::One,
         seed: 0,
         checkpoints: false,

@@ -13,8 +13,9 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use clap::Args;
 
+use super::align::{EndAt, end_at};
 use super::along::evaluate_path;
-use super::finding::{AlignMethod, FindOptions, Finder, Wanted, n_points};
+use super::finding::{FindOptions, Finder, Wanted, n_points};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener, shown};
 use super::open::{Images, Measure};
@@ -46,8 +47,8 @@ pub(super) struct Compare {
     #[arg(long, value_name = "NAME,..", value_parser = Ways::from_str)]
     families: Ways,
     /// How B is aligned for families named `aligned/NAME`; their time includes it
-    #[arg(long, value_enum, default_value_t = AlignMethod::Activation)]
-    align: AlignMethod,
+    #[arg(long, default_value = "activation", value_parser = end_at())]
+    align: EndAt,
     /// Pairs of the networks: all of them, or the first N, neighbours in the list before others
     #[arg(long, value_name = "all|N", default_value = "all", value_parser = n_pairs)]
     pairs: Pairs,
@@ -107,7 +108,7 @@ impl Pairs {
 impl Compare {
     fn check(&self) -> Result<(), UsageError> {
         let ways = &self.families.0;
-        if ways.iter().any(|way| way.is_aligned) && self.align == AlignMethod::None {
+        if ways.iter().any(|way| way.is_aligned) && self.align == EndAt::AsItIs {
             return Err(UsageError("--align none leaves nothing to align for families named aligned/NAME".to_owned()));
         }
         let families: Vec<Family> = ways.iter().map(|way| way.family).collect();
@@ -128,7 +129,7 @@ pub(super) fn run(args: &Compare) -> Result<()> {
         finder: Finder { jobs: &jobs, images: &images, options: &args.find },
         measure: images.measure(args.common.score, &args.common.network),
         records: args.resume.as_deref().map(Records::open).transpose()?,
-        flow: args.find.connect.flow.as_deref().map(fingerprint_of_file).transpose()?,
+        maps: args.find.connect.flow.iter().map(|path| fingerprint_of_file(path)).collect::<Result<_>>()?,
         pairs: args.pairs.of(modes.len()),
         modes: &modes,
     };
@@ -151,8 +152,8 @@ struct Comparison<'a> {
     finder: Finder<'a>,
     measure: Measure,
     records: Option<Records>,
-    /// Fingerprint of the map of neurons that some families go through.
-    flow: Option<String>,
+    /// Fingerprints of the maps of neurons that some families go through.
+    maps: Vec<String>,
     modes: &'a [Mode],
     /// Places in `modes`.
     pairs: Vec<(usize, usize)>,
@@ -295,10 +296,10 @@ impl<'a> Task<'a> {
         let (b, alignment) = if way.is_aligned { self.aligned()? } else { (Arc::clone(&self.ends.b_params), 0.0) };
         let started = Instant::now();
         let epochs = finder.epochs(way.family);
-        let wanted = Wanted { family: way.family, n_bends: way.n_bends, bends: None, epochs };
+        let wanted = Wanted { family: way.family, n_bends: way.n_bends(), bends: None, epochs };
         let found = finder.find(&self.ends, &b, wanted)?;
         let seconds = alignment + started.elapsed().as_secs_f64();
-        let align = if way.is_aligned { args.align } else { AlignMethod::None };
+        let align = if way.is_aligned { args.align } else { EndAt::AsItIs };
         let result = evaluate_path(finder.jobs, &self.ends.network, &found.path, align.name(), args.points, measure)?;
         let numbers = |figures: &Figures| figures.iter().map(|(&quantity, &value)| (quantity, Number(value))).collect();
         Ok(Record {
@@ -336,7 +337,7 @@ impl<'a> Task<'a> {
             ),
             points: *points,
             options: format!("{find:?}"),
-            flow: self.comparison.flow.clone(),
+            maps: self.comparison.maps.clone(),
         }
     }
 }

@@ -5,6 +5,8 @@
 //! Layers are matched independently. Permuting B layer by layer while matching, as some do, finds the same: a unit responds to
 //! an image as it did, wherever the units before it stand.
 
+mod group;
+mod pam;
 mod seal;
 mod weights;
 
@@ -16,13 +18,16 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::correlate::{Correlate, CorrelateSpec, ReadingMoments};
+use super::correlate::{Correlate, CorrelateSpec};
 use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
+use crate::data::SplitName;
 use crate::matching::{
     AlignMethod, Evidence, GroupReport, MatchOptions, MatchReport, Permutation, match_units, permute, readings,
 };
 use crate::net::{Network, ParamVec, PermutationGroup};
+use group::{GroupMatch, scores};
+use pam::{Pam, PamSpec};
 use weights::{MatchWeights, MatchWeightsSpec};
 
 /// What to align.
@@ -55,7 +60,8 @@ pub struct Alignment {
     pub aligned: Arc<ParamVec>,
     pub report: Arc<MatchReport>,
     pub seal: Seal,
-    /// Of weight matching: `<A, P(B)>` before the first sweep and after each, for every descent.
+    /// How a search went: of weight matching `<A, P(B)>` before the first sweep and after each, for every descent; of PAM the
+    /// mean loss of each epoch.
     pub traces: Vec<Vec<f64>>,
 }
 
@@ -66,17 +72,29 @@ pub enum AlignStep {
     Finished(Box<Alignment>),
 }
 
+/// A search for the permutations of all groups together.
+enum Search {
+    Weights(Box<MatchWeights>),
+    /// Starts from the identity, or from the match of activations.
+    PamToCome {
+        from_activations: bool,
+    },
+    Pam(Box<Pam>),
+}
+
 /// A running alignment; call [`Self::step`] until it is finished.
 pub struct Align {
     engine: Engine,
     spec: AlignSpec,
     correlate: Correlate,
-    /// Runs once the correlations are there.
-    matching: Option<MatchWeights>,
+    /// Goes on once the correlations are there.
+    search: Option<Search>,
     /// One a permutation group, where they are not found group by group.
     permutations: Option<Vec<Permutation>>,
     traces: Vec<Vec<f64>>,
     groups: Vec<GroupReport>,
+    /// The next one, once work on it has begun.
+    group: Option<GroupMatch>,
 }
 
 impl Align {
@@ -92,72 +110,111 @@ impl Align {
         };
         let correlate = Correlate::new(engine, &correlate)?;
         let groups = spec.network.groups().iter();
-        let (permutations, matching) = match (&spec.given, method) {
+        let (permutations, search) = match (&spec.given, method) {
             (Some(given), _) => (Some(checked(&spec.network, given)?), None),
             (None, AlignMethod::Activation) => (None, None),
             (None, AlignMethod::Random) => {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 (Some(groups.map(|group| Permutation::random(group.n_units, &mut rng)).collect()), None)
             }
-            (None, AlignMethod::Identity) => {
-                (Some(groups.map(|group| Permutation::identity(group.n_units)).collect()), None)
-            }
+            (None, AlignMethod::Identity) => (Some(identities(&spec.network)), None),
+            (None, AlignMethod::Pam) => (None, Some(Search::PamToCome { from_activations: false })),
+            (None, AlignMethod::PamAligned) => (None, Some(Search::PamToCome { from_activations: true })),
             (None, AlignMethod::Weight) => {
                 let (network, a, b) = (Arc::clone(&spec.network), Arc::clone(&spec.a), Arc::clone(&spec.b));
-                (None, Some(MatchWeights::new(engine, MatchWeightsSpec { network, a, b, n_restarts, seed })))
+                let matching = MatchWeights::new(engine, MatchWeightsSpec { network, a, b, n_restarts, seed });
+                (None, Some(Search::Weights(Box::new(matching))))
             }
         };
         let (traces, groups) = (Vec::new(), Vec::new());
-        Ok(Self { engine: engine.clone(), spec, correlate, matching, permutations, traces, groups })
+        Ok(Self { engine: engine.clone(), spec, correlate, search, permutations, traces, groups, group: None })
     }
 
-    /// One block of images, one group of a descent, one group's assignment, or the seal.
+    /// One block of images, one step of a search, a slice of one group's assignment, or the seal.
     pub fn step(&mut self) -> Result<AlignStep, ComputeError> {
         if !self.correlate.is_finished() {
             self.correlate.step()?;
-        } else if let Some(matching) = &mut self.matching {
-            if let Some(found) = matching.step()? {
-                (self.permutations, self.traces, self.matching) = (Some(found.permutations), found.traces, None);
-            }
-        } else if let Some(group) = self.spec.network.groups().get(self.groups.len()) {
-            let report = self.report_of(group)?;
-            self.groups.push(report);
+        } else if let Some(search) = self.search.take() {
+            self.search = self.go_on(search)?;
+        } else if self.groups.len() < self.spec.network.groups().len() {
+            let network = Arc::clone(&self.spec.network);
+            self.match_group(&network.groups()[self.groups.len()])?;
         } else {
             return Ok(AlignStep::Finished(Box::new(self.finish()?)));
         }
         Ok(AlignStep::Working(self.done()))
     }
 
-    /// Share of the work that is done, 0..1: a descent counts as much as the correlations.
+    /// One step of a search; what is left of it.
+    fn go_on(&mut self, search: Search) -> Result<Option<Search>, ComputeError> {
+        let (permutations, traces) = match search {
+            Search::PamToCome { from_activations } => {
+                return Ok(Some(Search::Pam(Box::new(self.pam(from_activations)?))));
+            }
+            Search::Weights(mut matching) => match matching.step()? {
+                None => return Ok(Some(Search::Weights(matching))),
+                Some(found) => (found.permutations, found.traces),
+            },
+            Search::Pam(mut pam) => match pam.step()? {
+                None => return Ok(Some(Search::Pam(pam))),
+                Some(found) => (found.permutations, vec![found.losses]),
+            },
+        };
+        (self.permutations, self.traces) = (Some(permutations), traces);
+        Ok(None)
+    }
+
+    fn pam(&self, from_activations: bool) -> Result<Pam, ComputeError> {
+        let AlignSpec { network, a, b, data, options, .. } = &self.spec;
+        let groups = network.groups().iter().enumerate();
+        let start = if from_activations {
+            groups.map(|(index, group)| self.by_activations(index, group.n_units)).collect::<Result<_, _>>()?
+        } else {
+            identities(network)
+        };
+        let data = DataRef { split: SplitName::Train, limit: options.pam.n_images, ..data.clone() };
+        let (network, a, b) = (Arc::clone(network), Arc::clone(a), Arc::clone(b));
+        let spec = PamSpec { network, a, b, start, data, options: options.pam, seed: options.seed };
+        Pam::new(&self.engine, spec)
+    }
+
+    /// The match of the activations of one group.
+    fn by_activations(&self, group: usize, n_units: usize) -> Result<Permutation, ComputeError> {
+        let similarity = self.spec.options.similarity;
+        Ok(match_units(&scores(&self.correlate.of_group(group), n_units, similarity), n_units)?)
+    }
+
+    /// Share of the work that is done, 0..1: a search counts as much as the correlations.
     fn done(&self) -> f64 {
         let (blocks_done, n_blocks) = self.correlate.blocks();
-        let descends = self.matching.is_some() || !self.traces.is_empty();
-        let of_descent = self.matching.as_ref().map_or(1.0, MatchWeights::done);
+        let descends = self.search.is_some() || !self.traces.is_empty();
+        let of_descent = match &self.search {
+            None => 1.0,
+            Some(Search::PamToCome { .. }) => 0.0,
+            Some(Search::Weights(matching)) => matching.done(),
+            Some(Search::Pam(pam)) => pam.done(),
+        };
         let (descent_done, n_descent) = if descends { (of_descent * n_blocks as f64, n_blocks) } else { (0.0, 0) };
         let all = n_blocks + n_descent + self.spec.network.groups().len() + 1;
         (blocks_done as f64 + descent_done + self.groups.len() as f64) / all as f64
     }
 
-    /// Assigns the units of the next group, unless that was done, and says what it is worth.
-    fn report_of(&self, group: &PermutationGroup) -> Result<GroupReport, ComputeError> {
-        let (index, n) = (self.groups.len(), group.n_units);
-        let readings = self.correlate.of_group(index);
-        let correlation = mean(&readings, n, |moments| moments.matched.correlation());
-        let permutation = match &self.permutations {
-            Some(known) => known[index].clone(),
+    /// A slice of the work on the next group.
+    fn match_group(&mut self, group: &PermutationGroup) -> Result<(), ComputeError> {
+        let mut matching = match self.group.take() {
+            Some(matching) => matching,
             None => {
-                let similarity = self.spec.options.similarity;
-                match_units(&mean(&readings, n, |moments| moments.matched.similarity(similarity)), n)?
+                let index = self.groups.len();
+                let known = self.permutations.as_ref().map(|known| known[index].clone());
+                GroupMatch::new(&self.correlate.of_group(index), group.n_units, self.spec.options.similarity, known)?
             }
         };
-        let dead = |dead_in: fn(&ReadingMoments) -> Vec<bool>| -> Vec<bool> {
-            let each: Vec<Vec<bool>> = readings.iter().map(|moments| dead_in(moments)).collect();
-            (0..n).map(|unit| each.iter().all(|dead| dead[unit])).collect()
-        };
-        let dead_a = dead(|moments| moments.matched.a.dead(moments.matched.n_samples));
-        let dead_b = dead(|moments| moments.matched.b.dead(moments.matched.n_samples));
-        let null = by_chance(&readings, n)?;
-        Ok(GroupReport::new(group.name.clone(), permutation, &correlation, [&dead_a, &dead_b], null.as_deref()))
+        if matching.step() {
+            self.groups.push(matching.finish(group.name.clone())?);
+        } else {
+            self.group = Some(matching);
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<Alignment, ComputeError> {
@@ -182,6 +239,10 @@ pub fn align_all(engine: &Engine, spec: AlignSpec) -> Result<Alignment, ComputeE
     }
 }
 
+fn identities(network: &Network) -> Vec<Permutation> {
+    network.groups().iter().map(|group| Permutation::identity(group.n_units)).collect()
+}
+
 /// Permutations that fit the groups of a network.
 fn checked(network: &Network, given: &[Permutation]) -> Result<Vec<Permutation>, ComputeError> {
     let expected: Vec<usize> = network.groups().iter().map(|group| group.n_units).collect();
@@ -191,29 +252,6 @@ fn checked(network: &Network, given: &[Permutation]) -> Result<Vec<Permutation>,
         return Err(ComputeError::Permutations(text));
     }
     Ok(given.to_vec())
-}
-
-/// Mean over a group's readings of `[n_units, n_units]` values.
-fn mean(readings: &[&ReadingMoments], n_units: usize, of: impl Fn(&ReadingMoments) -> Vec<f64>) -> Vec<f64> {
-    let mut mean = vec![0.0; n_units * n_units];
-    for moments in readings {
-        for (total, value) in mean.iter_mut().zip(of(moments)) {
-            *total += value / readings.len() as f64;
-        }
-    }
-    mean
-}
-
-/// The correlations of the pairs that are best where samples are shuffled; `None` if that was not measured.
-fn by_chance(readings: &[&ReadingMoments], n_units: usize) -> Result<Option<Vec<f64>>, ComputeError> {
-    if !readings.iter().all(|moments| moments.shuffled.as_ref().is_some_and(|shuffled| 0 < shuffled.n_samples)) {
-        return Ok(None);
-    }
-    let null = mean(readings, n_units, |moments| {
-        moments.shuffled.as_ref().map_or_else(Vec::new, |shuffled| shuffled.correlation())
-    });
-    let best = match_units(&null, n_units)?;
-    Ok(Some((0..n_units).map(|unit| null[unit * n_units + best.source(unit)]).collect()))
 }
 
 #[cfg(test)]

@@ -66,17 +66,29 @@ pub(in crate::compute) struct Tape {
     plans: Vec<Plan>,
     /// Nodes that a loss depends on.
     is_used: Vec<bool>,
-    /// Nodes whose gradient a parameter depends on.
+    /// Nodes whose gradient a parameter, or the images where that is wanted, depends on.
     has_params: Vec<bool>,
     /// Outputs and the weights of their losses; the first are the logits.
     heads: Vec<(NodeId, f32)>,
     values: Vec<Vec<Row>>,
     gradients: Vec<Option<Vec<Row>>>,
+    /// The images' gradient at the last minibatch, where it is wanted.
+    of_images: Vec<Row>,
     buffers: Buffers,
 }
 
 impl Tape {
     pub(in crate::compute) fn new(network: &Arc<Network>) -> Self {
+        Self::laid_out(network, false)
+    }
+
+    /// For [`Self::input_gradient`] too.
+    pub(in crate::compute) fn with_input_gradient(network: &Arc<Network>) -> Self {
+        Self::laid_out(network, true)
+    }
+
+    /// `wants_images`: whether the gradient is taken back to the images.
+    fn laid_out(network: &Arc<Network>, wants_images: bool) -> Self {
         let nodes = network.nodes();
         let heads: Vec<(NodeId, f32)> =
             std::iter::once((NodeId(nodes.len() - 1), 1.0)).chain(network.aux_heads().iter().copied()).collect();
@@ -91,7 +103,9 @@ impl Tape {
         let mut n_readers = vec![0; nodes.len()];
         for (index, node) in nodes.iter().enumerate() {
             let is_trained = |id: &ParamId| network.layout().spec(*id).kind.is_trained();
-            has_params[index] = node.op.params().iter().any(is_trained) || node.inputs.iter().any(|i| has_params[i.0]);
+            let is_wanted = wants_images && node.op == Op::Input;
+            let has_own = node.op.params().iter().any(is_trained);
+            has_params[index] = is_wanted || has_own || node.inputs.iter().any(|i| has_params[i.0]);
             if is_used[index] {
                 node.inputs.iter().for_each(|input| n_readers[input.0] += 1);
             }
@@ -130,6 +144,7 @@ impl Tape {
             plans: nodes.iter().enumerate().map(plan).collect(),
             values: vec![Vec::new(); nodes.len()],
             gradients: vec![None; nodes.len()],
+            of_images: Vec::new(),
             buffers: Buffers::default(),
             network: Arc::clone(network),
             maps,
@@ -154,6 +169,14 @@ impl Tape {
         }
         self.backward(params, examples.labels.len(), gradient);
         losses[0]
+    }
+
+    /// The loss's gradient by the images at `params`: `[n_images][input shape]`, as they are given. Only of tapes that were made
+    /// for it.
+    pub(in crate::compute) fn input_gradient(&mut self, params: &[f32], examples: Examples<'_>) -> Vec<f32> {
+        let mut of_params = vec![0.0; self.network.layout().n_trained()];
+        self.gradient(params, examples, &mut of_params);
+        images_of_blocks(&self.of_images, self.maps[0], examples.labels.len())
     }
 
     /// What each batch norm measured, in order of depth.
@@ -253,7 +276,7 @@ impl Tape {
             };
             let Some(&input) = node.inputs.first() else {
                 self.buffers.give(y);
-                self.buffers.give(dy);
+                self.buffers.give(std::mem::replace(&mut self.of_images, dy));
                 continue;
             };
             let mut plan = std::mem::replace(&mut self.plans[index], Plan::Plain);
@@ -410,6 +433,17 @@ fn blocks_of_images(images: &[f32], map: Map, blocks: &mut [Row]) {
             }
         }
     });
+}
+
+/// The inverse of [`blocks_of_images`].
+fn images_of_blocks(blocks: &[Row], map: Map, n_images: usize) -> Vec<f32> {
+    let mut images = vec![0.0; n_images * map.rows()];
+    for (image, values) in images.chunks_exact_mut(map.rows()).enumerate() {
+        for (row, value) in blocks[image / LANES * map.rows()..][..map.rows()].iter().enumerate() {
+            values[flat_row(map, row)] = value.0[image % LANES];
+        }
+    }
+    images
 }
 
 /// `(softmax - one-hot) * weight / n_total` of each image into `slope`; the sum of the cross-entropies.

@@ -371,3 +371,31 @@ fn running_variances_are_unbiased() {
         assert!((found.var[channel] - var * 600.0 / 599.0).abs() < 1e-3 * var, "{} {var}", found.var[channel]);
     }
 }
+
+#[test]
+fn slopes_of_images_are_those_of_the_loss() {
+    let (mut graph, x) = GraphBuilder::new(&[2, 5, 5]);
+    let x = graph.conv(x, "conv", Conv::new(4, 3).padding(1)).unwrap();
+    let x = graph.batch_norm(x, "norm").unwrap();
+    let x = graph.relu(x).unwrap();
+    let x = graph.flatten(x).unwrap();
+    graph.linear(x, "head", 3, true).unwrap();
+    let network = Arc::new(graph.finish("small").unwrap());
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    let params = ParamVec::random(Arc::clone(network.layout()), &mut rng);
+    let wide: Vec<f64> = params.values().iter().map(|&v| f64::from(v)).collect();
+    let labels: Vec<u16> = (0..19).map(|i| i % 3).collect();
+    let images: Vec<f32> = (0..labels.len() * 50).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let examples = Examples { images: &images, labels: &labels, n_total: labels.len() };
+    let found = Tape::with_input_gradient(&network).input_gradient(params.values(), examples);
+    assert_eq!(found.len(), images.len());
+    for at in [0, 7, 49, 50, 16 * 50 + 3, 18 * 50 + 20] {
+        let loss = |by: f32| {
+            let mut images = images.clone();
+            images[at] += by;
+            Plain::loss(&network, &wide, &images, &labels).0
+        };
+        let expected = (loss(1e-3) - loss(-1e-3)) / 2e-3;
+        assert!((f64::from(found[at]) - expected).abs() < 2e-4, "{at}: {} {expected}", found[at]);
+    }
+}

@@ -1,0 +1,130 @@
+//! Adversarial examples by projected gradient descent, made on the CPU (Tatro et al. 2020, robust curves; METHODS-ALIGNMENT,
+//! section 5).
+//!
+//! Slopes are those of training: batch norm uses the statistics of the images that are attacked together.
+
+use std::sync::Arc;
+
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::ComputeError;
+use super::batches::{Examples, check_fit};
+use super::evaluate::DataRef;
+use super::lanes::train::{Examples as LaneExamples, Tape};
+use crate::data::{Attack, Ball, Dataset, Normalization, Split, SplitName, Values};
+use crate::net::{Network, ParamVec};
+
+/// Images that are attacked together.
+const BATCH: usize = 128;
+
+/// What attacks the images of a data set.
+pub(super) struct Attacker {
+    tape: Tape,
+    attack: Attack,
+    ball: Ball,
+}
+
+impl Attacker {
+    pub(super) fn new(network: &Arc<Network>, data: &DataRef, attack: Attack) -> Self {
+        let ball = Ball::new(attack, &data.dataset, data.split, &data.normalization);
+        Self { tape: Tape::with_input_gradient(network), attack, ball }
+    }
+
+    /// Moves images `[labels.len(), n_values]` to where the network at `params` (the flat vector) does worse.
+    pub(super) fn attack(&mut self, params: &[f32], labels: &[u16], rng: &mut ChaCha8Rng, images: &mut [f32]) {
+        let clean = images.to_vec();
+        let n_values = images.len() / labels.len().max(1);
+        for (clean, image) in clean.chunks_exact(n_values.max(1)).zip(images.chunks_exact_mut(n_values.max(1))) {
+            self.ball.start(clean, rng, image);
+        }
+        for _ in 0..self.attack.n_steps {
+            let slope = self.tape.input_gradient(params, LaneExamples { images, labels, n_total: labels.len() });
+            let moved = images.chunks_exact_mut(n_values.max(1)).zip(slope.chunks_exact(n_values.max(1)));
+            for ((image, slope), clean) in moved.zip(clean.chunks_exact(n_values.max(1))) {
+                self.ball.advance(clean, slope, image);
+            }
+        }
+    }
+}
+
+/// The images of `data` as an adversary of the network at `params` would have them, as a data set of their own. The same seed
+/// gives the same images.
+///
+/// # Errors
+/// When the network does not fit the data.
+pub fn attacked(
+    network: &Arc<Network>,
+    params: &ParamVec,
+    data: &DataRef,
+    attack: Attack,
+    seed: u64,
+) -> Result<DataRef, ComputeError> {
+    check_fit(network, data)?;
+    let examples = Examples::of(data);
+    let mut attacker = Attacker::new(network, data, attack);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let n_images = data.n_images();
+    let mut values = vec![0.0; n_images * examples.n_values()];
+    let indices: Vec<u32> = (0..n_images as u32).collect();
+    examples.read_all(&indices, &mut values);
+    let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
+    for (images, labels) in values.chunks_mut(BATCH * examples.n_values()).zip(labels.chunks(BATCH)) {
+        attacker.attack(params.values(), labels, &mut rng, images);
+    }
+    let split = Split { values: Values::Floats(values), labels };
+    let (train, test) = match data.split {
+        SplitName::Train => (split, Split::default()),
+        SplitName::Test => (Split::default(), split),
+    };
+    let of = &data.dataset;
+    let dataset = Dataset {
+        name: format!("{} under attack", of.name),
+        source: of.source.clone(),
+        shape: of.shape,
+        max_value: of.max_value,
+        class_names: of.class_names.clone(),
+        train,
+        test,
+        notes: Vec::new(),
+    };
+    let normalization = Normalization::identity(of.shape.channels);
+    Ok(DataRef { dataset: Arc::new(dataset), split: data.split, normalization, limit: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_data::{noise, params};
+    use super::super::{Engine, EvaluateSpec, evaluate_all};
+    use super::*;
+    use crate::net::zoo;
+
+    #[test]
+    fn an_attack_raises_the_loss_the_more_the_larger_its_ball() {
+        for network in [zoo::mlp(&[20, 16, 3], true).unwrap(), zoo::by_name("lenet").unwrap()] {
+            let network = Arc::new(network);
+            let (data, params) = (noise(&network, 40), params(&network, 1));
+            let loss = |eps: f64| {
+                let attack = Attack { eps, step: eps / 2.0, n_steps: 4 };
+                let moved = attacked(&network, &params, &data, attack, 0).unwrap();
+                let rows = vec![vec![1.0]];
+                let spec = EvaluateSpec::new(Arc::clone(&network), vec![Arc::clone(&params)], rows, moved);
+                evaluate_all(&Engine::cpu(), spec).unwrap()[0].loss
+            };
+            let losses = [0.0, 0.02, 0.1].map(loss);
+            assert!(losses[0] < losses[1] && losses[1] < losses[2], "{} {losses:?}", network.name());
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_images() {
+        let network = Arc::new(zoo::mlp(&[20, 16, 3], true).unwrap());
+        let (data, params) = (noise(&network, 20), params(&network, 1));
+        let attack = Attack { eps: 0.1, step: 0.05, n_steps: 2 };
+        let values = |seed: u64| attacked(&network, &params, &data, attack, seed).unwrap().dataset.train.values.clone();
+        let [Values::Floats(one), Values::Floats(again), Values::Floats(other)] = [1, 1, 2].map(values) else {
+            panic!("attacked images are floats");
+        };
+        assert!(one == again && one != other);
+    }
+}
