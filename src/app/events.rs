@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
-use super::update::{set_data, stop};
+use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
     predictions, refresh, runs, search, training, trajectories,
@@ -187,16 +187,18 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
             return;
         }
     };
+    if !state.settings.path.family.is_fitted() {
+        choose_family(&mut state.settings, Family::Bezier);
+    }
     let settings = &mut state.settings.path;
     settings.n_bends = bends.len();
-    if !settings.family.is_fitted() {
-        settings.family = Family::Bezier;
-    }
-    let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
+    let family = settings.family;
+    let (a, b) = path.ends.clone();
     let loaded = Path::new(&pair.network, settings.first_curve(), a, b, bends);
     let revision = state.fresh();
     state.path = Some(PathState {
         path: Arc::new(loaded),
+        family,
         revision,
         epochs_done: 0,
         losses: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::refresh::{fitting_pair, start};
+use super::refresh::{drop_job, fitting_pair, start};
 use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState, Purpose};
 use super::{AppState, Effect, ThirdPoint};
 use crate::geometry::{Axis, Grid, PathPlane, Plane, PlaneError, arc_centre};
@@ -25,6 +25,14 @@ pub fn marks_third_point(third: &str) -> bool {
 
 /// Has the plane sought that shows most of the path, once it is at rest, where the settings ask for it.
 pub(super) fn seek_own(state: &mut AppState, effects: &mut Vec<Effect>) {
+    // A search for a path that has changed since holds the picture back for nothing.
+    let awaited = state.path.as_ref().and_then(|path| {
+        let own = path.own_plane.as_ref()?;
+        (own.path_revision == path.revision && own.found.is_none()).then_some(own.job)
+    });
+    if state.job_of(Purpose::PathPlane) != awaited {
+        drop_job(state, Purpose::PathPlane, effects);
+    }
     let is_wanted = state.settings.plane.third == ThirdPoint::BestOfPath && state.compare.running.is_none();
     if !is_wanted || state.is_path_moving() || fitting_pair(state).is_none() {
         return;

@@ -38,24 +38,25 @@ impl Run {
             return "Straight line".to_owned();
         }
         let family = self.path.family.label();
+        let control = if self.path.family == Family::Simplex { "connector" } else { "bend" };
         match self.path.path.bends().len() {
             0 => family.to_owned(),
-            1 => format!("{family}, 1 bend"),
-            n => format!("{family}, {n} bends"),
+            1 => format!("{family}, 1 {control}"),
+            n => format!("{family}, {n} {control}s"),
         }
     }
 
     /// The way it was found, for tables: a path that was not bent is the straight line, whatever its family.
     pub fn method(&self) -> String {
-        let is_plain = self.path.is_straight() && self.path.family != Family::Arc;
-        let method = if is_plain { Family::Linear.label().to_owned() } else { self.title() };
+        let method = if self.path.is_line() { Family::Linear.label().to_owned() } else { self.title() };
         if self.path.aligned { format!("{method}, aligned") } else { method }
     }
 
     /// Whether this is the card of a path: the same one, or the same straight line drawn again.
     fn is_of(&self, path: &PathState, data_revision: u64) -> bool {
         let (old, new) = (&self.path.path, &path.path);
-        let same_line = self.path.is_straight() && path.is_straight() && old.family() == new.family();
+        let same_line = self.path.is_line() && path.is_line()
+            || self.path.is_straight() && path.is_straight() && old.family() == new.family();
         let same_ends = Arc::ptr_eq(old.start(), new.start()) && Arc::ptr_eq(old.end(), new.end());
         let same_data = self.curve.key.data_revision == data_revision;
         self.path.revision == path.revision || same_line && same_ends && same_data
@@ -88,7 +89,12 @@ pub(super) fn record(state: &mut AppState) {
     if state.is_path_moving() || curve.key.quick || curve.key.path_revision != path.revision {
         return;
     }
-    let plane = state.plane.clone().filter(PlaneState::is_complete);
+    // A plane that was drawn for another path may stand a while longer.
+    let is_shown_for_it = |plane: &PlaneState| {
+        let choice = state.plane_choice.as_ref().filter(|choice| choice.path_revision == path.revision);
+        choice.is_some_and(|choice| Arc::ptr_eq(&choice.plane, &plane.plane))
+    };
+    let plane = state.plane.clone().filter(|plane| plane.is_complete() && is_shown_for_it(plane));
     let mut curve = curve.clone();
     for split in [SplitName::Test, SplitName::Train] {
         curve.forget_stale(split);

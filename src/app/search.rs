@@ -8,7 +8,7 @@ use super::state::{FitOf, JobInfo, Purpose};
 use super::{AppState, Effect};
 use crate::compute::{ConnectSpec, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
-use crate::geometry::{Family, FlowModel, FlowObjective};
+use crate::geometry::{Family, FlowModel};
 use crate::worker::{JobId, Lane, Request};
 
 /// Operations a second that are counted on before a family was tried: what two cores of a laptop do.
@@ -90,17 +90,9 @@ fn connect_spec(state: &AppState) -> Option<ConnectSpec> {
     })
 }
 
-/// The family that a map was trained for.
-fn served_family(model: &FlowModel) -> Family {
-    match model.training.objective {
-        FlowObjective::Likelihood => Family::Flow,
-        FlowObjective::Bijection => Family::Bijection,
-    }
-}
-
 /// "of 795 values a neuron, for the family Trained bijection".
 pub(super) fn served_families(model: &FlowModel) -> String {
-    let family = served_family(model);
+    let family = model.family();
     format!("of {} values a neuron, for the family {}", model.config().neuron.dim(), family.label())
 }
 
@@ -114,8 +106,8 @@ impl AppState {
             }
             let map = self.settings.path.connect.options.flow.as_ref();
             match map {
-                Some(map) if served_family(map) == family => None,
-                Some(map) => Some(format!("the map that is open is for the family {}", served_family(map).label())),
+                Some(map) if map.family() == family => None,
+                Some(map) => Some(format!("the map that is open is for the family {}", map.family().label())),
                 None => Some("it needs a map: train one by `lowroad flow train`, then open its file".to_owned()),
             }
         })

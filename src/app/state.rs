@@ -227,6 +227,11 @@ impl PathState {
         self.epochs_done == 0 && self.fit.is_none() && !is_found && !self.by_hand && !self.from_files
     }
 
+    /// It is the straight line, whatever its family.
+    pub(super) fn is_line(&self) -> bool {
+        self.is_straight() && self.family != Family::Arc
+    }
+
     /// The plane that shows most of it, where it was sought and found.
     pub fn own_plane(&self) -> Option<&Arc<PathPlane>> {
         let own = self.own_plane.as_ref().filter(|own| own.path_revision == self.revision)?;

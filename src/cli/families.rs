@@ -14,7 +14,7 @@ use super::options::positive;
 use crate::checkpoint::open_flow;
 use crate::compute::{AdjustmentOptions, ConnectOptions, ConnectSpec, TransportOptions};
 use crate::data::SplitName;
-use crate::geometry::Family;
+use crate::geometry::{Family, FlowModel};
 use crate::net::ParamVec;
 
 /// Reads the name of a family; help lists them all, a line each.
@@ -35,14 +35,15 @@ pub(super) struct ConnectArgs {
     stage_points: usize,
     /// First N training images that weights are fitted on; all unless given
     #[arg(long, value_name = "N", value_parser = positive)]
-    fit_images: Option<usize>,
+    pub(super) fit_images: Option<usize>,
     /// What is added to the diagonal of each fit's normal equations, as a multiple of the diagonal's mean (weight adjustment,
     /// butterflies)
     #[arg(long, value_name = "SHARE", default_value_t = AdjustmentOptions::default().ridge, value_parser = ridge)]
     ridge: f64,
-    /// The map that the families flow and bijection go through, made by `lowroad flow train`
-    #[arg(long, value_name = "FLOW")]
-    pub(super) flow: Option<PathBuf>,
+    /// The map that the family flow or bijection goes through, made by `lowroad flow train`; for both families together, one
+    /// of each, separated by a comma
+    #[arg(long, value_name = "FLOW,..", value_delimiter = ',', num_args = 1)]
+    pub(super) flow: Vec<PathBuf>,
     /// Goes on from B with its units moved to B itself, one unit at a time and at constant loss (`--family ot`)
     #[arg(long)]
     pub(super) stage2: bool,
@@ -69,6 +70,21 @@ fn ridge(text: &str) -> Result<f64, String> {
 }
 
 impl ConnectArgs {
+    /// The map that was trained for a family; the first one where none was, for the family itself to refuse it by its reason.
+    fn map_for(&self, family: Family) -> Result<Option<Arc<FlowModel>>> {
+        if !matches!(family, Family::Flow | Family::Bijection) {
+            return Ok(None);
+        }
+        let maps = self.flow.iter().map(|path| open_flow(path)).collect::<Result<Vec<_>, _>>()?;
+        let found = maps.iter().position(|map| map.family() == family).unwrap_or(0);
+        Ok(maps.into_iter().nth(found).map(Arc::new))
+    }
+
+    /// How weights are adjusted.
+    pub(super) fn adjustment(&self) -> AdjustmentOptions {
+        AdjustmentOptions { ridge: self.ridge, ..AdjustmentOptions::default() }
+    }
+
     /// The job that connects A to `b`, which is B or aligned B.
     pub(super) fn spec(
         &self,
@@ -78,7 +94,7 @@ impl ConnectArgs {
         images: &Images,
         seed: u64,
     ) -> Result<ConnectSpec> {
-        let flow = self.flow.as_deref().map(open_flow).transpose()?.map(Arc::new);
+        let flow = self.map_for(family)?;
         Ok(ConnectSpec {
             family,
             network: Arc::clone(&ends.network),
@@ -93,7 +109,7 @@ impl ConnectArgs {
                 autoneb: self.autoneb.options(),
                 simplex: self.simplex.options(),
                 layerwise: self.layerwise.options(),
-                adjustment: AdjustmentOptions { ridge: self.ridge, ..AdjustmentOptions::default() },
+                adjustment: self.adjustment(),
             },
         })
     }

@@ -227,8 +227,7 @@ impl Family {
     /// What a stage of one of its paths does; `stage` counts from 0.
     pub fn stage_name(self, stage: usize) -> String {
         match (self, stage) {
-            (Self::Transport, 0) => "to B with its units moved".to_owned(),
-            (Self::Transport, _) => "units go to their places".to_owned(),
+            (Self::Transport, _) => "to B with its units moved".to_owned(),
             (
                 Self::LinearAdjusted
                 | Self::ArcAdjusted

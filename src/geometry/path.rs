@@ -81,7 +81,11 @@ impl Path {
 
     /// What happens in a stage: "stage 1: layer 1".
     pub fn stage_label(&self, index: usize) -> String {
-        format!("stage {}: {}", index + 1, self.family.stage_name(index))
+        let what = match self.stages.get(index).map(|measured| &measured.stage) {
+            Some(Stage::Walk(walk)) => format!("{} moves at constant loss", walk.n_moves()),
+            _ => self.family.stage_name(index),
+        };
+        format!("stage {}: {what}", index + 1)
     }
 
     /// The stage that `t` falls into, and the time within it; where two stages meet, the later one at its start.

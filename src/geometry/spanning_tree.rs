@@ -204,7 +204,7 @@ mod tests {
             assert_eq!(found, expected);
             tried.push(Edge { ends: found, weight: 1.0 });
         }
-        assert_eq!(next_pair(&losses, &tried), Some((0, 2)));
+        assert_eq!(next_pair(&losses, &tried), Some((2, 0)));
         tried.push(Edge { ends: (0, 2), weight: 1.0 });
         assert_eq!(next_pair(&losses, &tried), None);
     }

@@ -228,7 +228,7 @@ fn scale_outgoing(group: &PermutationGroup, params: &mut ParamVec, slot: usize, 
     let layout = Arc::clone(params.layout());
     for axis_use in group.axes.iter().filter(|axis_use| 0 < axis_use.axis) {
         let values = params.tensor_mut(axis_use.param);
-        for range in axis_use.ranges(&layout.spec(axis_use.param).shape, slot) {
+        for range in axis_use.runs(&layout.spec(axis_use.param).shape, slot) {
             values[range].iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
         }
     }
@@ -248,7 +248,7 @@ fn blend_incoming(
         let shape = &layout.spec(axis_use.param).shape;
         let aims = base.tensor(axis_use.param);
         let values = params.tensor_mut(axis_use.param);
-        for (to, from) in axis_use.ranges(shape, slot).zip(axis_use.ranges(shape, unit)) {
+        for (to, from) in axis_use.runs(shape, slot).zip(axis_use.runs(shape, unit)) {
             for (value, &aim) in values[to].iter_mut().zip(&aims[from]) {
                 *value = ((1.0 - done) * f64::from(*value) + done * f64::from(aim)) as f32;
             }

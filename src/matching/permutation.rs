@@ -109,9 +109,9 @@ pub(crate) fn gather(group: &PermutationGroup, params: &mut ParamVec, sources: &
         let shape = &layout.spec(axis_use.param).shape;
         let before = params.tensor(axis_use.param).to_vec();
         let after = params.tensor_mut(axis_use.param);
-        for (place, &source) in sources.iter().enumerate() {
-            for (to, from) in axis_use.ranges(shape, place).zip(axis_use.ranges(shape, source)) {
-                after[to].copy_from_slice(&before[from]);
+        for run in 0..axis_use.n_runs(shape) {
+            for (place, &source) in sources.iter().enumerate() {
+                after[axis_use.run(shape, place, run)].copy_from_slice(&before[axis_use.run(shape, source, run)]);
             }
         }
     }

@@ -207,7 +207,7 @@ mod tests {
         let mut a = (*random(&network, 5)).clone();
         for axis_use in &network.groups()[0].axes {
             let shape = &network.layout().spec(axis_use.param).shape;
-            for range in (3..6).flat_map(|unit| axis_use.ranges(shape, unit)) {
+            for range in (3..6).flat_map(|unit| axis_use.runs(shape, unit)) {
                 a.tensor_mut(axis_use.param)[range].fill(0.0);
             }
         }

@@ -7,12 +7,14 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::{AssignmentError, Permutation, maximise, permute};
-use crate::net::{Network, ParamVec, PermutationGroup};
+use crate::net::{AxisUse, Network, ParamVec, PermutationGroup};
 
 /// Sweeps after which the descent ends even if it still gains.
 const MAX_SWEEPS: usize = 100;
 /// The smallest gain, as a share of the group's objective, that counts: smaller ones are rounding of `f32` products.
 const WORTHWHILE: f64 = 1e-9;
+/// Units whose weights are collected at a time.
+const UNITS_AT_ONCE: usize = 256;
 
 /// One running descent: maximises `<A, P(B)>` over the permutations of one group at a time, the others fixed, in sweeps of
 /// random order, until a sweep gains nothing.
@@ -145,14 +147,23 @@ impl UnitWeights {
 /// One row a unit: its trained values on all the group's axes.
 fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
     let layout = params.layout();
+    let shape = |axis_use: &AxisUse| layout.spec(axis_use.param).shape.as_slice();
     let axes = group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained());
     let axes: Vec<_> = axes.collect();
-    let mut rows = Vec::new();
-    for unit in 0..group.n_units {
+    let of_axis = |axis_use: &&AxisUse| axis_use.n_runs(shape(axis_use)) * axis_use.run_length(shape(axis_use));
+    let n_weights: usize = axes.iter().map(of_axis).sum();
+    let mut rows = vec![0.0; group.n_units * n_weights];
+    // Few enough units at a time that what is written to stays in a cache.
+    for (first, rows) in (0..).step_by(UNITS_AT_ONCE).zip(rows.chunks_mut(UNITS_AT_ONCE * n_weights.max(1))) {
+        let mut column = 0;
         for axis_use in &axes {
-            let values = params.tensor(axis_use.param);
-            for range in axis_use.ranges(&layout.spec(axis_use.param).shape, unit) {
-                rows.extend_from_slice(&values[range]);
+            let (shape, values) = (shape(axis_use), params.tensor(axis_use.param));
+            let length = axis_use.run_length(shape);
+            for run in 0..axis_use.n_runs(shape) {
+                for (unit, row) in (first..).zip(rows.chunks_exact_mut(n_weights)) {
+                    row[column..column + length].copy_from_slice(&values[axis_use.run(shape, unit, run)]);
+                }
+                column += length;
             }
         }
     }

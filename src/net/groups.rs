@@ -22,18 +22,31 @@ pub struct AxisUse {
 }
 
 impl AxisUse {
-    /// Where the values of `unit` stand in the tensor, in the same order for every unit.
+    /// Number of separate runs that a unit's values are in.
     ///
     /// `shape`: of the tensor, whose values are row-major.
-    pub fn ranges(&self, shape: &[usize], unit: usize) -> impl Iterator<Item = Range<usize>> {
+    pub fn n_runs(&self, shape: &[usize]) -> usize {
+        shape[..self.axis].iter().product::<usize>() * self.block
+    }
+
+    /// Values of one run.
+    pub fn run_length(&self, shape: &[usize]) -> usize {
+        shape[self.axis + 1..].iter().product()
+    }
+
+    /// Where run number `run` of the values of `unit` stands in the tensor; runs of all units line up. With the runs in the
+    /// outer loop and the units in the inner one, memory is passed through from its beginning to its end.
+    pub fn run(&self, shape: &[usize], unit: usize, run: usize) -> Range<usize> {
         // The tensor as [outer, axis, inner].
-        let n_places = shape[self.axis];
-        let outer: usize = shape[..self.axis].iter().product();
-        let inner: usize = shape[self.axis + 1..].iter().product();
-        let places = &self.places[unit * self.block..][..self.block];
-        places.iter().flat_map(move |place| {
-            (0..outer).map(move |o| (o * n_places + place) * inner).map(move |start| start..start + inner)
-        })
+        let place = self.places[unit * self.block + run % self.block];
+        let inner = self.run_length(shape);
+        let start = (run / self.block * shape[self.axis] + place) * inner;
+        start..start + inner
+    }
+
+    /// All runs of a unit.
+    pub fn runs(&self, shape: &[usize], unit: usize) -> impl Iterator<Item = Range<usize>> {
+        (0..self.n_runs(shape)).map(move |run| self.run(shape, unit, run))
     }
 }
 

@@ -79,8 +79,8 @@ pub enum RecogniseError {
 /// tell.
 pub fn recognise(tensors: &[(&str, &[usize])], input: Option<&[usize]>) -> Result<Vec<Recognised>, RecogniseError> {
     let (layers, unused) = layers::read(tensors)?;
-    if layers.iter().all(|layer| layer.kind == Kind::Linear) {
-        return mlp::recognise(tensors, &layers, unused).map(|found| vec![found]);
+    if layers.iter().all(|layer| layer.kind != Kind::Conv) {
+        return mlp::recognise(tensors, &layers, &unused);
     }
     if MAX_LAYERS < layers.len() {
         return Err(RecogniseError::TooMany { n_layers: layers.len() });

@@ -1,7 +1,7 @@
 //! Networks that are chains: layers with weights one behind the other, between them only functions without parameters.
 
 use super::op::Padding;
-use super::{Activation, Network, NodeId, Op, ParamId, layer_name};
+use super::{Activation, Network, NodeId, Op, ParamId, ParamVec, layer_name};
 
 /// The layers with weights of a chain, from the images to the logits.
 ///
@@ -92,6 +92,17 @@ impl Sequence {
     /// From the images to the logits; at least two.
     pub fn layers(&self) -> &[SequenceLayer] {
         &self.layers
+    }
+
+    /// The layers of `member` from number `layer` on, weights and biases, upon those of `base`.
+    pub fn head_on(&self, base: &ParamVec, member: &ParamVec, layer: usize) -> ParamVec {
+        let mut head = member.clone();
+        for below in &self.layers[..layer] {
+            for id in std::iter::once(below.weight).chain(below.bias) {
+                head.tensor_mut(id).copy_from_slice(base.tensor(id));
+            }
+        }
+        head
     }
 
     /// Whether it is two linear layers with a ReLU between them.

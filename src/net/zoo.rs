@@ -2,6 +2,7 @@
 
 mod convnet;
 mod googlenet;
+mod googlenet_plain;
 mod mlp;
 mod resnet;
 mod samples;
@@ -10,6 +11,7 @@ mod vgg;
 
 pub use convnet::{ConvNet, ConvStage, Pooling};
 pub use googlenet::GoogLeNet;
+pub use googlenet_plain::PlainGoogLeNet;
 pub use mlp::{mlp, mlp_name};
 pub use resnet::{Names, Order, PreActivation, ResNet, Shortcut, Stage};
 pub use samples::samples;
@@ -30,7 +32,7 @@ pub struct Member {
     pub summary: &'static str,
 }
 
-const MEMBERS: [Member; 15] = [
+const MEMBERS: [Member; 16] = [
     Member {
         name: "784-512-10",
         summary: "multilayer perceptron with these layer sizes; -nobias behind them: without biases",
@@ -60,6 +62,10 @@ const MEMBERS: [Member; 15] = [
     Member { name: "wrn28-10", summary: "WideResNet: depth 6n+4, then how many times wider than a ResNet" },
     Member { name: "googlenet", summary: "GoogLeNet for CIFAR with two auxiliary heads" },
     Member { name: "googlenet-noaux", summary: "the same without auxiliary heads" },
+    Member {
+        name: "googlenet-plain",
+        summary: "GoogLeNet as in many CIFAR repositories: a 3x3 stem, biases, no heads",
+    },
 ];
 
 /// The families, from small to large.
@@ -111,6 +117,7 @@ fn named(name: &str, input: &[usize], n_classes: usize) -> Option<Result<Network
         "googlenet-noaux" => {
             return Some(GoogLeNet { aux_heads: false, ..GoogLeNet::new(input, n_classes) }.build());
         }
+        "googlenet-plain" => return Some(PlainGoogLeNet::new(input, n_classes).build()),
         _ => {}
     }
     if let Some(depth) = name.strip_prefix("fc") {

@@ -1,12 +1,12 @@
 //! Loss and accuracy along t, the scrubber, and the numbers read off the curves.
 
-use egui::{Align2, Color32, Context, Key, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, Points, Text, VLine};
+use egui::{Align2, Color32, Context, FontId, Key, Rect, RichText, Role, Ui, WidgetInfo};
+use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotTransform, Points, Text, VLine};
 
 use super::connect_controls::trace_text;
 use super::landscape::{APART_UPWARDS, plot_points, round_marks};
 use super::path_statistics::{self, BARRIER, worst_t};
-use super::{View, predictions, theme};
+use super::{View, predictions, theme, walk_controls};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::compute::Trace;
 use crate::data::SplitName;
@@ -23,11 +23,18 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         return;
     };
     header(ui, state, curve, view, actions);
+    ui.horizontal_top(|ui| {
+        if view.curve.statistics {
+            path_statistics::table(ui, curve);
+        }
+        predictions::show(ui, state, &mut view.pictures);
+    });
     if view.curve.statistics {
-        path_statistics::table(ui, curve);
         path_statistics::place_line(ui, state, curve, view);
     }
-    predictions::show(ui, state, &mut view.pictures);
+    if let Some(path) = &state.path {
+        walk_controls::show(ui, state, &path.path, actions);
+    }
     let height = (ui.available_height() - 34.0).max(60.0);
     plot(ui, state, curve, view, height);
     scrubber(ui, state, curve, view, actions);
@@ -134,31 +141,46 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         }
         landmarks(plot, curve, view, ink);
         if let Some(path) = &state.path {
-            stages(plot, &path.path, ink);
+            stage_lines(plot, &path.path, ink);
         }
         plot.vline(VLine::new("t", state.t).color(theme::mode_color(2, dark)).width(1.5));
     });
+    if let Some(path) = &state.path {
+        stage_labels(ui, &response.transform, &path.path, ink);
+    }
     let summary = summary(curve);
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
 }
 
 /// Where one stage ends and the next begins.
-fn stages(plot: &mut egui_plot::PlotUi<'_>, path: &Path, ink: Color32) {
+fn stage_lines(plot: &mut egui_plot::PlotUi<'_>, path: &Path, ink: Color32) {
     let n = path.stages().len();
-    if n < 2 {
-        return;
+    for stage in 1..n {
+        let line = VLine::new("", stage as f64 / n as f64).color(ink.gamma_multiply(0.3)).width(1.0);
+        plot.vline(line.style(LineStyle::dashed_loose()));
     }
-    let (bounds, pixel) = (plot.plot_bounds(), plot.transform().dvalue_dpos());
-    let top = bounds.max()[1] + 4.0 * pixel[1].abs();
-    for stage in 0..n {
-        let from = stage as f64 / n as f64;
-        if 0 < stage {
-            let line = VLine::new("", from).color(ink.gamma_multiply(0.3)).width(1.0);
-            plot.vline(line.style(LineStyle::dashed_loose()));
-        }
-        let text = RichText::new(path.stage_label(stage)).size(11.0);
-        let at = PlotPoint::new(from + 5.0 * pixel[0], top - 12.0 * pixel[1].abs());
-        plot.text(Text::new("", at, text).anchor(Align2::LEFT_CENTER).color(ink.gamma_multiply(0.7)));
+}
+
+/// Names of the stages, at the top of the picture; as items of the plot they would count among its bounds.
+fn stage_labels(ui: &Ui, transform: &PlotTransform, path: &Path, ink: Color32) {
+    let n = path.stages().len();
+    let frame = *transform.frame();
+    let painter = ui.painter().with_clip_rect(frame);
+    for stage in (0..n).filter(|_| 1 < n) {
+        let [left, right] = [stage, stage + 1].map(|boundary| {
+            let at = PlotPoint::new(boundary as f64 / n as f64, 0.0);
+            transform.position_from_point(&at).x
+        });
+        let part = Rect::from_x_y_ranges(left..=right - 4.0, frame.y_range());
+        let at = part.left_top() + egui::vec2(5.0, 3.0);
+        let font = FontId::proportional(11.0);
+        painter.with_clip_rect(part.intersect(frame)).text(
+            at,
+            Align2::LEFT_TOP,
+            path.stage_label(stage),
+            font,
+            ink.gamma_multiply(0.75),
+        );
     }
 }
 

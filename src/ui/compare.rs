@@ -1,6 +1,6 @@
 //! The pane that compares families: the table of what their paths come to, and the list of those that are run.
 
-use egui::{Button, Checkbox, Color32, Label, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{Align, Button, Checkbox, Color32, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::{Column as TableColumn, TableBuilder, TableRow};
 
 use super::family_menu::GROUPS;
@@ -116,7 +116,9 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
     TableBuilder::new(ui)
         .id_salt("comparison")
         .striped(true)
-        .sense(Sense::click())
+        // For the mouse only: keyboards and screen readers have the button in the first column.
+        .sense(Sense::CLICK)
+        .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
         .min_scrolled_height(60.0)
         .column(TableColumn::remainder().at_least(120.0).clip(true))
@@ -138,10 +140,7 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
                 let entry = &found[row.index()];
                 row.set_selected(is_current(entry));
                 cells(&mut row, entry, &best, actions);
-                let response = row.response().on_hover_text("Go back to this run");
-                let label = format!("Go back to {}", entry.title);
-                response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
-                if response.clicked() {
+                if row.response().clicked() {
                     actions.push(Action::Restore(entry.run));
                 }
             });
@@ -153,22 +152,35 @@ fn head(ui: &mut Ui, view: &mut CompareView, column: Column) {
     if column.is_accuracy() {
         text += " %";
     }
-    let sorted = view.order.filter(|(by, _)| *by == column);
-    if let Some((_, highest_first)) = sorted {
-        text += if highest_first { " ↓" } else { " ↑" };
-    }
     let button = Button::new(RichText::new(text).small().strong()).frame(false);
     let response = ui.add(button).on_hover_text(format!("{}. Click to sort by it", column.explanation()));
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Sort by {}", column.title())));
+    let sorted = view.order.filter(|(by, _)| *by == column);
+    if let Some((_, highest_first)) = sorted {
+        order_mark(ui, highest_first);
+    }
     if response.clicked() {
         // What is good comes first.
         view.order = Some((column, sorted.map_or(column.is_accuracy(), |(_, highest_first)| !highest_first)));
     }
 }
 
+/// A triangle that points down where the highest value comes first; drawn, since the font has no arrows.
+fn order_mark(ui: &mut Ui, highest_first: bool) {
+    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(7.0), Sense::hover());
+    let (base, tip) = if highest_first { (rect.top(), rect.bottom()) } else { (rect.bottom(), rect.top()) };
+    let corners = vec![egui::pos2(rect.left(), base), egui::pos2(rect.right(), base), egui::pos2(rect.center().x, tip)];
+    ui.painter().add(egui::Shape::convex_polygon(corners, ui.visuals().text_color(), egui::Stroke::NONE));
+}
+
 fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6], actions: &mut Vec<Action>) {
     row.col(|ui| {
-        ui.add(Label::new(&entry.title).truncate().selectable(false));
+        let response = ui.add(Button::new(&entry.title).frame(false).truncate()).on_hover_text("Go back to this run");
+        let label = format!("Go back to {}", entry.title);
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &label));
+        if response.clicked() {
+            actions.push(Action::Restore(entry.run));
+        }
     });
     row.col(|ui| drop(ui.add(number(entry.n_pairs.to_string(), None))));
     for (column, best) in Column::ALL.into_iter().zip(best) {

@@ -35,12 +35,15 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, family: &mut Family) {
         let label = ui.label("Family");
         let menu = ComboBox::from_id_salt("family").selected_text(family.label()).width(MENU_WIDTH).height(MENU_HEIGHT);
         let shown = menu.show_ui(ui, |ui| {
+            // Close together, so that all are in sight.
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.spacing_mut().button_padding.y = 0.0;
+            ui.spacing_mut().interact_size.y = 17.0;
             for (title, families) in GROUPS {
                 ui.label(RichText::new(title).small().weak());
                 for &choice in families {
                     entry(ui, state, family, choice);
                 }
-                ui.add_space(3.0);
             }
         });
         shown.response.labelled_by(label.id).on_hover_text(family.explanation());

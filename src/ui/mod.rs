@@ -22,6 +22,7 @@ mod sketch;
 mod status_bar;
 mod theme;
 mod train_panel;
+mod walk_controls;
 mod window;
 
 pub use window::{UiError, Window, WindowOptions, run};

@@ -23,7 +23,8 @@ pub(super) fn least_accurate(curve: &CurveState, split: SplitName) -> Option<(f6
 
 /// A row for each quantity and split, and what belongs to the path as a whole.
 pub(super) fn table(ui: &mut Ui, curve: &CurveState) {
-    egui::Grid::new("statistics").num_columns(10).spacing([14.0, 1.0]).striped(true).show(ui, |ui| {
+    let grid = egui::Grid::new("statistics").num_columns(10).min_row_height(13.0).spacing([12.0, 1.0]);
+    grid.striped(true).show(ui, |ui| {
         for title in ["", "start", "end", "min", "max", "mean", "integral", "barrier", "t worst", "midpoint"] {
             let label = ui.label(RichText::new(title).small().strong());
             match title {

@@ -1,13 +1,15 @@
 //! A strip of test images with what the network at t makes of them.
 
-use egui::{ColorImage, Context, RichText, TextureHandle, TextureOptions, Ui};
+use egui::{Align, ColorImage, Context, Label, Layout, RichText, TextureHandle, TextureOptions, Ui};
 
 use super::theme;
 use crate::app::{AppState, DataState, Prediction};
 use crate::data::{Dataset, Normalization, SplitName};
 
 /// Side of a picture, in points.
-const SIDE: f32 = 34.0;
+const SIDE: f32 = 30.0;
+/// A picture with what is made of it.
+const SIZE: egui::Vec2 = egui::vec2(88.0, SIDE);
 
 /// The pictures of the data that is open.
 #[derive(Default)]
@@ -44,17 +46,17 @@ fn one(ui: &mut Ui, dataset: &Dataset, texture: Option<&TextureHandle>, index: u
         if is_right { String::new() } else { format!(": it is {}", name(label)) }
     );
     let color = if is_right { theme::good(ui.visuals()) } else { ui.visuals().error_fg_color };
-    ui.horizontal(|ui| {
+    ui.allocate_ui_with_layout(SIZE, Layout::left_to_right(Align::Center), |ui| {
+        ui.set_min_size(SIZE);
         if let Some(texture) = texture {
             let picture = egui::Image::new(texture).fit_to_exact_size(egui::Vec2::splat(SIDE));
             ui.add(picture.alt_text(&meaning)).on_hover_text(&meaning);
         }
         ui.vertical(|ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            // A sign beside the colour, for those who do not see it.
-            let sign = if is_right { "" } else { "not " };
-            ui.label(RichText::new(format!("{sign}{}", name(class))).small().strong().color(color))
-                .on_hover_text(&meaning);
+            // In words too, for those who do not see the colour.
+            let text = if is_right { name(class).to_owned() } else { format!("{}, is {}", name(class), name(label)) };
+            ui.add(Label::new(RichText::new(text).small().strong().color(color)).truncate()).on_hover_text(&meaning);
             ui.label(RichText::new(theme::percent(probability)).small());
         });
     });

@@ -23,7 +23,7 @@ struct Desk {
     asked: VecDeque<(JobId, Request)>,
     /// Families whose connections fail.
     failing: Vec<Family>,
-    /// Families in the order in which they were searched for or evaluated at last.
+    /// Families in the order in which their paths were evaluated.
     seen: Vec<Family>,
 }
 
@@ -39,6 +39,7 @@ impl Desk {
         }
         desk.act(Action::SetT(0.5));
         desk.answer_all();
+        desk.seen.clear();
         desk
     }
 
@@ -150,7 +151,6 @@ fn a_comparison_runs_the_chosen_families_in_order_and_fills_the_table() {
     let left_out = *families.last().unwrap();
     desk.act(Action::LeaveOut(left_out, true));
     desk.act(Action::Compare);
-    desk.seen.clear();
     assert_eq!(desk.state.compare.running.as_ref().map(|r| (r.number, r.n_families)), Some((1, families.len() - 1)));
     desk.answer_all();
     assert!(desk.state.compare.running.is_none() && desk.state.compare.failures.is_empty());
@@ -262,8 +262,8 @@ fn the_menu_lists_every_family_and_says_which_do_not_suit() {
     assert_shows(&screen, Family::Arc.source());
 }
 
-/// The demo with a made-up path of a family.
-fn with_detour(family: Family) -> Screen {
+/// The demo, tall enough for all controls, with a family chosen.
+fn demo_of(family: Family) -> Screen {
     let mut screen = open_sized([1440.0, 1500.0], Vec::new());
     settle(&mut screen);
     set(&mut screen, |s| s.path.family = family);
@@ -273,7 +273,7 @@ fn with_detour(family: Family) -> Screen {
 
 #[test]
 fn transport_is_found_from_its_button_and_shows_its_stages_and_remarks() {
-    let mut screen = with_detour(Family::Transport);
+    let mut screen = demo_of(Family::Transport);
     press(&mut screen, "Family settings");
     press(&mut screen, "Go on to B itself");
     assert!(shows(&screen, "less than a second"), "what it will take is told before");
@@ -285,6 +285,13 @@ fn transport_is_found_from_its_button_and_shows_its_stages_and_remarks() {
     assert_shows(&screen, "Optimal transport");
     assert_shows(&screen, path.remarks.first().unwrap());
     assert!(screen.state().state().plane.as_ref().is_some_and(|plane| plane.third == "the path"));
+    screen.state_mut().act(Action::SetT(0.6));
+    screen.run_steps(2);
+    let Some(Stage::Walk(walk)) = path.path.stages().nth(1) else { panic!("stage 2 is a walk") };
+    let (index, _) = walk.segment_at(path.path.stage_at(0.6).1);
+    assert_shows(&screen, &walk.segments()[index].label());
+    press(&mut screen, "Next move");
+    assert_shows(&screen, &format!("step {} of {}", index + 2, walk.segments().len()));
     press(&mut screen, "Reset");
     settle(&mut screen);
     assert!(screen.state().state().path.as_ref().unwrap().is_straight());
@@ -310,7 +317,7 @@ fn predictions_follow_the_scrubber() {
 
 #[test]
 fn the_comparison_is_driven_from_its_pane() {
-    let mut screen = with_detour(Family::Linear);
+    let mut screen = demo_of(Family::Linear);
     press(&mut screen, "Compare");
     press(&mut screen, "Run all…");
     for family in suited(screen.state().state()) {

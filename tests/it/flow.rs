@@ -56,6 +56,14 @@ fn a_bijection_lowers_the_midpoints_of_pairs_that_it_has_not_seen_and_serves_pat
     assert!((middle - bijection).abs() < 1e-3, "{middle} {bijection}");
     assert!(found["notes"].to_string().contains("there and back"), "{}", found["notes"]);
     lowroad(&path).must_fail(1, &["lowroad flow train", "--objective bijection"]);
+
+    // Of several maps the one for the family counts.
+    let gaussian = text_of(&folder.path().join("gaussian.safetensors"));
+    let settings = ["--objective", "likelihood", "--couplings", "2", "--hidden", "8", "--steps", "1"];
+    assert_eq!(lowroad(&train_flow(&networks_name, &gaussian, &settings)).code, 0);
+    let both = format!("{gaussian},{out}");
+    assert_eq!(lowroad(&[&path[..], &["--flow", &both, "--json", "-"]].concat()).json(), found);
+
     let flow = ["path", &a, &b, "--device", "cpu", "--family", "flow", "--flow", &out];
     lowroad(&flow).must_fail(1, &["another family", "--objective likelihood"]);
 }

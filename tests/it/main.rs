@@ -6,6 +6,7 @@ mod adjustment;
 mod align;
 mod boundary;
 mod cli;
+mod compare;
 mod connectors;
 mod document;
 mod families;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use egui::Theme;
 use egui_kittest::Harness;
 use image::RgbaImage;
-use lowroad::app::Action;
+use lowroad::app::{Action, TrainingForm};
 use lowroad::compute::DeviceChoice;
 use lowroad::ui::{Window, WindowOptions};
 
@@ -127,6 +127,27 @@ fn the_pictures_of_the_readme_are_what_the_window_draws() {
     screen.set_size(egui::vec2(900.0, 600.0));
     check(&mut screen, "small.png");
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_picture_of_a_decision_boundary_is_what_the_window_draws() {
+    if !has_adapter() {
+        eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
+        return;
+    }
+    let mut screen = demo([1440.0, 900.0]);
+    screen.state_mut().act(Action::OpenData("moons".to_owned()));
+    until(&mut screen, "the moons are open", |s| s.data.as_ref().is_some_and(|d| d.dataset.name == "moons"));
+    screen.state_mut().act(Action::ShowTraining(true));
+    let mut form = TrainingForm { network: "2-16-16-2".to_owned(), ..TrainingForm::default() };
+    form.recipe.descent.epochs = 60;
+    screen.state_mut().act(Action::ChangeTraining(Box::new(form)));
+    until(&mut screen, "there is a network", |s| matches!(s.training.network, Some(Ok(_))));
+    screen.state_mut().act(Action::Train);
+    until(&mut screen, "both are trained", |s| s.training.n_finished == 2);
+    screen.state_mut().act(Action::ShowTraining(false));
+    settle(&mut screen);
+    take(&mut screen, "boundary.png").unwrap();
 }
 
 #[test]

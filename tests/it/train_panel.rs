@@ -54,7 +54,7 @@ fn resume_files(folder: &Path) -> usize {
 fn a_training_that_the_window_was_closed_in_goes_on_to_the_same_weights() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("trainings");
-    let long = form("64-8-10", 300);
+    let long = form("64-8-10", 1000);
     let mut screen = panel(None, long.clone());
     train(&mut screen, 1);
     let expected = newest(screen.state().state());
@@ -73,7 +73,7 @@ fn a_training_that_the_window_was_closed_in_goes_on_to_the_same_weights() {
     let mut screen = panel(Some(kept.clone()), form("64-4-10", 7));
     until(&mut screen, "it is offered", |s| s.training.interrupted.len() == 1);
     let found = screen.state().state().training.interrupted[0].clone();
-    assert!(1 <= found.epoch && found.epoch < 300 && found.form.network == "64-8-10");
+    assert!(1 <= found.epoch && found.epoch < 1000 && found.form.network == "64-8-10");
     screen.state_mut().act(Action::Normalize(lowroad::data::Normalization { mean: vec![0.5], std: vec![0.5] }));
     screen.state_mut().act(Action::GoOnTraining(0));
     assert_eq!(screen.state().state().training.interrupted.len(), 1, "these are other inputs");

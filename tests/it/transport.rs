@@ -71,8 +71,13 @@ fn the_line_to_the_nearest_units_has_a_lower_barrier_and_ends_at_the_same_functi
 
 #[test]
 fn the_second_stage_keeps_the_loss_while_units_move_and_ends_at_b_itself() {
-    let pairs = [Some(Pair::digits()), Pair::mnist("mnist-mlp-784-256-128-10"), Pair::mnist("mnist-resnet8-bn")];
-    for pair in pairs.into_iter().flatten() {
+    // How much more loss one missing unit may cost: little, but of 8 channels that run through a whole stage.
+    let pairs = [
+        (Some(Pair::digits()), 0.05),
+        (Pair::mnist("mnist-mlp-784-256-128-10"), 0.05),
+        (Pair::mnist("mnist-resnet8-bn"), 0.5),
+    ];
+    for (pair, most) in pairs.into_iter().filter_map(|(pair, most)| Some((pair?, most))) {
         // Statistics as they are stored: along the walk they move with their units.
         let options = ["--points", "9", "--limit", "1000", "--bn", "stored"];
         let line = pair.path(&[&["--family", "linear"][..], &options].concat());
@@ -83,9 +88,8 @@ fn the_second_stage_keeps_the_loss_while_units_move_and_ends_at_b_itself() {
         let stages: Vec<u64> =
             walked["points"].as_array().unwrap().iter().map(|p| p["stage"].as_u64().unwrap()).collect();
         assert_eq!(stages, [0, 0, 0, 0, 1, 1, 1, 1, 1]);
-        // With one unit of little weight out, the loss is nearly B's.
         for loss in inner_losses(&walked, 1) {
-            assert!(loss < theirs[8] + 0.05, "{loss} on the walk, B has {}", theirs[8]);
+            assert!(loss < theirs[8] + most, "{loss} on the walk, B has {}", theirs[8]);
         }
         assert_eq!(number(&walked["distance"]), number(&line["distance"]));
         assert!(notes(&walked).iter().any(|note| note.contains("at constant loss")), "{:?}", notes(&walked));

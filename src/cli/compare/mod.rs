@@ -129,7 +129,7 @@ pub(super) fn run(args: &Compare) -> Result<()> {
         finder: Finder { jobs: &jobs, images: &images, options: &args.find },
         measure: images.measure(args.common.score, &args.common.network),
         records: args.resume.as_deref().map(Records::open).transpose()?,
-        flow: args.find.connect.flow.as_deref().map(fingerprint_of_file).transpose()?,
+        maps: args.find.connect.flow.iter().map(|path| fingerprint_of_file(path)).collect::<Result<_>>()?,
         pairs: args.pairs.of(modes.len()),
         modes: &modes,
     };
@@ -152,8 +152,8 @@ struct Comparison<'a> {
     finder: Finder<'a>,
     measure: Measure,
     records: Option<Records>,
-    /// Fingerprint of the map of neurons that some families go through.
-    flow: Option<String>,
+    /// Fingerprints of the maps of neurons that some families go through.
+    maps: Vec<String>,
     modes: &'a [Mode],
     /// Places in `modes`.
     pairs: Vec<(usize, usize)>,
@@ -296,7 +296,7 @@ impl<'a> Task<'a> {
         let (b, alignment) = if way.is_aligned { self.aligned()? } else { (Arc::clone(&self.ends.b_params), 0.0) };
         let started = Instant::now();
         let epochs = finder.epochs(way.family);
-        let wanted = Wanted { family: way.family, n_bends: way.n_bends, bends: None, epochs };
+        let wanted = Wanted { family: way.family, n_bends: way.n_bends(), bends: None, epochs };
         let found = finder.find(&self.ends, &b, wanted)?;
         let seconds = alignment + started.elapsed().as_secs_f64();
         let align = if way.is_aligned { args.align } else { EndAt::AsItIs };
@@ -337,7 +337,7 @@ impl<'a> Task<'a> {
             ),
             points: *points,
             options: format!("{find:?}"),
-            flow: self.comparison.flow.clone(),
+            maps: self.comparison.maps.clone(),
         }
     }
 }

@@ -28,8 +28,8 @@ pub(super) struct Inputs {
     pub(super) points: usize,
     /// How paths are found.
     pub(super) options: String,
-    /// Fingerprint of the file of a map of neurons, where there is one.
-    pub(super) flow: Option<String>,
+    /// Fingerprints of the files of maps of neurons.
+    pub(super) maps: Vec<String>,
 }
 
 /// A run that found a path.
@@ -128,7 +128,7 @@ mod tests {
                 measure: "test".to_owned(),
                 points: 3,
                 options: String::new(),
-                flow: None,
+                maps: Vec::new(),
             },
             seconds: Number(seconds),
             length: Number(2.0),

@@ -14,18 +14,30 @@ const ALIGNED: &str = "aligned/";
 pub(in crate::cli) struct Way {
     pub(in crate::cli) family: Family,
     pub(in crate::cli) is_aligned: bool,
-    /// Trained points between the ends; 1 for families without any.
-    pub(in crate::cli) n_bends: usize,
+    /// Trained points between the ends, where that is said.
+    bends: Option<usize>,
 }
 
-/// As [`FromStr`] reads it.
+impl Way {
+    /// Trained points between the ends, for families that have some.
+    pub(in crate::cli) fn n_bends(self) -> usize {
+        self.bends.unwrap_or(1)
+    }
+
+    /// `chain` and `chain:1` are the same.
+    fn is(self, other: Self) -> bool {
+        (self.family, self.is_aligned, self.n_bends()) == (other.family, other.is_aligned, other.n_bends())
+    }
+}
+
+/// As it was named.
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_aligned {
             f.write_str(ALIGNED)?;
         }
         f.write_str(self.family.name())?;
-        if self.n_bends == 1 { Ok(()) } else { write!(f, ":{}", self.n_bends) }
+        self.bends.map_or(Ok(()), |bends| write!(f, ":{bends}"))
     }
 }
 
@@ -45,14 +57,11 @@ impl FromStr for Way {
             let names = Family::ALL.map(Family::name).join(", ");
             format!("expected a family ({names}), alone or as `aligned/NAME`, found `{text}`")
         })?;
-        let n_bends = match bends {
-            None => 1,
-            Some(_) if !family.is_fitted() => {
-                return Err(format!("`{text}`: {name} has no bends; chain and bezier have"));
-            }
-            Some(bends) => positive(bends).map_err(|error| format!("`{text}`: {error}"))?,
-        };
-        Ok(Self { family, is_aligned, n_bends })
+        if bends.is_some() && !family.is_fitted() {
+            return Err(format!("`{text}`: {name} has no bends; chain and bezier have"));
+        }
+        let bends = bends.map(|bends| positive(bends).map_err(|error| format!("`{text}`: {error}"))).transpose()?;
+        Ok(Self { family, is_aligned, bends })
     }
 }
 
@@ -67,11 +76,11 @@ impl FromStr for Ways {
         let mut ways: Vec<Way> = Vec::new();
         for name in text.split(',') {
             let named = match name {
-                "all" => Family::ALL.map(|family| Way { family, is_aligned: false, n_bends: 1 }).to_vec(),
+                "all" => Family::ALL.map(|family| Way { family, is_aligned: false, bends: None }).to_vec(),
                 name => vec![name.parse()?],
             };
             for way in named {
-                if !ways.contains(&way) {
+                if !ways.iter().any(|known| known.is(way)) {
                     ways.push(way);
                 }
             }
@@ -86,10 +95,11 @@ mod tests {
 
     #[test]
     fn ways_are_read_as_they_are_written() {
-        for text in ["linear", "chain", "chain:3", "aligned/bezier:2", "aligned/ot+wa"] {
+        for text in ["linear", "chain", "chain:1", "chain:3", "aligned/bezier:2", "aligned/ot+wa"] {
             assert_eq!(text.parse::<Way>().unwrap().to_string(), text);
         }
-        assert_eq!("chain:1".parse::<Way>(), "chain".parse());
+        assert_eq!("bezier".parse::<Way>().unwrap().n_bends(), 1);
+        assert_eq!("chain,chain:1,chain:2".parse::<Ways>().unwrap().0.len(), 2);
     }
 
     #[test]

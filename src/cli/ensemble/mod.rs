@@ -1,10 +1,12 @@
 //! `lowroad ensemble`: several networks asked together, and where their number comes from.
 
+mod heads;
 mod reports;
 mod training;
 
 use std::fs;
 use std::path::PathBuf;
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -24,7 +26,8 @@ use crate::compute::{BatchNorm, DataRef, EnsembleSpec};
 use crate::data::{Augmentation, SplitName};
 use crate::files;
 use crate::net::{Network, ParamVec};
-use reports::EnsembleReport;
+use heads::Heads;
+use reports::{EnsembleReport, Head, describe, figure, to_csv};
 use training::Snapshots;
 
 /// Asks several networks together: loss and accuracy of the mean of their softmax outputs
@@ -54,6 +57,11 @@ pub(super) struct EnsembleArgs {
     /// unless something else is said); the mean of the weights after each epoch is compared with where it began and ended
     #[arg(long, group = "kind")]
     swa: bool,
+    /// WA-ensembles (Anokhin & Yarotsky 2020): members are the first network, and the upper layers of the others on its lower
+    /// ones. Numbers of layers that are a member's own, or `all`; each with and without the lowest of them fitted to pass on
+    /// what the member's own lower layers computed
+    #[arg(long, value_name = "N,..|all", group = "kind", value_parser = Heads::from_str)]
+    wa: Option<Heads>,
     /// Epochs of a cycle of `--fge`, an even number, or from one network of `--swa` to the next; 4 and 1 unless given
     #[arg(long, value_name = "N", value_parser = positive)]
     cycle: Option<usize>,
@@ -78,6 +86,27 @@ pub(super) struct EnsembleArgs {
     common: CommonOptions,
 }
 
+/// What ensemble it is.
+#[derive(Clone, Copy)]
+struct Kind {
+    name: &'static str,
+    head: Option<Head>,
+}
+
+impl Kind {
+    fn named(name: &'static str) -> Self {
+        Self { name, head: None }
+    }
+
+    /// What a member is saved as.
+    fn file(self, place: usize) -> String {
+        let head = self.head.map_or_else(String::new, |head| {
+            format!("head-{}-{}-", head.layers, if head.adjusted { "adjusted" } else { "raw" })
+        });
+        format!("{head}member-{}.safetensors", place + 1)
+    }
+}
+
 /// A network of an ensemble.
 struct Member {
     name: String,
@@ -94,6 +123,9 @@ impl EnsembleArgs {
             1 if is_training => {}
             found if is_training => {
                 return Err(UsageError(format!("--fge and --swa go on from 1 network, found {found}")));
+            }
+            found if self.wa.is_some() && found < 2 => {
+                return Err(UsageError(format!("--wa needs 2 networks at least, found {found}")));
             }
             _ => {}
         }
@@ -131,19 +163,24 @@ pub(super) fn run(args: &EnsembleArgs) -> Result<()> {
         network: Arc::clone(&modes[0].network),
         measure: images.measure(args.common.score, &args.common.network),
     };
-    let found = match snapshots {
-        None if args.path => work.along_path(&modes)?,
-        None => work.of_modes(&modes)?,
-        Some(snapshots) if args.swa => work.averaged(&modes[0], &snapshots)?,
-        Some(snapshots) => work.of_snapshots(&modes[0], &snapshots)?,
+    let found = match (snapshots, &args.wa) {
+        (None, Some(heads)) => heads.ensembles(&work, &modes)?,
+        (None, None) if args.path => vec![work.along_path(&modes)?],
+        (None, None) => vec![work.of_modes(&modes)?],
+        (Some(snapshots), _) if args.swa => vec![work.averaged(&modes[0], &snapshots)?],
+        (Some(snapshots), _) => vec![work.of_snapshots(&modes[0], &snapshots)?],
     };
     if let Some(path) = &args.csv {
-        files::write_atomic(path, &found.to_csv()?)?;
+        files::write_atomic(path, &to_csv(&found)?)?;
     }
     if let Some(path) = &args.figure {
-        save_figure(path, &found.figure()?.to_svg())?;
+        save_figure(path, &figure(&found)?.to_svg())?;
     }
-    report(&args.common.json, &found, &found.describe())
+    let text = describe(&found);
+    match found.as_slice() {
+        [one] if args.wa.is_none() => report(&args.common.json, one, &text),
+        several => report(&args.common.json, &several, &text),
+    }
 }
 
 /// What members are made and scored with.
@@ -162,7 +199,7 @@ impl Work<'_> {
             Ok(Member { name: shown(mode), params: mode.params_for(&self.network)? })
         };
         let members = modes.iter().map(member).collect::<Result<Vec<_>>>()?;
-        self.together("modes", members, BatchNorm::Stored)
+        self.together(Kind::named("modes"), members, BatchNorm::Stored)
     }
 
     /// Points of a path between two of them.
@@ -172,12 +209,12 @@ impl Work<'_> {
         let finder = Finder { jobs: self.jobs, images: self.images, options: find };
         let b = finder.aligned(if way.is_aligned { *align } else { EndAt::AsItIs }, &ends)?;
         let epochs = finder.epochs(way.family);
-        let wanted = Wanted { family: way.family, n_bends: way.n_bends, bends: None, epochs };
+        let wanted = Wanted { family: way.family, n_bends: way.n_bends(), bends: None, epochs };
         let path = finder.find(&ends, &b, wanted)?.path;
         let ts = path.ts_by_length(*members);
         let point = |t: f64| Member { name: format!("t = {t:.4}"), params: Arc::new(path.point(t)) };
-        let mut found =
-            self.together("path", ts.iter().map(|&t| point(t)).collect(), self.measure.batch_norm.clone())?;
+        let points = ts.iter().map(|&t| point(t)).collect();
+        let mut found = self.together(Kind::named("path"), points, self.measure.batch_norm.clone())?;
         found.family = Some(way.to_string());
         Ok(found)
     }
@@ -186,31 +223,26 @@ impl Work<'_> {
     fn of_snapshots(&self, mode: &Mode, snapshots: &Snapshots) -> Result<EnsembleReport> {
         let mut members = Vec::new();
         snapshots.train(self, mode, |epoch, params| members.push(Member { name: format!("epoch {epoch}"), params }))?;
-        self.together("fge", members, BatchNorm::Stored)
+        self.together(Kind::named("fge"), members, BatchNorm::Stored)
     }
 
     /// The mean of the weights beside where the training began and ended.
     fn averaged(&self, mode: &Mode, snapshots: &Snapshots) -> Result<EnsembleReport> {
         let averaged = snapshots.mean(self, mode)?;
-        let mut found = self.scored("swa", vec![averaged.start, averaged.end], BatchNorm::Stored, false)?;
-        let mean = self.scored("swa", vec![averaged.mean], self.measure.batch_norm.clone(), true)?;
+        let kind = Kind::named("swa");
+        let mut found = self.scored(kind, vec![averaged.start, averaged.end], BatchNorm::Stored, false)?;
+        let mean = self.scored(kind, vec![averaged.mean], self.measure.batch_norm.clone(), true)?;
         found.members.extend(mean.members);
         Ok(found)
     }
 
     /// The members alone and together, saved where that is asked for.
-    fn together(&self, kind: &'static str, members: Vec<Member>, batch_norm: BatchNorm) -> Result<EnsembleReport> {
+    fn together(&self, kind: Kind, members: Vec<Member>, batch_norm: BatchNorm) -> Result<EnsembleReport> {
         let found = self.scored(kind, members, batch_norm, true)?;
         Ok(found.with_together())
     }
 
-    fn scored(
-        &self,
-        kind: &'static str,
-        members: Vec<Member>,
-        batch_norm: BatchNorm,
-        save: bool,
-    ) -> Result<EnsembleReport> {
+    fn scored(&self, kind: Kind, members: Vec<Member>, batch_norm: BatchNorm, save: bool) -> Result<EnsembleReport> {
         let mut found = EnsembleReport::new(kind, &self.network, members.iter().map(|member| member.name.clone()));
         let mut params: Vec<Arc<ParamVec>> = members.into_iter().map(|member| member.params).collect();
         let mut batch_norm = batch_norm;
@@ -229,8 +261,8 @@ impl Work<'_> {
         }
         if let Some(folder) = self.args.save.as_ref().filter(|_| save) {
             for (place, member) in params.iter().enumerate() {
-                let file = folder.join(format!("member-{}.safetensors", place + 1));
-                let made_by = format!("lowroad ensemble, {} of {kind}", found.members[place].name);
+                let file = folder.join(kind.file(place));
+                let made_by = format!("lowroad ensemble, {} of {}", found.members[place].name, kind.name);
                 save_network(&file, &self.network, member, &made_by, Some(self.args.find.seed))?;
             }
         }

@@ -1,10 +1,11 @@
-//! What members are worth, as JSON, CSV, text and a figure.
+//! What ensembles are worth, as CSV, text and a figure; as JSON they are what serde makes of them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
+use super::Kind;
 use crate::cli::output::{accuracy_text, loss_text, table};
 use crate::cli::score::ScoreReport;
 use crate::compute::{Ensemble, PointValue};
@@ -16,14 +17,33 @@ use crate::render::figure::CurveFigure;
 /// Scores by split.
 type Scores = BTreeMap<String, ScoreReport>;
 
+/// What members of a WA-ensemble have of their own: so many layers, the lowest of them fitted to the shared ones or not.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(super) struct Head {
+    pub(super) layers: usize,
+    pub(super) adjusted: bool,
+}
+
+impl Head {
+    pub(super) fn label(self) -> String {
+        let how = if self.adjusted { "adjusted" } else { "raw" };
+        match self.layers {
+            1 => format!("1 layer, {how}"),
+            n => format!("{n} layers, {how}"),
+        }
+    }
+}
+
 /// An ensemble, or networks that are compared with each other.
 #[derive(Serialize)]
 pub(super) struct EnsembleReport {
-    /// `modes`, `path`, `fge` or `swa`.
+    /// `modes`, `path`, `fge`, `swa` or `wa`.
     kind: &'static str,
     network: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) family: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<Head>,
     pub(super) members: Vec<MemberReport>,
     /// The first 1, 2, .. members together; empty where the members are no ensemble.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -50,10 +70,11 @@ struct TogetherReport {
 
 impl EnsembleReport {
     /// Without any scores yet.
-    pub(super) fn new(kind: &'static str, network: &Network, names: impl Iterator<Item = String>) -> Self {
+    pub(super) fn new(kind: Kind, network: &Network, names: impl Iterator<Item = String>) -> Self {
         let members: Vec<MemberReport> = names.map(|name| MemberReport { name, scores: Scores::new() }).collect();
         Self {
-            kind,
+            kind: kind.name,
+            head: kind.head,
             network: network.name().to_owned(),
             family: None,
             cumulative: vec![Scores::new(); members.len()],
@@ -87,7 +108,12 @@ impl EnsembleReport {
         single.chain(together)
     }
 
-    pub(super) fn describe(&self) -> String {
+    /// What tells it from the others of its kind; empty where there is only one.
+    fn label(&self) -> String {
+        self.head.map_or_else(String::new, Head::label)
+    }
+
+    fn describe(&self) -> String {
         let mut rows = Vec::new();
         for (kind, name, scores) in self.lines() {
             for (split, score) in scores {
@@ -96,36 +122,51 @@ impl EnsembleReport {
             }
         }
         let family = self.family.as_ref().map_or_else(String::new, |family| format!(", {family} path"));
-        format!("{}{family}\n{}", self.network, table(&["members", "split", "loss", "accuracy"], &rows))
+        let head = self.head.map_or_else(String::new, |head| format!(", heads of {}", head.label()));
+        format!("{}{family}{head}\n{}", self.network, table(&["members", "split", "loss", "accuracy"], &rows))
     }
+}
 
-    /// A line a member, alone and together with those before it, and split; unrounded.
-    pub(super) fn to_csv(&self) -> Result<Vec<u8>> {
-        let mut out = csv::Writer::from_writer(Vec::new());
-        out.write_record(["kind", "members", "split", "loss", "accuracy"])?;
-        for (kind, name, scores) in self.lines() {
+/// All ensembles, one below the other.
+pub(super) fn describe(ensembles: &[EnsembleReport]) -> String {
+    ensembles.iter().map(EnsembleReport::describe).collect::<Vec<_>>().join("\n")
+}
+
+/// A line a member, alone and together with those before it, and split; unrounded.
+pub(super) fn to_csv(ensembles: &[EnsembleReport]) -> Result<Vec<u8>> {
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(["ensemble", "kind", "members", "split", "loss", "accuracy"])?;
+    for ensemble in ensembles {
+        let label = ensemble.label();
+        for (kind, name, scores) in ensemble.lines() {
             for (split, score) in scores {
                 let (loss, accuracy) = (score.loss.0.to_string(), score.accuracy.0.to_string());
-                out.write_record([kind, &name, split, &loss, &accuracy])?;
+                out.write_record([&label, kind, &name, split, &loss, &accuracy])?;
             }
         }
-        out.into_inner().context("could not write the rows")
     }
+    out.into_inner().context("could not write the rows")
+}
 
-    /// Accuracy against the number of members on the first split that was scored.
-    pub(super) fn figure(&self) -> Result<CurveFigure> {
-        let first = self.members.first().and_then(|member| member.scores.keys().next());
-        let split = first.context("internal error: an ensemble without scores")?;
-        let points = |scores: Vec<&Scores>| -> Vec<(f64, f64)> {
-            let accuracy =
-                |(place, scores): (usize, &&Scores)| Some(((place + 1) as f64, scores.get(split)?.accuracy.0));
-            scores.iter().enumerate().filter_map(accuracy).collect()
-        };
-        let alone = points(self.members.iter().map(|member| &member.scores).collect());
-        let together = points(self.together.iter().map(|together| &together.scores).collect());
-        let curves = [("together", together), ("each alone", alone)];
-        let curves = curves.into_iter().filter(|(_, points)| !points.is_empty());
-        let caption = format!("{}, {}", self.network, self.kind);
-        Ok(members_figure(curves.map(|(label, points)| (label.to_owned(), points)).collect(), split, caption))
+/// Accuracy against the number of members on the first split that was scored; of a single ensemble also that of each member
+/// alone.
+pub(super) fn figure(ensembles: &[EnsembleReport]) -> Result<CurveFigure> {
+    let first = ensembles.first().context("internal error: no ensemble to draw")?;
+    let split = first.members.first().and_then(|member| member.scores.keys().next());
+    let split = split.context("internal error: an ensemble without scores")?;
+    let points = |scores: Vec<&Scores>| -> Vec<(f64, f64)> {
+        let accuracy = |(place, scores): (usize, &&Scores)| Some(((place + 1) as f64, scores.get(split)?.accuracy.0));
+        scores.iter().enumerate().filter_map(accuracy).collect()
+    };
+    let together = |ensemble: &EnsembleReport| {
+        let label = ensemble.head.map_or_else(|| "together".to_owned(), Head::label);
+        (label, points(ensemble.together.iter().map(|together| &together.scores).collect()))
+    };
+    let mut curves: Vec<(String, Vec<(f64, f64)>)> = ensembles.iter().map(together).collect();
+    if ensembles.len() == 1 {
+        let alone = points(first.members.iter().map(|member| &member.scores).collect());
+        curves.push(("each alone".to_owned(), alone));
     }
+    curves.retain(|(_, points)| !points.is_empty());
+    Ok(members_figure(curves, split, format!("{}, {}", first.network, first.kind)))
 }

@@ -11,7 +11,7 @@ use crate::cli::output::{Number, accuracy_text, loss_text, table};
 use crate::cli::score::{ScoreReport, score_networks};
 use crate::compute::{ConnectOptions, ConnectSpec, DataRef};
 use crate::data::SplitName;
-use crate::geometry::{Curve, Family, FlowModel, FlowObjective, Path};
+use crate::geometry::{Curve, Family, FlowModel, Path};
 use crate::net::Network;
 
 /// The most pairs that are looked at: those of ten networks.
@@ -60,10 +60,7 @@ pub(super) fn midpoints(
     model: &Arc<FlowModel>,
     data: &[DataRef],
 ) -> Result<MidpointReport> {
-    let family = match model.training.objective {
-        FlowObjective::Likelihood => Family::Flow,
-        FlowObjective::Bijection => Family::Bijection,
-    };
+    let family = model.family();
     let Some(train) = data.first() else {
         return Ok(MidpointReport { seen_in_training, pairs: Vec::new(), means: Vec::new() });
     };

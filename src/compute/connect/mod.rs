@@ -13,6 +13,8 @@ mod least_squares;
 mod previews;
 mod scores;
 mod simplex;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod unit_pairing;
 mod weight_adjustment;
@@ -55,6 +57,7 @@ pub struct ConnectSpec {
 
 /// Settings of the families; each looks at its own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ConnectOptions {
     pub transport: TransportOptions,
     pub autoneb: AutoNebOptions,

@@ -217,14 +217,9 @@ pub fn adjust_head(
     let layers = sequence.layers();
     let missing = || unsuited(format!("there is no layer {layer}: expected one of 0 to {}", layers.len() - 1));
     let fitted = layers.get(layer).ok_or_else(missing)?;
-    let mut head = (**member).clone();
+    let mut head = sequence.head_on(base, member, layer);
     if layer == 0 {
         return Ok(head);
-    }
-    for below in &layers[..layer] {
-        for id in std::iter::once(below.weight).chain(below.bias) {
-            head.tensor_mut(id).copy_from_slice(base.tensor(id));
-        }
     }
     let data = options.images(train);
     let mut problem = LeastSquares::new(network, fitted, member, &data, options.ridge);

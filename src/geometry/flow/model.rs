@@ -4,6 +4,7 @@ use rand::{Rng, RngExt as _};
 use serde::{Deserialize, Serialize};
 
 use super::{FlowConfig, FlowObjective, FlowRole, FlowTensor};
+use crate::geometry::Family;
 
 /// Coordinates that hardly vary are divided by this share of the typical deviation at least: pixels that are black in every
 /// image leave weights that only decay.
@@ -84,6 +85,14 @@ impl FlowModel {
 
     pub fn config(&self) -> &FlowConfig {
         &self.config
+    }
+
+    /// The family that it was trained for.
+    pub fn family(&self) -> Family {
+        match self.training.objective {
+            FlowObjective::Likelihood => Family::Flow,
+            FlowObjective::Bijection => Family::Bijection,
+        }
     }
 
     /// The values of every tensor, in the order of [`FlowConfig::tensors`].

@@ -183,7 +183,7 @@ impl UnitValues<'_> {
     fn norm(&self, unit: usize, counts: impl Fn(&AxisUse) -> bool) -> f64 {
         let mut sum = 0.0;
         for (values, axis_use) in self.trained(counts) {
-            for range in axis_use.ranges(self.shape(axis_use), unit) {
+            for range in axis_use.runs(self.shape(axis_use), unit) {
                 sum += values[range].iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
             }
         }
@@ -195,7 +195,7 @@ impl UnitValues<'_> {
         let mut sum = 0.0;
         for (values, axis_use) in self.trained(|axis_use| axis_use.axis == 0) {
             let shape = self.shape(axis_use);
-            for (x, y) in axis_use.ranges(shape, one).zip(axis_use.ranges(shape, other)) {
+            for (x, y) in axis_use.runs(shape, one).zip(axis_use.runs(shape, other)) {
                 let squares = values[x].iter().zip(&values[y]).map(|(&x, &y)| (f64::from(x) - f64::from(y)).powi(2));
                 sum += squares.sum::<f64>();
             }

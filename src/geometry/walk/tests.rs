@@ -121,7 +121,7 @@ fn the_unit_that_is_taken_out_is_the_least_important_one() {
     let mut b = (*random(&network, &mut ChaCha8Rng::seed_from_u64(3))).clone();
     for axis_use in &network.groups()[0].axes {
         let shape = &network.layout().spec(axis_use.param).shape;
-        for range in axis_use.ranges(shape, 2) {
+        for range in axis_use.runs(shape, 2) {
             b.tensor_mut(axis_use.param)[range].iter_mut().for_each(|v| *v *= 0.01);
         }
     }

@@ -5,8 +5,8 @@
 
 use super::super::op::Window;
 use super::super::zoo::{
-    ConvNet, ConvStage, GoogLeNet, Names, Order, Pooling, PreActivation, ResNet, Shortcut, Stage, TINYTEN_LAYERS,
-    TinyTen, Vgg, VggHead, mlp, vgg_stage_lengths,
+    ConvNet, ConvStage, GoogLeNet, Names, Order, PlainGoogLeNet, Pooling, PreActivation, ResNet, Shortcut, Stage,
+    TINYTEN_LAYERS, TinyTen, Vgg, VggHead, vgg_stage_lengths,
 };
 use super::super::{Activation, Network};
 use super::layers::{Kind, Layer};
@@ -46,11 +46,6 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
     let of = |kind: Kind| layers.iter().copied().filter(|layer| layer.kind == kind).collect::<Vec<_>>();
     let (convs, dense) = (of(Kind::Conv), of(Kind::Linear));
     let Some(last) = dense.last() else { return Vec::new() };
-    if convs.is_empty() {
-        // Perceptrons with norms are in no family: this one says so in the error.
-        let sizes: Vec<usize> = dense[..1].iter().map(|l| l.n_in()).chain(dense.iter().map(|l| l.n_out())).collect();
-        return mlp(&sizes, last.has_bias()).into_iter().collect();
-    }
     let n_norms = layers.len() - convs.len() - dense.len();
     let has_downsample = layers.iter().any(|layer| layer.name.contains("downsample"));
     let shapes = Shapes { n_classes: last.n_out(), convs, dense, n_norms, input, has_downsample };
@@ -60,6 +55,7 @@ pub(super) fn hypotheses(layers: &[&Layer], input: &[usize]) -> Vec<Network> {
         tinyten(&shapes).map(|tinyten| tinyten.build()).into_iter().collect(),
         residual(&shapes).iter().map(ResNet::build).collect(),
         googlenet(&shapes).map(|googlenet| googlenet.build()).into_iter().collect::<Vec<_>>(),
+        plain_googlenet(&shapes).map(|googlenet| googlenet.build()).into_iter().collect(),
     ];
     // A guess whose shapes do not even fit each other is wrong.
     built.into_iter().flatten().filter_map(Result::ok).collect()
@@ -331,4 +327,12 @@ fn googlenet(shapes: &Shapes<'_>) -> Option<GoogLeNet> {
         aux_heads: n_aux == N_AUX,
         n_classes: *n_classes,
     })
+}
+
+/// The same of a plain one: one before the blocks, seven in each.
+fn plain_googlenet(shapes: &Shapes<'_>) -> Option<PlainGoogLeNet> {
+    const N_CONVS: usize = 1 + 9 * 7;
+    let Shapes { convs, input, n_classes, .. } = shapes;
+    let divisor = (192 / convs[0].n_out()).max(1);
+    (convs.len() == N_CONVS).then(|| PlainGoogLeNet { input: input.to_vec(), divisor, n_classes: *n_classes })
 }

@@ -3,14 +3,14 @@
 use super::layers::{Kind, Layer};
 
 /// Orders to try, best first, as indices into `layers`: that of the file unless it is merely sorted by name, that of the
-/// names where norms follow their convolutions, and that where norms go before.
+/// names where norms follow their convolutions, that where norms go before, and that where `b3` comes before `a4`.
 pub(super) fn orders(layers: &[Layer]) -> Vec<Vec<usize>> {
     let mut orders: Vec<Vec<usize>> = Vec::new();
     if !layers.is_sorted_by(|a, b| a.name <= b.name) {
         orders.push((0..layers.len()).collect());
     }
-    for norms_first in [false, true] {
-        let order = by_name(layers, norms_first);
+    for (norms_first, numbers_first) in [(false, false), (true, false), (false, true)] {
+        let order = sorted(layers, norms_first, numbers_first);
         if !orders.contains(&order) {
             orders.push(order);
         }
@@ -19,7 +19,12 @@ pub(super) fn orders(layers: &[Layer]) -> Vec<Vec<usize>> {
 }
 
 /// Layers as a reader would order their names: inputs first and heads last when they say so, numbers by value.
-pub(super) fn by_name(layers: &[Layer], norms_first: bool) -> Vec<usize> {
+pub(super) fn by_name(layers: &[Layer]) -> Vec<usize> {
+    sorted(layers, false, false)
+}
+
+/// The same with norms before the convolutions of their number, or with the numbers of single letters before the letters.
+fn sorted(layers: &[Layer], norms_first: bool, numbers_first: bool) -> Vec<usize> {
     let names: Vec<Vec<&str>> = layers.iter().map(|layer| layer.name.split(['.', '/']).collect()).collect();
     let n_common = common_prefix(&names);
     let mut keyed: Vec<(Vec<Segment>, usize)> = names
@@ -28,6 +33,9 @@ pub(super) fn by_name(layers: &[Layer], norms_first: bool) -> Vec<usize> {
         .map(|(index, segments)| {
             let is_norm = layers[index].kind == Kind::Norm;
             let mut key: Vec<Segment> = segments.iter().map(|text| segment(text)).collect();
+            if numbers_first {
+                key.iter_mut().for_each(Segment::put_number_first);
+            }
             if let Some(last) = key.last_mut().filter(|last| last.phase == Phase::Numbered) {
                 last.is_second = is_norm != norms_first;
                 // A norm beside the blocks closes a network whose norms go before its convolutions.
@@ -72,13 +80,22 @@ struct Segment {
     rest: Vec<Piece>,
 }
 
+impl Segment {
+    /// Makes `b3` come before `a4`: stages by number, their blocks by letter.
+    fn put_number_first(&mut self) {
+        if self.text.chars().count() == 1 && 0 < self.number {
+            self.rest.insert(0, Piece::Text(std::mem::take(&mut self.text)));
+        }
+    }
+}
+
 fn segment(text: &str) -> Segment {
     let lower = text.to_ascii_lowercase();
     let word = lower.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['_', '-']);
     let starts = |words: &[&str]| words.iter().any(|start| word.starts_with(start));
     let phase = if starts(&["shortcut", "downsample", "skip", "proj", "convshortcut", "convdim", "identity"]) {
         Phase::Shortcut
-    } else if starts(&["input", "first", "stem"]) || word == "in" {
+    } else if starts(&["input", "first", "stem", "pre_layers"]) || word == "in" {
         Phase::First
     } else if ["conv", "cv", "bn", "norm", "batchnorm", "batch_norm"].contains(&word) {
         Phase::Numbered

@@ -51,6 +51,47 @@ fn a_network_of_a_single_layer_is_recognised() {
     assert_eq!(only(&[("weight", &[10, 64]), ("bias", &[10])]).network.name(), "mlp 64-10");
 }
 
+/// Tensors of a norm: scale and shift, and with them what batch norm measured.
+const NORM: [&str; 4] = ["weight", "bias", "running_mean", "running_var"];
+
+#[test]
+fn perceptrons_with_norms_are_recognised_whatever_order_the_file_has() {
+    let (wide, narrow) = ([30_usize], [20_usize]);
+    let norm = |name: &str, n: usize| NORM[..n].iter().map(|part| format!("{name}.{part}")).collect::<Vec<_>>();
+    for (n_parts, kind) in [(4, "batch norm"), (2, "layer norm")] {
+        let (bn1, bn2) = (norm("bn1", n_parts), norm("bn2", n_parts));
+        let dense: [(&str, &[usize]); 4] =
+            [("fc1.weight", &[30, 64]), ("fc2.weight", &[20, 30]), ("fc3.weight", &[10, 20]), ("fc3.bias", &[10])];
+        let norms = bn1.iter().map(|n| (n.as_str(), &wide[..])).chain(bn2.iter().map(|n| (n.as_str(), &narrow[..])));
+        let norms: Vec<(&str, &[usize])> = norms.collect();
+        for tensors in [[&dense[..], &norms].concat(), [&norms[..], &dense].concat()] {
+            let found = recognise(&tensors, None).unwrap();
+            let names: Vec<&str> = found.iter().map(|f| f.network.name()).collect();
+            let name = format!("mlp 64-30-20-10, 1 of 3 layers with biases, {kind}");
+            assert_eq!(names, [name.clone(), format!("{name} behind ReLU")]);
+            for candidate in &found {
+                let specs = candidate.network.layout().specs();
+                for (spec, &place) in specs.iter().zip(&candidate.tensors) {
+                    assert_eq!((spec.name.as_str(), spec.shape.as_slice()), tensors[place]);
+                }
+                assert_eq!(specs.len(), tensors.len());
+            }
+            assert_eq!(found[0].network.groups().len(), 2);
+        }
+    }
+}
+
+#[test]
+fn norms_that_belong_to_no_hidden_layer_are_named() {
+    let one: &[(&str, &[usize])] =
+        &[("fc1.weight", &[30, 64]), ("fc2.weight", &[10, 30]), ("bn.weight", &[31]), ("bn.bias", &[31])];
+    let error = recognise(one, None).unwrap_err().to_string();
+    assert!(error.contains("a norm of 30 units") && error.contains("`bn` [31]"), "{error}");
+    let two: &[(&str, &[usize])] = &[("fc1.weight", &[10, 64]), ("bn.weight", &[64]), ("bn.bias", &[64])];
+    let error = recognise(two, None).unwrap_err().to_string();
+    assert!(error.contains("0 norms") && error.contains("1 were"), "{error}");
+}
+
 #[test]
 fn a_bias_without_its_layer_is_refused_by_name() {
     let error = recognise(&[("fc1.weight", &[10, 64]), ("fc2.bias", &[10])], None).unwrap_err();
@@ -93,7 +134,7 @@ fn assert_found(network: &Network, file: &[(String, Vec<usize>)], original: impl
     }
 }
 
-const NETWORKS: [&str; 20] = [
+const NETWORKS: [&str; 21] = [
     "lenet",
     "lenet-16-32",
     "conv2fc1",
@@ -114,6 +155,7 @@ const NETWORKS: [&str; 20] = [
     "preresnet56",
     "wrn16-4",
     "googlenet",
+    "googlenet-plain",
 ];
 
 #[test]
@@ -202,8 +244,8 @@ fn every_file_that_fits_nothing_is_refused_with_a_reason() {
     let cases: [Case<'_>; 5] = [
         (&[("conv1.weight", &[16, 3, 3, 3])], &["dense layer"]),
         (
-            &[("fc1.weight", &[8, 64]), ("bn1.weight", &[8]), ("bn1.bias", &[8]), ("fc2.weight", &[10, 8])],
-            &["mlp 64-8-10", "norm `bn1`"],
+            &[("fc1.weight", &[8, 64]), ("bn1.weight", &[7]), ("bn1.bias", &[7]), ("fc2.weight", &[10, 8])],
+            &["perceptron", "a norm of 8 units", "norm `bn1` [7]"],
         ),
         (&[("conv1.weight", &[0, 3, 3, 3]), ("fc.weight", &[10, 0])], &["conv1.weight", "empty"]),
         (&[("a.weight", &[4, 3, 3, 3, 3])], &["a.weight", "[4, 3, 3, 3, 3]"]),

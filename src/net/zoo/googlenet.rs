@@ -4,7 +4,7 @@ use super::super::op::Window;
 use super::super::{Conv, GraphBuilder, Network, NodeId, Op, ShapeError};
 
 /// The names, and units of the branches, of the inception blocks: 1x1 | 1x1, 3x3 | 1x1, 3x3 | 1x1 behind pooling.
-const BLOCKS: [(&str, [usize; 6]); 9] = [
+pub(super) const BLOCKS: [(&str, [usize; 6]); 9] = [
     ("inception3a", [64, 96, 128, 16, 32, 32]),
     ("inception3b", [128, 128, 192, 32, 96, 64]),
     ("inception4a", [192, 96, 208, 16, 48, 64]),
@@ -15,6 +15,8 @@ const BLOCKS: [(&str, [usize; 6]); 9] = [
     ("inception5a", [256, 160, 320, 32, 128, 128]),
     ("inception5b", [384, 192, 384, 48, 128, 128]),
 ];
+/// Blocks before which plain forms of the network halve the map.
+pub(super) const INPUT_HALVED: [&str; 2] = ["inception4a", "inception5a"];
 /// Epsilon of its batch norms.
 const EPS: f32 = 1e-3;
 /// Weight of an auxiliary head's loss in training.

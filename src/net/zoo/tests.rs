@@ -36,6 +36,8 @@ fn parameter_counts_are_those_of_the_papers_and_of_torchvision() {
         ("resnet50-imagenet", 1000, 25_557_032),
         ("resnet18", 10, 11_173_962),
         ("wrn28-10", 10, 36_479_194),
+        // The form of kuangliu's pytorch-cifar.
+        ("googlenet-plain", 10, 6_166_250),
     ] {
         assert_eq!(n_trained(name, &CIFAR, n_classes), expected, "{name}");
     }

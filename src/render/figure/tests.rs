@@ -122,6 +122,16 @@ fn texts_stay_texts_and_are_escaped() {
 }
 
 #[test]
+fn a_colour_bar_has_a_tip_at_each_end_that_values_go_beyond() {
+    let with_clip = |clip| {
+        let style = HeatmapStyle { clip, log: false, ..HeatmapStyle::default() };
+        PlaneFigure { style, markers: Vec::new(), paths: Vec::new(), ..plane() }.to_svg().matches("<polygon").count()
+    };
+    let (low, high) = plane().field.finite_range().unwrap();
+    assert_eq!([(low, high), (low, 1.0), (1.0, high), (1.0, 2.0)].map(with_clip), [0, 1, 1, 2]);
+}
+
+#[test]
 fn the_picture_inside_a_figure_reaches_its_png() {
     let figure = PlaneFigure { markers: Vec::new(), paths: Vec::new(), ..plane() };
     let png = svg_to_png(&figure.to_svg(), 1.0).unwrap();
