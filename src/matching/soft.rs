@@ -211,13 +211,13 @@ fn transform<P: MatrixProducts>(
 
 /// What each of `n` units has along an axis, `[n, ..]`.
 fn rows(axis_use: &AxisUse, shape: &[usize], values: &[f32], n: usize) -> Vec<f32> {
-    (0..n).flat_map(|unit| axis_use.ranges(shape, unit)).flat_map(|range| values[range].iter().copied()).collect()
+    (0..n).flat_map(|unit| axis_use.runs(shape, unit)).flat_map(|range| values[range].iter().copied()).collect()
 }
 
 /// The inverse of [`rows`].
 fn put_rows(axis_use: &AxisUse, shape: &[usize], rows: &[f32], n: usize, values: &mut [f32]) {
     let mut rest = rows;
-    for range in (0..n).flat_map(|unit| axis_use.ranges(shape, unit)) {
+    for range in (0..n).flat_map(|unit| axis_use.runs(shape, unit)) {
         let (piece, behind) = rest.split_at(range.len());
         values[range].copy_from_slice(piece);
         rest = behind;
