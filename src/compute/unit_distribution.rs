@@ -123,10 +123,10 @@ mod tests {
     fn repairing_leaves_the_ends_as_they_are_and_changes_the_middle() {
         for network in [zoo::mlp(&[12, 20, 20, 3], true).unwrap(), zoo::by_name("lenet").unwrap()] {
             let found = losses(network, &[0.0, 0.5, 1.0]);
-            for [raw, repaired] in [found[0], found[2]] {
-                assert!((raw - repaired).abs() < 5e-3 * (1.0 + raw), "{found:?}");
-            }
-            assert!(0.02 < (found[1][0] - found[1][1]).abs(), "{found:?}");
+            let [start, middle, end] = [0, 1, 2].map(|place| (found[place][0] - found[place][1]).abs());
+            assert!(start.max(end) < 5e-3, "{found:?}");
+            // The units of random networks say little: what counts is the change beside the rounding at the ends.
+            assert!(8.0 * start.max(end) < middle, "{found:?}");
         }
     }
 

@@ -108,8 +108,9 @@ impl Pam {
             return Ok(None);
         }
         let best = (0..rounding.losses.len()).min_by(|&x, &y| rounding.losses[x].total_cmp(&rounding.losses[y]));
-        let found = rounding.candidates.swap_remove(best.unwrap_or(0));
-        let permutations = self.spec.start.iter().zip(&found).map(|(start, found)| start.then(found)).collect();
+        let found = &rounding.candidates[best.unwrap_or(0)];
+        let permutations = self.spec.start.iter().zip(found).map(|(start, found)| start.then(found)).collect();
+        self.rounding = Some(rounding);
         Ok(Some(PamMatch { permutations, losses: std::mem::take(&mut self.losses) }))
     }
 
