@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -19,7 +20,7 @@ use super::output::{check_targets, report, save_network, say};
 use super::score::score_networks;
 use crate::checkpoint::permutations;
 use crate::compute::{AlignSpec, Alignment, DataRef};
-use crate::data::SplitName;
+use crate::data::{Attack, SplitName};
 use crate::files;
 use crate::matching::{
     AlignMethod, Choice as _, MatchOptions, PamOptions, Permutation, ReadAt, Similarity, StreamRule,
@@ -46,6 +47,9 @@ pub(super) struct Align {
     permutation: Option<PathBuf>,
     #[command(flatten)]
     samples: SampleOptions,
+    /// Correlates activations on each network's own adversarial examples, such as 8/255,2/255,5: for robust networks
+    #[arg(long, value_name = "EPS,STEP,STEPS", value_parser = Attack::from_str)]
+    pgd: Option<Attack>,
     /// Saves B with its units moved, under the names that B came with
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -164,6 +168,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         options: args.matching.options(),
         given,
         with_null: true,
+        attack: args.pgd,
         ..spec_of(&ends, args.samples.of(&images))
     };
     let alignment = jobs.align("aligning B to A", spec)?;

@@ -18,7 +18,7 @@ use crate::net::{Network, ParamVec};
 /// Images that are attacked together.
 const BATCH: usize = 128;
 
-/// What attacks the images of a data set.
+/// What attacks the images of a data set on behalf of one network.
 pub(super) struct Attacker {
     tape: Tape,
     attack: Attack,
@@ -34,17 +34,52 @@ impl Attacker {
     /// Moves images `[labels.len(), n_values]` to where the network at `params` (the flat vector) does worse.
     pub(super) fn attack(&mut self, params: &[f32], labels: &[u16], rng: &mut ChaCha8Rng, images: &mut [f32]) {
         let clean = images.to_vec();
-        let n_values = images.len() / labels.len().max(1);
-        for (clean, image) in clean.chunks_exact(n_values.max(1)).zip(images.chunks_exact_mut(n_values.max(1))) {
+        let n_values = (images.len() / labels.len().max(1)).max(1);
+        for (clean, image) in clean.chunks_exact(n_values).zip(images.chunks_exact_mut(n_values)) {
             self.ball.start(clean, rng, image);
         }
         for _ in 0..self.attack.n_steps {
             let slope = self.tape.input_gradient(params, LaneExamples { images, labels, n_total: labels.len() });
-            let moved = images.chunks_exact_mut(n_values.max(1)).zip(slope.chunks_exact(n_values.max(1)));
-            for ((image, slope), clean) in moved.zip(clean.chunks_exact(n_values.max(1))) {
+            let moved = images.chunks_exact_mut(n_values).zip(slope.chunks_exact(n_values));
+            for ((image, slope), clean) in moved.zip(clean.chunks_exact(n_values)) {
                 self.ball.advance(clean, slope, image);
             }
         }
+    }
+
+    /// The images `indices` of `data`, moved, as a data set of their own.
+    pub(super) fn attacked(
+        &mut self,
+        params: &ParamVec,
+        data: &DataRef,
+        indices: &[u32],
+        rng: &mut ChaCha8Rng,
+    ) -> DataRef {
+        let examples = Examples::of(data);
+        let mut values = vec![0.0; indices.len() * examples.n_values()];
+        examples.read_all(indices, &mut values);
+        let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
+        for (images, labels) in values.chunks_mut(BATCH * examples.n_values()).zip(labels.chunks(BATCH)) {
+            self.attack(params.values(), labels, rng, images);
+        }
+        let split = Split { values: Values::Floats(values), labels };
+        let (train, test) = match data.split {
+            SplitName::Train => (split, Split::default()),
+            SplitName::Test => (Split::default(), split),
+        };
+        let of = &data.dataset;
+        let dataset = Dataset {
+            name: format!("{} under attack", of.name),
+            source: of.source.clone(),
+            shape: of.shape,
+            max_value: of.max_value,
+            class_names: of.class_names.clone(),
+            train,
+            test,
+            notes: Vec::new(),
+        };
+        let normalization = Normalization::identity(of.shape.channels);
+        DataRef { dataset: Arc::new(dataset), split: data.split, normalization, limit: None }
     }
 }
 
@@ -61,35 +96,9 @@ pub fn attacked(
     seed: u64,
 ) -> Result<DataRef, ComputeError> {
     check_fit(network, data)?;
-    let examples = Examples::of(data);
-    let mut attacker = Attacker::new(network, data, attack);
+    let indices: Vec<u32> = (0..data.n_images() as u32).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let n_images = data.n_images();
-    let mut values = vec![0.0; n_images * examples.n_values()];
-    let indices: Vec<u32> = (0..n_images as u32).collect();
-    examples.read_all(&indices, &mut values);
-    let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
-    for (images, labels) in values.chunks_mut(BATCH * examples.n_values()).zip(labels.chunks(BATCH)) {
-        attacker.attack(params.values(), labels, &mut rng, images);
-    }
-    let split = Split { values: Values::Floats(values), labels };
-    let (train, test) = match data.split {
-        SplitName::Train => (split, Split::default()),
-        SplitName::Test => (Split::default(), split),
-    };
-    let of = &data.dataset;
-    let dataset = Dataset {
-        name: format!("{} under attack", of.name),
-        source: of.source.clone(),
-        shape: of.shape,
-        max_value: of.max_value,
-        class_names: of.class_names.clone(),
-        train,
-        test,
-        notes: Vec::new(),
-    };
-    let normalization = Normalization::identity(of.shape.channels);
-    Ok(DataRef { dataset: Arc::new(dataset), split: data.split, normalization, limit: None })
+    Ok(Attacker::new(network, data, attack).attacked(params, data, &indices, &mut rng))
 }
 
 #[cfg(test)]

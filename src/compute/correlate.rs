@@ -3,11 +3,16 @@
 
 use std::sync::Arc;
 
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::attack::Attacker;
 use super::batches::{ImageOrder, check_fit};
 use super::correlate_lanes::LanesMoments;
 use super::correlate_tensors::TensorMoments;
 use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
+use crate::data::Attack;
 use crate::matching::CrossMoments;
 use crate::net::{Network, ParamVec, Reading};
 
@@ -26,6 +31,15 @@ pub(super) struct CorrelateSpec {
     pub(super) readings: Vec<Vec<Reading>>,
     /// Whether samples of A are also held against other samples of B.
     pub(super) with_null: bool,
+    /// Each network sees the images as its own adversary has moved them.
+    pub(super) attack: Option<Attack>,
+}
+
+/// Some images of a data set.
+#[derive(Clone, Copy)]
+pub(super) struct Images<'a> {
+    pub(super) data: &'a DataRef,
+    pub(super) indices: &'a [u32],
 }
 
 /// The moments of one reading.
@@ -57,12 +71,28 @@ enum Moments {
     Tensors(Box<TensorMoments>),
 }
 
+impl Moments {
+    /// Adds what A and B make of images: the same ones, if need be moved.
+    fn add(&mut self, images: [Images<'_>; 2]) -> Result<(), ComputeError> {
+        match self {
+            Self::Lanes(lanes) => {
+                lanes.add(images);
+                Ok(())
+            }
+            Self::Tensors(tensors) => tensors.add(images),
+        }
+    }
+}
+
 /// A running pass; call [`Self::step`] until [`Self::is_finished`].
 pub(super) struct Correlate {
     data: DataRef,
     order: ImageOrder,
     moments: Moments,
     next_image: usize,
+    /// One a network, with its weights.
+    attackers: Option<[(Attacker, Arc<ParamVec>); 2]>,
+    rng: ChaCha8Rng,
 }
 
 impl Correlate {
@@ -74,7 +104,11 @@ impl Correlate {
             Moments::Lanes(Box::new(LanesMoments::new(spec)))
         };
         let order = ImageOrder::shuffled(spec.data.n_images(), IMAGE_SEED);
-        Ok(Self { data: spec.data.clone(), order, moments, next_image: 0 })
+        let attackers = spec.attack.map(|attack| {
+            [&spec.a, &spec.b].map(|w| (Attacker::new(&spec.network, &spec.data, attack), Arc::clone(w)))
+        });
+        let rng = ChaCha8Rng::seed_from_u64(IMAGE_SEED);
+        Ok(Self { data: spec.data.clone(), order, moments, next_image: 0, attackers, rng })
     }
 
     pub(super) fn is_finished(&self) -> bool {
@@ -85,9 +119,13 @@ impl Correlate {
     pub(super) fn step(&mut self) -> Result<(), ComputeError> {
         let end = self.order.len().min(self.next_image + self.block_images());
         let indices = self.order.range(self.next_image..end);
-        match &mut self.moments {
-            Moments::Lanes(lanes) => lanes.add(&self.data, indices),
-            Moments::Tensors(tensors) => tensors.add(&self.data, indices)?,
+        if let Some(attackers) = &mut self.attackers {
+            let moved =
+                attackers.each_mut().map(|(attacker, w)| attacker.attacked(w, &self.data, indices, &mut self.rng));
+            let indices: Vec<u32> = (0..indices.len() as u32).collect();
+            self.moments.add(moved.each_ref().map(|data| Images { data, indices: &indices }))?;
+        } else {
+            self.moments.add([Images { data: &self.data, indices }; 2])?;
         }
         self.next_image = end;
         Ok(())

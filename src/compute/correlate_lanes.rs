@@ -8,8 +8,7 @@ mod tests;
 
 use rayon::prelude::*;
 
-use super::correlate::{CorrelateSpec, ReadingMoments};
-use super::evaluate::DataRef;
+use super::correlate::{CorrelateSpec, Images, ReadingMoments};
 use super::evaluate_lanes::load_images;
 use super::forward::LARGE_MAP;
 use super::lanes::{
@@ -83,25 +82,29 @@ impl LanesMoments {
         readings.map(|reading| &reading.moments).collect()
     }
 
-    /// Adds the moments over at most [`Self::block_images`] images.
-    pub(super) fn add(&mut self, data: &DataRef, indices: &[u32]) {
+    /// Adds the moments over at most [`Self::block_images`] images, as A and as B sees them.
+    pub(super) fn add(&mut self, images: [Images<'_>; 2]) {
         let Self { program, packed, buffers, group_blocks, readings, .. } = self;
         let program = &*program;
-        let images = load_images(program.network(), &data.inputs(), indices);
-        let groups = || images.rows.par_chunks(*group_blocks * program.n_input_rows());
+        let load = |images: Images<'_>| load_images(program.network(), &images.data.inputs(), images.indices);
+        let of_a = load(images[0]);
+        let of_b = if std::ptr::eq(images[0].data, images[1].data) { of_a.clone() } else { load(images[1]) };
+        let n_images = of_a.n_images;
         let [a, b] = buffers;
-        let of_network = |buffers, packed| groups().zip(buffers).map(move |(rows, buffers)| (rows, packed, buffers));
-        let of_a = of_network(a.par_iter_mut(), &packed[0]);
-        let of_b = of_network(b.par_iter_mut(), &packed[1]);
+        let group_rows = *group_blocks * program.n_input_rows();
+        let of_a =
+            of_a.rows.par_chunks(group_rows).zip(a.par_iter_mut()).map(|(rows, buffers)| (rows, &packed[0], buffers));
+        let of_b =
+            of_b.rows.par_chunks(group_rows).zip(b.par_iter_mut()).map(|(rows, buffers)| (rows, &packed[1], buffers));
         of_a.chain(of_b).for_each(|(rows, packed, buffers)| {
             buffers.load(program, rows);
             run_blocks(program, packed, buffers);
         });
-        let n_groups = images.n_images.div_ceil(LANES * *group_blocks);
+        let n_groups = n_images.div_ceil(LANES * *group_blocks);
         let [a, b] = [&a[..n_groups], &b[..n_groups]];
         readings.par_iter_mut().for_each(|reading| {
             let groups = [a, b].map(|buffers| values(program, buffers, reading.reading.node));
-            reading.add([&groups[0], &groups[1]], *group_blocks, images.n_images);
+            reading.add([&groups[0], &groups[1]], *group_blocks, n_images);
         });
     }
 }

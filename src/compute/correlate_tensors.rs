@@ -5,8 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use super::batches::{images_at_once, load};
-use super::correlate::{CorrelateSpec, ReadingMoments};
-use super::evaluate::DataRef;
+use super::correlate::{CorrelateSpec, Images, ReadingMoments};
 use super::forward::{Activations, Basis, PointTensors, visit_nodes};
 use super::score::read;
 use super::{ComputeError, Engine};
@@ -52,11 +51,13 @@ impl TensorMoments {
         self.moments[group].iter().collect()
     }
 
-    pub(super) fn add(&mut self, data: &DataRef, indices: &[u32]) -> Result<(), ComputeError> {
-        let block = load(&self.engine, data, indices);
+    /// Adds the moments over some images, as A and as B sees them.
+    pub(super) fn add(&mut self, images: [Images<'_>; 2]) -> Result<(), ComputeError> {
+        let n_images = images[0].indices.len();
+        let [of_a, of_b] = images.map(|images| load(&self.engine, images.data, images.indices).inputs(&self.network));
         let [a, b] = &self.points;
-        let units_a = self.readings(block.inputs(&self.network), a);
-        let units_b = self.readings(block.inputs(&self.network), b);
+        let units_a = self.readings(of_a, a);
+        let units_b = self.readings(of_b, b);
         if self.shifts.is_empty() {
             self.shifts = units_a.iter().chain(&units_b).map(|units| units.clone().mean_dim(0)).collect();
             let (of_a, of_b) = self.shifts.split_at(units_a.len());
@@ -68,8 +69,8 @@ impl TensorMoments {
         let units_a = units_a.into_iter().zip(shifts_a).map(|(units, shift)| units - shift.clone());
         let units_b = units_b.into_iter().zip(shifts_b).map(|(units, shift)| units - shift.clone());
         for ((moments, a), b) in self.moments.iter_mut().flatten().zip(units_a).zip(units_b) {
-            if let Some(shuffled) = moments.shuffled.as_mut().filter(|_| 1 < indices.len()) {
-                add(shuffled, a.clone(), turned(b.clone(), indices.len()))?;
+            if let Some(shuffled) = moments.shuffled.as_mut().filter(|_| 1 < n_images) {
+                add(shuffled, a.clone(), turned(b.clone(), n_images))?;
             }
             add(&mut moments.matched, a, b)?;
         }

@@ -4,6 +4,7 @@
 //! small enough to be read back and uploaded. (Should a profile ever ask for it, eframe's device can be handed to burn here.)
 
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::OnceLock;
 
@@ -70,6 +71,10 @@ impl Engine {
         match choice {
             DeviceChoice::Cpu => Ok(Self::cpu()),
             DeviceChoice::Gpu => Self::gpu(),
+            DeviceChoice::Auto if !shows_graphics_device() => {
+                log::info!("computing on the CPU: the system shows no graphics device");
+                Ok(Self::named_cpu(", no GPU found"))
+            }
             DeviceChoice::Auto => match Self::gpu() {
                 Ok(engine) => Ok(engine),
                 Err(error @ DeviceError::NoGpu { .. }) => {
@@ -116,6 +121,14 @@ impl Engine {
     pub fn is_gpu(&self) -> bool {
         self.is_gpu
     }
+}
+
+/// Whether the system shows a graphics device at all. Where it shows none, Vulkan's loader would only find a processor that
+/// draws in software, and Mesa complains aloud of a desktop that is not there (`XDG_RUNTIME_DIR`).
+fn shows_graphics_device() -> bool {
+    /// Of Mesa's drivers, NVIDIA's, Windows' subsystem for Linux, Qualcomm's and Arm's.
+    const NODES: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
+    !cfg!(target_os = "linux") || NODES.iter().any(|node| Path::new(node).exists())
 }
 
 /// The first adapter that is real hardware, discrete before integrated before virtual.

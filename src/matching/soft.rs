@@ -75,8 +75,13 @@ impl SoftPermutation {
             }
             (0..n).for_each(|i| rest[i * n + permutation.source(i)] -= share);
             terms.push((share, permutation));
+            terms.sort_by(|x, y| y.0.total_cmp(&x.0));
+            // No later share can be more than what is left of a row.
+            let left = rest.chunks_exact(n).map(|row| row.iter().sum()).fold(f64::INFINITY, f64::min);
+            if terms.get(MAX_TERMS - 1).is_some_and(|(least, _)| left <= *least) {
+                break;
+            }
         }
-        terms.sort_by(|x, y| y.0.total_cmp(&x.0));
         terms.truncate(MAX_TERMS);
         let total: f64 = terms.iter().map(|(share, _)| share).sum();
         if terms.is_empty() {

@@ -23,12 +23,14 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         return;
     };
     header(ui, state, curve, view, actions);
-    ui.horizontal_top(|ui| {
-        if view.curve.statistics {
-            path_statistics::table(ui, curve);
-        }
-        predictions::show(ui, state, &mut view.pictures);
-    });
+    if view.curve.statistics || state.predictions.is_some() {
+        ui.horizontal_top(|ui| {
+            if view.curve.statistics {
+                path_statistics::table(ui, curve);
+            }
+            predictions::show(ui, state, &mut view.pictures);
+        });
+    }
     if view.curve.statistics {
         path_statistics::place_line(ui, state, curve, view);
     }

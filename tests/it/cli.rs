@@ -45,7 +45,7 @@ fn save_renamed(from: &str, to: &Path) {
 fn help_and_version_end_with_code_0() {
     let help = lowroad(&["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["info", "align", "path", "compare", "ensemble", "plane", "train", "demo"] {
+    for command in ["info", "align", "path", "compare", "ensemble", "plane", "train", "tree", "demo"] {
         assert!(help.stdout.contains(command), "{command}");
         assert_eq!(lowroad(&[command, "--help"]).code, 0, "{command}");
     }
@@ -124,12 +124,12 @@ fn remarks_on_a_file_that_stands_twice_are_made_once() {
     let folder = temporary();
     let path = folder.path().join("noted.safetensors");
     let (checkpoint, _) = checkpoint::read_with_metadata(Path::new(&digits("a.safetensors"))).unwrap();
-    let extra = [0.5; 3];
     let mut tensors: Vec<TensorOut<'_>> =
         checkpoint.tensors.iter().map(|t| TensorOut { name: &t.name, shape: &t.shape, values: &t.values }).collect();
-    tensors.push(TensorOut { name: "step", shape: &[3], values: &extra });
+    tensors.push(TensorOut { name: "step", shape: &[], values: &[7.0] });
     write_safetensors(&path, &tensors, &Default::default()).unwrap();
-    let ended = lowroad(&["align", &text_of(&path), &text_of(&path), "--samples", "50", "--limit", "50"]);
+    let ended =
+        lowroad(&["align", &text_of(&path), &text_of(&path), "--samples", "50", "--limit", "50", "--device", "cpu"]);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     assert_eq!(ended.stderr.matches("not used: step").count(), 1, "{}", ended.stderr);
 }

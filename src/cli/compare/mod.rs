@@ -227,7 +227,7 @@ impl Comparison<'_> {
             1 => format!("{}, {} points of each path.", found.network, found.points),
             n => format!("{}, {} points of each path; means over {n} pairs.", found.network, found.points),
         };
-        Ok(families_figure(&curves, split, caption))
+        Ok(StackedFigure { metadata: Some(command_line()), ..families_figure(&curves, split, caption) })
     }
 }
 
@@ -340,6 +340,11 @@ impl<'a> Task<'a> {
             maps: self.comparison.maps.clone(),
         }
     }
+}
+
+/// What was typed, for whoever wants the figure again.
+fn command_line() -> String {
+    std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 /// A run in a few words.

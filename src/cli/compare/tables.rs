@@ -168,12 +168,21 @@ impl CompareReport {
         rows
     }
 
-    /// Families without a path on some pair, a line each.
+    /// Families without a path on some pair: a line a family and reason, which names the pairs unless they are all.
     fn missing(&self) -> Vec<String> {
-        let line = |row: &RowReport, Missing { pair: [a, b], reason }: &Missing| {
-            format!("{}, {a} to {b}: {reason}", row.family)
-        };
-        self.rows.iter().flat_map(|row| row.missing.iter().map(move |missing| line(row, missing))).collect()
+        let mut lines = Vec::new();
+        for row in &self.rows {
+            let mut by_reason: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+            for Missing { pair: [a, b], reason } in &row.missing {
+                by_reason.entry(reason).or_default().push(format!("{a} to {b}"));
+            }
+            for (reason, pairs) in by_reason {
+                let is_all = row.pairs == 0 && pairs.len() == row.missing.len();
+                let pairs = if is_all { String::new() } else { format!(", {}", pairs.join(", ")) };
+                lines.push(format!("{}{pairs}: {reason}", row.family));
+            }
+        }
+        lines
     }
 
     pub(super) fn to_text(&self) -> String {

@@ -21,7 +21,7 @@ use rand_chacha::ChaCha8Rng;
 use super::correlate::{Correlate, CorrelateSpec};
 use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
-use crate::data::SplitName;
+use crate::data::{Attack, SplitName};
 use crate::matching::{
     AlignMethod, Evidence, GroupReport, MatchOptions, MatchReport, Permutation, match_units, permute, readings,
 };
@@ -45,12 +45,14 @@ pub struct AlignSpec {
     pub given: Option<Vec<Permutation>>,
     /// Whether the report tells what shuffled samples would give, for up to twice the time.
     pub with_null: bool,
+    /// Activations are those on each network's own adversarial examples (for pairs of robust networks).
+    pub attack: Option<Attack>,
 }
 
 impl AlignSpec {
     /// Matches activations by their correlation, without a null.
     pub fn new(network: Arc<Network>, a: Arc<ParamVec>, b: Arc<ParamVec>, data: DataRef) -> Self {
-        Self { network, a, b, data, options: MatchOptions::default(), given: None, with_null: false }
+        Self { network, a, b, data, options: MatchOptions::default(), given: None, with_null: false, attack: None }
     }
 }
 
@@ -107,6 +109,7 @@ impl Align {
             data: spec.data.clone(),
             readings: readings(&spec.network, read_at, stream),
             with_null: spec.with_null,
+            attack: spec.attack,
         };
         let correlate = Correlate::new(engine, &correlate)?;
         let groups = spec.network.groups().iter();

@@ -74,3 +74,15 @@ fn shuffled_samples_reach_far_less_than_the_same_samples() {
         assert!(null.mean < 0.7 && 0.999 < group.after.mean, "{null:?} {:?}", group.after);
     }
 }
+
+#[test]
+fn networks_can_be_matched_on_their_own_adversarial_examples() {
+    let (spec, _) = twins(zoo::mlp(&[20, 16, 12, 4], true).unwrap());
+    let attack = Some(Attack { eps: 0.02, step: 0.01, n_steps: 2 });
+    let found = align_all(&Engine::cpu(), AlignSpec { attack, ..spec.clone() }).unwrap();
+    assert_eq!(found.aligned.values(), spec.a.values());
+    // Each network sees images of its own, so that even twins do not respond quite alike.
+    let clean = align_all(&Engine::cpu(), spec).unwrap();
+    let mean = |found: &Alignment| found.report.groups[0].after.mean;
+    assert!(0.9 < mean(&found) && mean(&found) < mean(&clean), "{} {}", mean(&found), mean(&clean));
+}

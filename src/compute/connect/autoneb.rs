@@ -10,7 +10,8 @@
 //! on one minibatch for all pivots, so that their losses can be compared; then the pivots are moved along the band to the
 //! spacing that they had when the cycle began (springs of infinite strength). The ends stay where they are. After each cycle
 //! the loss is analysed densely between the pivots: its maximum is the *saddle*, and pivots are added where the loss rises
-//! most above the line between two of them. The band with the lowest saddle of all cycles is the path.
+//! most above the line between two of them. The band with the lowest saddle of all cycles is the path. No cycle follows one
+//! whose saddle is an end: nothing can be lower.
 
 mod band;
 
@@ -135,6 +136,11 @@ impl Analysed {
         highest.copied().unwrap_or(PointValue { loss: f64::NAN, accuracy: f64::NAN, n_images: 0 })
     }
 
+    /// Whether no point is higher than the ends.
+    fn is_flat(&self) -> bool {
+        self.saddle().loss <= self.values[0].loss.max(last(&self.values).loss)
+    }
+
     fn losses(&self) -> impl Iterator<Item = f64> {
         self.values.iter().map(|value| value.loss)
     }
@@ -229,7 +235,7 @@ impl AutoNeb {
         } else if self.best.as_ref().is_none_or(|best| found.saddle().loss < best.saddle().loss) {
             self.best = Some(found);
         }
-        if self.n_cycles_done == self.cycles.len() {
+        if self.n_cycles_done == self.cycles.len() || self.best.as_ref().is_some_and(Analysed::is_flat) {
             return self.connection();
         }
         let n_trained = self.spec.network.layout().n_trained();

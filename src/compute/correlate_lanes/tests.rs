@@ -16,6 +16,7 @@ fn spec(network: Network, n_images: usize) -> CorrelateSpec {
         data: noise(&network, n_images),
         readings: readings(&network, ReadAt::Post, StreamRule::Sum),
         with_null: false,
+        attack: None,
         network,
     }
 }
@@ -35,8 +36,9 @@ fn assert_agrees(spec: &CorrelateSpec, n_first: usize) {
     let mut tensors = TensorMoments::new(&Engine::cpu(), spec);
     let indices: Vec<u32> = (0..spec.data.n_images() as u32).collect();
     for indices in [&indices[..n_first], &indices[n_first..]] {
-        lanes.add(&spec.data, indices);
-        tensors.add(&spec.data, indices).unwrap();
+        let images = Images { data: &spec.data, indices };
+        lanes.add([images; 2]);
+        tensors.add([images; 2]).unwrap();
     }
     for (index, group) in spec.network.groups().iter().enumerate() {
         let of_group: Vec<&LanesReading> = lanes.readings.iter().filter(|reading| reading.group == index).collect();
@@ -76,7 +78,7 @@ fn moments_do_not_depend_on_the_number_of_threads() {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| {
             let mut lanes = LanesMoments::new(&spec);
-            lanes.add(&spec.data, &indices);
+            lanes.add([Images { data: &spec.data, indices: &indices }; 2]);
             lanes.of_group(0)[0].matched.products.clone()
         })
     });
@@ -95,8 +97,9 @@ fn before_the_nonlinearity_and_with_a_null_both_agree_too() {
     let indices: Vec<u32> = (0..64).collect();
     let mut lanes = LanesMoments::new(&spec);
     let mut tensors = TensorMoments::new(&Engine::cpu(), &spec);
-    lanes.add(&spec.data, &indices);
-    tensors.add(&spec.data, &indices).unwrap();
+    let images = Images { data: &spec.data, indices: &indices };
+    lanes.add([images; 2]);
+    tensors.add([images; 2]).unwrap();
     // Both turn 64 images by half of them.
     for group in 0..spec.readings.len() {
         for (found, expected) in lanes.of_group(group).into_iter().zip(tensors.of_group(group)) {
