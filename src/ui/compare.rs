@@ -213,7 +213,7 @@ fn number(text: String, color: Option<Color32>) -> Label {
     Label::new(color.map_or_else(|| text.clone(), |color| text.clone().color(color).strong())).selectable(false)
 }
 
-/// The best value of each column, where there are several to choose from: the highest accuracy, the lowest of all else.
+/// The highest accuracies and the lowest barrier, where there are several to choose from; other columns have no best value.
 fn best_values(found: &[CompareRow]) -> [Option<f64>; 6] {
     Column::ALL.map(|column| {
         let means = found.iter().filter_map(|row| row.value(column)).map(|value| value.mean);
@@ -223,6 +223,7 @@ fn best_values(found: &[CompareRow]) -> [Option<f64>; 6] {
         } else {
             means.iter().copied().min_by(f64::total_cmp)
         };
-        best.filter(|_| 1 < means.len())
+        let is_judged = column.is_accuracy() || column == Column::Barrier;
+        best.filter(|_| is_judged && 1 < means.len())
     })
 }
