@@ -52,6 +52,7 @@ fn weight_matching_puts_a_shuffled_network_back_and_tells_every_descent() {
         let options = MatchOptions { n_restarts: 3, ..MatchOptions::of(AlignMethod::Weight) };
         let found = align_all(&Engine::cpu(), AlignSpec { options, ..spec.clone() }).unwrap();
         assert_eq!(found.aligned.values(), spec.a.values(), "{}", spec.network.name());
+        assert_eq!(found.report.evidence.verdict, Verdict::Twins);
         assert_eq!(found.traces.len(), 3);
         assert!(found.traces.iter().flat_map(|trace| trace.windows(2)).all(|pair| pair[0] <= pair[1]));
     }
