@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::options::JsonOptions;
 use crate::checkpoint;
 use crate::files;
+use crate::geometry;
 use crate::net::{Network, ParamVec};
 
 /// A number as JSON; those that JSON does not have as the strings "NaN", "inf" and "-inf".
@@ -120,6 +121,26 @@ pub(super) fn save_network(
     ]);
     metadata.extend(seed.map(|seed| ("lowroad.seed".to_owned(), seed.to_string())));
     Ok(checkpoint::save_params(path, network, params, &metadata)?)
+}
+
+/// Saves the points that a path was worked out at, numbered from A to B: `000.safetensors`, ..., a folder that opens as a
+/// trajectory. Makes the folder; a path that has none leaves nothing behind.
+pub(super) fn save_corners(
+    folder: &Path,
+    network: &Network,
+    path: &geometry::Path,
+    made_by: &str,
+    seed: Option<u64>,
+) -> Result<()> {
+    let corners = path.corners();
+    if corners.is_empty() {
+        return Ok(());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
+    for (index, point) in corners.into_iter().enumerate() {
+        save_network(&folder.join(format!("{index:03}.safetensors")), network, point, made_by, seed)?;
+    }
+    Ok(())
 }
 
 /// Where a saved network's metadata says what made it.

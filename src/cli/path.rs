@@ -16,7 +16,7 @@ use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{check_targets, report, save_network, say, write_json};
+use super::output::{check_targets, report, save_corners, save_network, say, write_json};
 use super::repair::Repair;
 use super::robust::evaluate_robustly;
 use crate::compute::EnsembleSpec;
@@ -55,7 +55,8 @@ pub(super) struct Path {
     /// batch norm, by REPAIR for others (Jordan et al. 2023); the path itself is then evaluated with what is stored
     #[arg(long)]
     repair: bool,
-    /// Saves the bends, aligned B and `path.json` into a folder, which is made if need be
+    /// Saves the bends or the points that the path was worked out at, aligned B and `path.json` into a folder, which is made if
+    /// need be
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
     #[command(flatten)]
@@ -160,6 +161,7 @@ pub(super) fn run(args: &Path) -> Result<()> {
             let file = folder.join(format!("bend.{}.safetensors", index + 1));
             save_network(&file, &ends.network, bend, &command, Some(args.find.seed))?;
         }
+        save_corners(&folder.join("points"), &ends.network, &path, &command, Some(args.find.seed))?;
         if args.align != EndAt::AsItIs {
             let file = folder.join("b_aligned.safetensors");
             save_network(&file, &ends.b.network, &b, &command, Some(args.find.seed))?;

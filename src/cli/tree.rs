@@ -1,6 +1,6 @@
 //! `lowroad tree`: connects many networks by AutoNEB, and says how any two are best connected (Draxler et al. 2018).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -12,7 +12,7 @@ use super::jobs::Jobs;
 use super::networks::Opener;
 use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_network, say, table};
+use super::output::{Number, accuracy_text, check_targets, loss_text, report, save_corners, say, table};
 use super::score::{ScoreReport, score_networks};
 use crate::compute::{ConnectOptions, ConnectSpec, Connection, EvaluateSpec, PointValue};
 use crate::data::SplitName;
@@ -170,7 +170,8 @@ impl Setting<'_> {
         };
         let found = self.jobs.connect(&format!("connecting {} and {}", from + 1, to + 1), spec)?;
         if let Some(folder) = &self.args.save {
-            self.save(&folder.join(format!("{}-{}", from + 1, to + 1)), &found)?;
+            let folder = folder.join(format!("{}-{}", from + 1, to + 1));
+            save_corners(&folder, &self.network, &found.path, &self.args.command(), Some(self.args.seed))?;
         }
         let common = &self.args.common;
         let measure = self.images.measure(common.score, &common.network);
@@ -205,17 +206,6 @@ impl Setting<'_> {
         let worst = ts.into_iter().zip(values).max_by(|(_, a), (_, b)| height(a).total_cmp(&height(b)));
         let (t, value) = worst.context("internal error: a path without points")?;
         Ok(SaddleReport { t: t.into(), score: value.into() })
-    }
-
-    /// The pivots of a path, numbered from A to B, both ends included.
-    fn save(&self, folder: &Path, found: &Connection) -> Result<()> {
-        std::fs::create_dir_all(folder).with_context(|| format!("could not make the folder {}", folder.display()))?;
-        let command = self.args.command();
-        for (index, point) in found.path.corners().into_iter().enumerate() {
-            let file = folder.join(format!("{index:03}.safetensors"));
-            save_network(&file, &self.network, point, &command, Some(self.args.seed))?;
-        }
-        Ok(())
     }
 }
 

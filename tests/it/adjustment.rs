@@ -1,5 +1,7 @@
 //! Weight adjustment and butterflies on networks that were really trained, through the command line.
 
+use lowroad::checkpoint::read;
+
 use crate::program::{digits, losses, lowroad, number};
 use crate::transport::{Pair, barrier, notes};
 
@@ -59,4 +61,20 @@ fn fewer_images_and_another_ridge_are_taken_and_a_ridge_out_of_range_is_refused(
     let (a, b) = (digits("a.safetensors"), digits("b.safetensors"));
     let run = ["path", &a, &b, "--data", "optdigits", "--device", "cpu", "--family", "linear+wa", "--ridge", "2"];
     lowroad(&run).must_fail(2, &["--ridge", "expected a number from 0 to 1"]);
+}
+
+#[test]
+fn the_points_of_a_path_are_saved_as_a_trajectory_from_a_to_b() {
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().display().to_string();
+    Pair::digits().path(&["--family", "linear+wa", "--points", "3", "--stage-points", "3", "--save", &saved]);
+    let points = folder.path().join("points");
+    let values = |path: &std::path::Path| -> Vec<Vec<f32>> {
+        read(path).unwrap().tensors.into_iter().map(|tensor| tensor.values).collect()
+    };
+    let a = values(digits("a.safetensors").as_ref());
+    assert_eq!(values(&points.join("000.safetensors")), a, "the first point is A");
+    // The embedded networks have two hidden layers: two stages of fits, 3 points each.
+    assert_eq!(std::fs::read_dir(&points).unwrap().count(), 6);
+    assert_ne!(values(&points.join("005.safetensors")), a);
 }
