@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::program::{DIGITS_NORMALIZATION, fixture, lowroad, number};
 
@@ -16,8 +16,15 @@ struct Case {
     /// Images that the alignment was computed on.
     samples: &'static [&'static str],
     n_test: f64,
+    /// How far losses may be off, as a share of them, and by how many images accuracies.
+    tolerance: (f64, f64),
+    /// Asked of every command.
+    options: &'static [&'static str],
     expect: Value,
 }
+
+/// For networks without batch norm: rounding.
+const ROUNDING: (f64, f64) = (1e-4, 1.5);
 
 impl Case {
     fn digits() -> Self {
@@ -27,22 +34,35 @@ impl Case {
             normalize: DIGITS_NORMALIZATION,
             samples: &["--samples", "2000"],
             n_test: 1797.0,
+            tolerance: ROUNDING,
+            options: &[],
             expect: expectations(&folder),
             folder,
         }
     }
 
     fn mnist() -> Option<Self> {
+        Self::of_mnist("mnist-mlp-784-256-128-10", ROUNDING, &[])
+    }
+
+    /// Statistics are PyTorch's averages over five batches, ours those of all images at once.
+    fn batch_norm() -> Option<Self> {
+        Self::of_mnist("mnist-resnet8-bn", (1e-2, 20.0), &["--bn-images", "5000"])
+    }
+
+    fn of_mnist(name: &str, tolerance: (f64, f64), options: &'static [&'static str]) -> Option<Self> {
         let Some(root) = std::env::var_os("LOWROAD_DATA") else {
             eprintln!("skipped: LOWROAD_DATA is not set, so there is no MNIST case to compare with");
             return None;
         };
-        let folder = Path::new(&root).join("cases/mnist-mlp-784-256-128-10");
+        let folder = Path::new(&root).join("cases").join(name);
         Some(Self {
             data: Path::new(&root).join("data/mnist").display().to_string(),
             normalize: "0.1307/0.3081",
             samples: &["--samples-split", "test"],
             n_test: 10_000.0,
+            tolerance,
+            options,
             expect: expectations(&folder),
             folder,
         })
@@ -52,7 +72,7 @@ impl Case {
         let mut args = vec![command.to_owned()];
         args.extend(files.iter().map(|file| self.file(file)));
         let common = ["--data", &self.data, "--normalize", self.normalize, "--device", "cpu", "--json", "-"];
-        args.extend(common.iter().chain(options).map(|&option| option.to_owned()));
+        args.extend(common.iter().chain(self.options).chain(options).map(|&option| option.to_owned()));
         lowroad(&args).json()
     }
 
@@ -60,13 +80,12 @@ impl Case {
         self.folder.join(name).display().to_string()
     }
 
-    /// Losses to 1e-4 relative, accuracies to one image.
     fn assert_scores(&self, what: &str, found: &Value, expected: &Value) {
         let (loss, wanted) = (number(&found["loss"]), number(&expected["loss"]));
-        assert!((loss / wanted - 1.0).abs() < 1e-4, "{what}: loss {loss}, PyTorch {wanted}");
+        assert!((loss / wanted - 1.0).abs() < self.tolerance.0, "{what}: loss {loss}, PyTorch {wanted}");
         let (accuracy, wanted) = (number(&found["accuracy"]), number(&expected["accuracy"]));
         let n_images = (accuracy - wanted).abs() * self.n_test;
-        assert!(n_images < 1.5, "{what}: accuracy {accuracy}, PyTorch {wanted}");
+        assert!(n_images < self.tolerance.1, "{what}: accuracy {accuracy}, PyTorch {wanted}");
     }
 
     fn assert_path(&self, found: &Value, expected: &Value) {
@@ -130,7 +149,7 @@ impl Case {
         assert!((ours - theirs).abs() < 0.02 * theirs.max(0.05), "barrier {ours}, PyTorch's {theirs}");
     }
 
-    fn plane_agrees(&self, grid: &str, tolerance: f64) {
+    fn plane_agrees(&self, grid: &str) {
         let found = self.run("plane", &["a.safetensors", "b.safetensors", "c.safetensors"], &["--grid", grid]);
         let expected = &self.expect["plane"];
         let size = number(&expected["anchors"]["B"][0]);
@@ -146,13 +165,9 @@ impl Case {
             }
         }
         for (iy, row) in expected["loss"].as_array().unwrap().iter().enumerate() {
-            for (ix, wanted) in row.as_array().unwrap().iter().enumerate() {
-                let loss = number(&found["test"]["loss"][iy][ix]);
-                let wanted = number(wanted);
-                assert!((loss / wanted - 1.0).abs() < tolerance, "({ix}, {iy}): {loss}, PyTorch {wanted}");
-                let accuracy = number(&found["test"]["accuracy"][iy][ix]);
-                let wanted = number(&expected["accuracy"][iy][ix]);
-                assert!((accuracy - wanted).abs() * self.n_test < 1.5, "({ix}, {iy}): {accuracy}, {wanted}");
+            for ix in 0..row.as_array().unwrap().len() {
+                let at = |of: &Value| json!({ "loss": of["loss"][iy][ix], "accuracy": of["accuracy"][iy][ix] });
+                self.assert_scores(&format!("({ix}, {iy})"), &at(&found["test"]), &at(expected));
             }
         }
     }
@@ -184,7 +199,7 @@ fn lines_to_aligned_networks_have_the_losses_that_pytorch_finds() {
 
 #[test]
 fn planes_have_the_coordinates_and_losses_that_pytorch_finds() {
-    Case::digits().plane_agrees("7x5", 1e-4);
+    Case::digits().plane_agrees("7x5");
 }
 
 #[test]
@@ -216,6 +231,22 @@ fn mnist_alignment_has_the_correlations_that_scipy_finds() {
 #[test]
 fn mnist_planes_have_the_coordinates_and_losses_that_pytorch_finds() {
     if let Some(case) = Case::mnist() {
-        case.plane_agrees("9", 1e-4);
+        case.plane_agrees("9");
     }
+}
+
+#[test]
+fn networks_with_batch_norm_have_the_losses_that_pytorch_finds() {
+    let Some(case) = Case::batch_norm() else { return };
+    let (ends, stored) = (["a.safetensors", "b.pt"], ["--family", "linear", "--points", "2", "--bn", "stored"]);
+    let exact = Case { tolerance: ROUNDING, options: &[], ..Case::batch_norm().unwrap() };
+    for (index, point) in exact.run("path", &ends, &stored)["points"].as_array().unwrap().iter().enumerate() {
+        exact.assert_scores(ends[index], &point["test"], &case.expect["endpoints"][index]);
+    }
+    let line = case.run("path", &ends, &["--family", "linear", "--points", "11"]);
+    case.assert_path(&line, &case.expect["linear"]);
+    let bend = case.file("c.safetensors");
+    let curve = case.run("path", &ends, &["--family", "bezier", "--bends", &bend, "--points", "11"]);
+    case.assert_path(&curve, &case.expect["bezier_abc"]);
+    case.plane_agrees("5");
 }
