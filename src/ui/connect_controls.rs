@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use egui::{DragValue, ProgressBar, RichText, Role, Ui, WidgetInfo};
-use egui_plot::{Line, Plot};
+use egui::{DragValue, ProgressBar, RichText, Ui};
 
-use super::descent_controls::number_row;
-use super::landscape::plot_points;
+use super::descent_controls::{number_row, small_plot};
 use super::{View, family_options, theme};
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
 use crate::compute::Trace;
@@ -168,22 +166,9 @@ fn findings(ui: &mut Ui, path: &PathState) {
 fn trace_plot(ui: &mut Ui, trace: &Trace) {
     let text = trace_text(trace);
     ui.label(RichText::new(&text).small());
-    let dark = ui.visuals().dark_mode;
+    let color = theme::trace_color(ui.visuals().dark_mode);
     let points = trace.points.iter().filter(|(_, value)| value.is_finite()).map(|(t, value)| [*t, *value]).collect();
-    let response = Plot::new(("trace", &trace.name))
-        .height(64.0)
-        .show_axes([false, true])
-        .show_grid(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_zoom(false)
-        .show_crosshair(false)
-        .y_axis_min_width(28.0)
-        .label_formatter(|_| None)
-        .show(ui, |plot| {
-            plot.line(Line::new("", plot_points(points)).color(theme::trace_color(dark)).width(1.4));
-        });
-    response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &text));
+    small_plot(ui, ("trace", &trace.name), &text, points, egui::Stroke::new(1.4, color));
 }
 
 /// "fit residual along t, 0.000 to 0.124".

@@ -90,8 +90,18 @@ pub(super) fn loss_plot(ui: &mut Ui, id: &str, text: &str, losses: &[(f64, f64)]
     if losses.len() < 2 {
         return;
     }
-    let dark = ui.visuals().dark_mode;
-    let points = thinned(losses);
+    let color = theme::path_color(ui.visuals().dark_mode);
+    small_plot(ui, id, text, thinned(losses), egui::Stroke::new(1.2, color));
+}
+
+/// A line without an axis below it, a few rows of text high; `text` says it in words.
+pub(super) fn small_plot(
+    ui: &mut Ui,
+    id: impl egui::AsIdSalt,
+    text: &str,
+    points: Vec<[f64; 2]>,
+    stroke: egui::Stroke,
+) {
     let response = Plot::new(id)
         .height(64.0)
         .show_axes([false, true])
@@ -102,9 +112,7 @@ pub(super) fn loss_plot(ui: &mut Ui, id: &str, text: &str, losses: &[(f64, f64)]
         .show_crosshair(false)
         .y_axis_min_width(28.0)
         .label_formatter(|_| None)
-        .show(ui, |plot| {
-            plot.line(Line::new("loss", plot_points(points)).color(theme::path_color(dark)).width(1.2));
-        });
+        .show(ui, |plot| plot.line(Line::new("", plot_points(points)).stroke(stroke)));
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, text));
 }
 
