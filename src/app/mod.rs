@@ -20,6 +20,7 @@ mod settings;
 mod state;
 mod training;
 mod trajectories;
+pub mod units_table;
 pub mod update;
 
 pub use action::{Action, Effect, Export};

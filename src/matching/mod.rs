@@ -2,9 +2,12 @@
 
 mod assignment;
 mod correlation;
+mod crossings;
 mod cycles;
+mod histogram;
 mod methods;
 mod permutation;
+mod quality;
 mod readings;
 mod report;
 mod soft;
@@ -14,10 +17,13 @@ mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
 pub use correlation::{CrossMoments, UnitMoments, UnitSums, assign_units, match_units};
+pub use crossings::{RandomCrossings, n_crossings};
 pub use cycles::{CycleType, RandomCycles};
+pub use histogram::Bins;
 pub use methods::{AlignMethod, Choice, Entry, MatchOptions, PamOptions, ReadAt, Similarity, StreamRule};
 pub(crate) use permutation::gather;
 pub use permutation::{Permutation, permute};
+pub use quality::AMBIGUOUS_MARGIN;
 pub use readings::readings;
 pub use report::{GroupReport, MatchReport, Matrix, Spread, UnitMatch};
 pub use soft::{Decomposition, MatrixProducts, SoftPermutation, draw, permute_softly, soft_gradients};

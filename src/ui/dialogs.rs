@@ -33,6 +33,8 @@ pub(super) enum Wish {
     ExportLandscapeSvg,
     ExportCurveSvg,
     ExportCurveCsv,
+    /// What was handed over with the wish.
+    SaveUnits,
 }
 
 impl Wish {
@@ -50,6 +52,7 @@ impl Wish {
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+            Self::SaveUnits => "Save the table of units",
         }
     }
 
@@ -71,6 +74,7 @@ impl Wish {
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
             Self::ExportCurveCsv => Some("curves.csv"),
+            Self::SaveUnits => Some("units.csv"),
         }
     }
 }
@@ -101,12 +105,20 @@ pub(super) struct Dialogs {
     chosen: Vec<Chosen>,
     /// The checkpoint that a description is asked for.
     described: Option<PathBuf>,
+    /// What goes into the file that is asked for, where it is written already.
+    to_save: Vec<u8>,
 }
 
 impl Dialogs {
     /// Whether the path box stands open, which Escape closes.
     pub(super) fn is_open(&self) -> bool {
         self.path_box.is_some()
+    }
+
+    /// Asks for a file for these bytes.
+    pub(super) fn save(&mut self, wish: Wish, bytes: Vec<u8>) {
+        self.to_save = bytes;
+        self.ask(wish);
     }
 
     /// Opens the system's dialog, unless one is open already.
@@ -216,6 +228,7 @@ impl Dialogs {
             Wish::SaveBends => Action::Save(first, Export::Bends),
             Wish::SaveAligned => Action::Save(first, Export::AlignedB),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
+            Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
             Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
                 return None;
             }

@@ -20,6 +20,7 @@ mod popups;
 mod predictions;
 mod sketch;
 mod status_bar;
+mod tables;
 mod theme;
 mod train_panel;
 mod walk_controls;
