@@ -284,4 +284,14 @@ mod tests {
         let dialogs = after_an_empty_answer(TOO_FAST * 2);
         assert!(dialogs.path_box.is_none() && dialogs.pending.is_none() && dialogs.chosen.is_empty());
     }
+
+    #[test]
+    fn what_is_to_be_saved_goes_into_the_file_that_is_chosen() {
+        let mut dialogs = Dialogs { to_save: b"unit,source".to_vec(), ..Dialogs::default() };
+        let chosen = Chosen { wish: Wish::SaveUnits, paths: vec![PathBuf::from("units.csv")] };
+        let action = dialogs.action_of(&chosen).unwrap();
+        assert!(
+            matches!(action, Action::SaveBytes(path, bytes) if path.ends_with("units.csv") && bytes == b"unit,source")
+        );
+    }
 }
