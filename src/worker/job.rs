@@ -6,17 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-<<<<<<< HEAD
-use super::message::{Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
+use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleSpec, EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
-=======
-use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
-use crate::compute::{
-    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, EvaluateSpec, Fit, StepReport, TrainFlow, VerifyGroups,
->>>>>>> main
+    EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{PathPlaneSearch, Sample};

@@ -125,6 +125,27 @@ impl Part {
     }
 }
 
+/// Names of the axes inside the picture, where they take no room from it.
+fn axis_names(ui: &Ui, frame: egui::Rect, upwards: &str, across: &str) {
+    let (font, color) = (egui::FontId::proportional(10.0), ui.visuals().weak_text_color());
+    let inside = frame.shrink(4.0);
+    for (at, anchor, name) in [
+        (inside.left_top(), egui::Align2::LEFT_TOP, upwards),
+        (inside.right_bottom(), egui::Align2::RIGHT_BOTTOM, across),
+    ] {
+        ui.painter().with_clip_rect(frame).text(at, anchor, name, font.clone(), color);
+    }
+}
+
+/// A mark's number without needless zeros.
+fn round_number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
 /// A button that selects some units.
 fn choice(ui: &mut Ui, what: &str, places: &[usize], tip: &str, focus: &mut Focus) {
     let button = egui::Button::new(RichText::new(format!("Select {} {what}", theme::count(places.len()))).small());

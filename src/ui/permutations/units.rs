@@ -108,7 +108,7 @@ fn question(ui: &mut Ui, query: &mut UnitQuery) {
         })
         .response
         .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Units shown"));
-        let field = TextEdit::singleline(&mut query.numbers).hint_text("Numbers of units").desired_width(110.0);
+        let field = TextEdit::singleline(&mut query.numbers).hint_text("Unit numbers").desired_width(110.0);
         let response = ui.add(field).on_hover_text("Numbers find units of A and of B; several are parted by blanks");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Find units"));
     });
