@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Evidence, Permutation};
+use super::{Evidence, OVERVIEW_CELLS, Permutation, pool, seriate};
 
 /// Values in rows, `[n_rows, n_columns]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,6 +115,31 @@ pub struct GroupReport {
     pub n_non_finite: usize,
     /// Units of A and of B that give the same for every sample.
     pub n_dead: [usize; 2],
+    /// Units of A in an order that brings like ones together: the order to draw them in.
+    pub order: Vec<usize>,
+    /// Pictures of `correlation` with A's units in `order`.
+    pub overview: Overview,
+    /// The same with A's units in their own order.
+    pub unordered_overview: Overview,
+}
+
+/// Correlations pooled to at most [`OVERVIEW_CELLS`] rows and columns: each cell has the value of largest magnitude of those
+/// it stands for. Smaller matrices are whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// B's units by the same numbers as A's.
+    pub before: Arc<Matrix>,
+    /// B's units at the places of their partners.
+    pub after: Arc<Matrix>,
+}
+
+impl Overview {
+    /// `order`: A's units.
+    fn new(correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Self {
+        let partners: Vec<usize> = order.iter().map(|&unit| permutation.source(unit)).collect();
+        let of = |columns: &[usize]| Arc::new(pool(correlation, order, columns, OVERVIEW_CELLS));
+        Self { before: of(order), after: of(&partners) }
+    }
 }
 
 impl GroupReport {
@@ -133,8 +158,12 @@ impl GroupReport {
         let correlation = Matrix::new(n, finite);
         let units: Vec<UnitMatch> = (0..n).map(|unit| unit_match(&correlation, &permutation, dead, unit)).collect();
         let of = |value: fn(&UnitMatch) -> f32| Spread::of(units.iter().map(value));
+        let order = seriate(&correlation, &permutation, dead[0]);
         Self {
             name,
+            overview: Overview::new(&correlation, &permutation, &order),
+            unordered_overview: Overview::new(&correlation, &permutation, &(0..n).collect::<Vec<_>>()),
+            order,
             before: of(|unit| unit.before),
             after: of(|unit| unit.after),
             best: of(|unit| unit.best),
@@ -221,6 +250,21 @@ mod tests {
         assert_eq!((second.best_source, second.best, second.after), (0, 0.8, 0.5));
         assert_eq!((first.is_source_dead, second.is_source_dead, found.n_dead), (false, true, [0, 1]));
         assert_eq!(found.share_moved(), 0.0);
+    }
+
+    #[test]
+    fn the_overviews_show_pairs_on_the_diagonal_after_and_not_before() {
+        // Unit 2 of A is most like the two others; the partners are 1, 2 and 0 of B.
+        let correlation = [0.1, 0.9, 0.2, 0.0, 0.1, 0.8, 0.7, 0.4, 0.3];
+        let permutation = Permutation::new(vec![1, 2, 0]).unwrap();
+        let dead = [&[false; 3][..], &[false; 3]];
+        let found = GroupReport::new("layer".to_owned(), permutation, &correlation, dead, None);
+        assert_eq!(found.order, [0, 2, 1]);
+        let diagonal = |matrix: &Matrix| [0, 1, 2].map(|place| matrix.at(place, place));
+        assert_eq!(diagonal(&found.overview.before), [0.1, 0.3, 0.1]);
+        assert_eq!(diagonal(&found.overview.after), [0.9, 0.7, 0.8]);
+        assert_eq!(*found.unordered_overview.before, *found.correlation);
+        assert_eq!(diagonal(&found.unordered_overview.after), [0.9, 0.8, 0.7]);
     }
 
     #[test]
