@@ -2,8 +2,6 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::Matrix;
 
 /// Rows and columns of a [`super::GroupReport`]'s overviews at most.
@@ -22,14 +20,14 @@ pub fn pool(matrix: &Matrix, rows: &[usize], columns: &[usize], most: usize) -> 
     let (height, width) = (rows.len().min(most), columns.len().min(most));
     let lines: Vec<Range<usize>> = (0..width).map(|cell| pooled_lines(columns.len(), width, cell)).collect();
     let mut values = vec![0.0_f32; height * width];
-    values.par_chunks_mut(width.max(1)).enumerate().for_each(|(cell, pooled)| {
+    for (cell, pooled) in values.chunks_mut(width.max(1)).enumerate() {
         for &row in &rows[pooled_lines(rows.len(), height, cell)] {
             let row = matrix.row(row);
             for (strongest, lines) in pooled.iter_mut().zip(&lines) {
                 *strongest = columns[lines.clone()].iter().map(|&column| row[column]).fold(*strongest, stronger);
             }
         }
-    });
+    }
     Matrix::new(width, values)
 }
 
@@ -69,7 +67,8 @@ mod tests {
             for column in 0..3 {
                 let own_rows = values(pooled_lines(7, 3, place), &rows);
                 let own_columns = values(pooled_lines(4, 3, column), &columns);
-                let row_cells = |row: usize| own_columns.iter().map(|&column| matrix.at(row, column)).collect::<Vec<_>>();
+                let row_cells =
+                    |row: usize| own_columns.iter().map(|&column| matrix.at(row, column)).collect::<Vec<_>>();
                 let cells: Vec<f32> = own_rows.iter().flat_map(|&row| row_cells(row)).collect();
                 let shown = pooled.at(place, column);
                 assert!(cells.contains(&shown) && cells.iter().all(|value| value.abs() <= shown.abs()));

@@ -138,7 +138,8 @@ impl Overview {
     fn new(correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Self {
         let partners: Vec<usize> = order.iter().map(|&unit| permutation.source(unit)).collect();
         let of = |columns: &[usize]| Arc::new(pool(correlation, order, columns, OVERVIEW_CELLS));
-        Self { before: of(order), after: of(&partners) }
+        let (before, after) = rayon::join(|| of(order), || of(&partners));
+        Self { before, after }
     }
 }
 

@@ -102,11 +102,11 @@ impl<'a> Graph<'a> {
     /// The second eigenvector of the random walk on the graph, `[n]`: like units have like heights. 0 without edges.
     fn heights(&self) -> Vec<f64> {
         // The first one is known: the roots of the degrees.
-        let mut first: Vec<f64> =
-            self.scale.iter().map(|&scale| if 0.0 < scale { 1.0 / scale } else { 0.0 }).collect();
+        let mut first: Vec<f64> = self.scale.iter().map(|&scale| if 0.0 < scale { 1.0 / scale } else { 0.0 }).collect();
         normalise(&mut first);
         let mut rng = ChaCha8Rng::seed_from_u64(0);
-        let mut next: Vec<f64> = first.iter().map(|&c| if c == 0.0 { 0.0 } else { rng.random_range(-1.0..1.0) }).collect();
+        let mut next: Vec<f64> =
+            first.iter().map(|&c| if c == 0.0 { 0.0 } else { rng.random_range(-1.0..1.0) }).collect();
         let mut basis: Vec<Vec<f64>> = vec![first];
         let (mut diagonal, mut beside): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
         let mut weights = Vec::new();

@@ -13,7 +13,7 @@ mod weights;
 
 use std::sync::Arc;
 
-use egui::{Align, Color32, Layout, RichText, ScrollArea, Ui, Visuals};
+use egui::{Align, Color32, Layout, RichText, Ui, Visuals};
 
 use super::{View, align_controls, theme};
 use crate::app::{Action, AppState, Purpose};
@@ -33,6 +33,7 @@ pub(super) struct PermutationsView {
     group: usize,
     part: Part,
     focus: Focus,
+    strip: layer_strip::StripView,
     matrix: matrix::MatrixView,
     quality: quality::QualityView,
     gallery: gallery::GalleryView,
@@ -101,10 +102,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let height = (ui.available_height() - footer).max(80.0);
     ui.horizontal_top(|ui| {
         column(ui, STRIP_WIDTH, height, |ui| {
-            ScrollArea::vertical().id_salt("layers").auto_shrink([false, false]).show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-                layer_strip::show(ui, &alignment.report, &mut group);
-            });
+            layer_strip::show(ui, &alignment.report, &mut view.strip, &mut group);
         });
         if group != view.group {
             view.group = group;
