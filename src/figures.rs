@@ -1,5 +1,9 @@
 //! Results as publication figures, for the window's exports and for the command line alike.
 
+mod signature;
+
+pub use signature::{SignatureLine, SignaturePanel, signature_figure};
+
 use std::sync::Arc;
 
 use crate::app::{Metric, marks_third_point};

@@ -30,6 +30,7 @@ mod plane_files;
 mod repair;
 mod robust;
 mod score;
+mod signature;
 mod train;
 mod tree;
 
@@ -72,6 +73,7 @@ enum Command {
     Compare(Box<compare::Compare>),
     Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
+    Signature(Box<signature::Signature>),
     Train(Box<train::Train>),
     Tree(Box<tree::Tree>),
     Flow(flow::Flow),
@@ -108,6 +110,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
+        Some(Command::Signature(args)) => signature::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),

@@ -20,7 +20,7 @@ use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener, shown};
 use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{Number, accuracy_text, check_targets, report, say};
+use super::output::{Number, accuracy_text, check_targets, command_line, report, say};
 use super::pictures::{figure_file, save_figure};
 use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::Mode;
@@ -340,11 +340,6 @@ impl<'a> Task<'a> {
             maps: self.comparison.maps.clone(),
         }
     }
-}
-
-/// What was typed, for whoever wants the figure again.
-fn command_line() -> String {
-    std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 /// A run in a few words.
