@@ -106,7 +106,8 @@ pub(super) fn run(args: &Signature) -> Result<()> {
                     data: finder.judge.clone(),
                     batch_norm: batch_norm.clone(),
                 };
-                let [curve, line] = &jobs.ensemble("measuring the middles", spec)?.members[..] else {
+                let measured = jobs.ensemble("measuring the middles", spec)?.members;
+                let [curve, line] = &measured[..] else {
                     anyhow::bail!("internal error: a middle is missing");
                 };
                 Some(finder.middle(curve, line, [&a, &b])?)

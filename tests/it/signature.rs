@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::program::{digits, lowroad, number};
+use crate::program::{DIGITS_NORMALIZATION, digits, lowroad, number};
 
 fn values(found: &Value, of: impl Fn(&Value) -> &Value) -> Vec<f64> {
     found["layers"].as_array().unwrap().iter().map(|layer| number(of(layer))).collect()
@@ -18,7 +18,9 @@ fn assert_near(found: &[f64], expected: &[f64]) {
 #[test]
 fn ends_are_those_of_align_and_the_middle_of_a_chain_is_its_bend() {
     let (a, b) = (digits("a.pt"), digits("b.pt"));
-    let same_images = ["--samples", "500", "--samples-split", "test", "--device", "cpu", "--json", "-"];
+    let normalize = ["--normalize", DIGITS_NORMALIZATION];
+    let images = ["--samples", "500", "--samples-split", "test", "--device", "cpu", "--json", "-"];
+    let same_images = [&normalize[..], &images].concat();
     let align = lowroad(&[&["align", &a, &b][..], &same_images].concat()).json();
     let folder = tempfile::tempdir().unwrap();
     let figure = folder.path().join("signature.svg").display().to_string();

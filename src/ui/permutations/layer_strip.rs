@@ -31,7 +31,8 @@ pub(super) struct StripView {
 pub(super) fn show(ui: &mut Ui, report: &MatchReport, view: &mut StripView, chosen: &mut usize) {
     ui.horizontal(|ui| {
         ui.selectable_value(&mut view.as_figure, false, "Layers").on_hover_text("The layers in order of depth");
-        let tip = "Mean correlation of matched units by layer, before and after B's units were moved";
+        let tip = "Mean correlation of paired units by layer, before and after B's units were moved, on the images that \
+                   they were matched on; bars span the middle half of the units";
         ui.selectable_value(&mut view.as_figure, true, "Signature").on_hover_text(tip);
     });
     legend(ui);
