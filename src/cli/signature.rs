@@ -6,7 +6,7 @@ mod report;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use super::align::SampleOptions;
@@ -16,7 +16,7 @@ use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError};
 use super::output::{check_targets, report};
 use super::pictures::{figure_file, save_figure};
-use crate::compute::{AlignSpec, DataRef, EnsembleSpec};
+use crate::compute::{AlignSpec, BatchNorm, DataRef, EnsembleSpec};
 use crate::geometry::{Curve, Path};
 use crate::matching::{AlignMethod, MatchOptions};
 use crate::net::{Network, ParamVec};
@@ -94,25 +94,8 @@ pub(super) fn run(args: &Signature) -> Result<()> {
         let [a, b] = [fitting(&ends.a, &first.a)?, fitting(&ends.b, &first.a)?];
         let bend = args.curve.get(index).map(|file| opener.params(file, &first.a)).transpose()?;
         let between = finder.between(&a, &b)?;
-        let middle = match bend {
-            None => None,
-            Some(bend) => {
-                let curve = Path::new(&network, args.family.curve(), Arc::clone(&a), Arc::clone(&b), vec![bend]);
-                let line = Path::new(&network, Curve::Linear, Arc::clone(&a), Arc::clone(&b), Vec::new());
-                let middles = [&curve, &line].map(|path| Arc::new(path.point(0.5)));
-                let spec = EnsembleSpec {
-                    network: Arc::clone(&network),
-                    members: middles.to_vec(),
-                    data: finder.judge.clone(),
-                    batch_norm: batch_norm.clone(),
-                };
-                let measured = jobs.ensemble("measuring the middles", spec)?.members;
-                let [curve, line] = &measured[..] else {
-                    anyhow::bail!("internal error: a middle is missing");
-                };
-                Some(finder.middle(curve, line, [&a, &b])?)
-            }
-        };
+        let ends = [&a, &b];
+        let middle = bend.map(|bend| finder.middle(args.family.curve(), bend, ends, &batch_norm)).transpose()?;
         found.push(PairLayers { between, middle });
     }
     let result = SignatureReport::new(&args.curve, &finder, &pairs, &found);
@@ -153,11 +136,9 @@ struct Correlations<'a> {
 
 impl Correlations<'_> {
     fn between(&self, a: &Arc<ParamVec>, b: &Arc<ParamVec>) -> Result<Layers> {
-        let spec =
-            |data: &DataRef| AlignSpec::new(Arc::clone(self.network), Arc::clone(a), Arc::clone(b), data.clone());
-        let matched = self.jobs.align("matching units", spec(&self.samples))?;
+        let matched = self.jobs.align("matching units", self.spec(a, b, &self.samples))?;
         let given = Some(matched.report.permutations());
-        self.measured(AlignSpec { given, ..spec(&self.judge) })
+        self.measured(AlignSpec { given, ..self.spec(a, b, &self.judge) })
     }
 
     fn measured(&self, spec: AlignSpec) -> Result<Layers> {
@@ -169,19 +150,43 @@ impl Correlations<'_> {
         })
     }
 
-    fn middle(&self, curve: &Arc<ParamVec>, line: &Arc<ParamVec>, ends: [&Arc<ParamVec>; 2]) -> Result<MiddleLayers> {
-        let [at_a, at_b] = ends.map(|end| self.between(end, curve));
-        let (at_a, at_b) = (at_a?, at_b?);
+    /// The middle of the curve from one end to the other with this bend, and that of the straight line.
+    fn middle(
+        &self,
+        curve: Curve,
+        bend: Arc<ParamVec>,
+        ends: [&Arc<ParamVec>; 2],
+        batch_norm: &BatchNorm,
+    ) -> Result<MiddleLayers> {
+        let path = |curve: Curve, bends: Vec<Arc<ParamVec>>| {
+            Path::new(self.network, curve, Arc::clone(ends[0]), Arc::clone(ends[1]), bends)
+        };
+        let middles = [path(curve, vec![bend]), path(Curve::Linear, Vec::new())].map(|path| Arc::new(path.point(0.5)));
+        // Averages of weights need statistics of batch norm of their own.
+        let spec = EnsembleSpec {
+            network: Arc::clone(self.network),
+            members: middles.to_vec(),
+            data: self.judge.clone(),
+            batch_norm: batch_norm.clone(),
+        };
+        let measured = self.jobs.ensemble("measuring the middles", spec)?.members;
+        let [curve, line] = &measured[..] else {
+            bail!("internal error: a middle is missing");
+        };
         let in_place = |end: &Arc<ParamVec>| {
             let options = MatchOptions { method: AlignMethod::Identity, ..MatchOptions::default() };
-            let (network, end, line) = (Arc::clone(self.network), Arc::clone(end), Arc::clone(line));
-            self.measured(AlignSpec { options, ..AlignSpec::new(network, end, line, self.judge.clone()) })
+            self.measured(AlignSpec { options, ..self.spec(end, line, &self.judge) })
         };
-        let line = [in_place(ends[0])?, in_place(ends[1])?];
+        let (at_a, at_b) = (self.between(ends[0], curve)?, self.between(ends[1], curve)?);
+        let (line_at_a, line_at_b) = (in_place(ends[0])?, in_place(ends[1])?);
         Ok(MiddleLayers {
             curve: Layers { before: means(&at_a.before, &at_b.before), after: means(&at_a.after, &at_b.after) },
-            line: means(&line[0].before, &line[1].before),
+            line: means(&line_at_a.before, &line_at_b.before),
         })
+    }
+
+    fn spec(&self, a: &Arc<ParamVec>, b: &Arc<ParamVec>, data: &DataRef) -> AlignSpec {
+        AlignSpec::new(Arc::clone(self.network), Arc::clone(a), Arc::clone(b), data.clone())
     }
 }
 
