@@ -1,6 +1,6 @@
 //! Layer strip and correlation matrix of the pane of permutations.
 
-use egui::{Event, Key, Modifiers, MouseWheelUnit, Role, TouchPhase};
+use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, Role, TouchPhase};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lowroad::app::Action;
 use lowroad::matching::GroupReport;
@@ -64,8 +64,13 @@ fn scrolling_zooms_in_and_a_button_shows_the_whole_matrix_again() {
     assert!(is_whole(&screen));
     screen.get_by_label_contains("Correlations of layer").hover();
     screen.run_steps(2);
-    let (unit, phase) = (MouseWheelUnit::Point, TouchPhase::Move);
-    screen.event(Event::MouseWheel { unit, delta: egui::vec2(0.0, 120.0), phase, modifiers: Modifiers::NONE });
+    screen.event(Event::MouseWheel {
+        unit: MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, 120.0),
+        phase: TouchPhase::Move,
+        source: MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    });
     screen.run_steps(20);
     assert!(!is_whole(&screen));
     press(&mut screen, "Whole");

@@ -162,7 +162,9 @@ fn paint_spreads(ui: &Ui, painter: &Painter, group: &GroupReport, axis: Rect) {
 
 /// `margin 0.41, 98 % moved, 2 dead`.
 fn short(group: &GroupReport) -> String {
-    let mut text = format!("margin {:.2}, {:.0} % moved", group.margin.mean, 100.0 * group.share_moved());
+    // Rounded first, so that there is no -0.00.
+    let margin = (100.0 * group.margin.mean).round() / 100.0 + 0.0;
+    let mut text = format!("margin {margin:.2}, {:.0} % moved", 100.0 * group.share_moved());
     let n_dead = group.n_dead[0] + group.n_dead[1];
     if 0 < n_dead {
         text += &format!(", {n_dead} dead");

@@ -154,6 +154,7 @@ impl MatrixView {
             .invert_y(true)
             .show_axes(false)
             .show_grid(false)
+            .show_crosshair(false)
             .set_margin_fraction(egui::Vec2::ZERO)
             .allow_drag(false)
             .allow_zoom(false)
@@ -178,7 +179,7 @@ impl MatrixView {
         let pair = pointer.and_then(|at| strongest(report, &places, stage, picture.places_at(at)?));
         if moving.is_none() {
             let marks = Marks { painter: &painter, transform: &transform, report, places: &places, stage };
-            marks.paint(ui, focus);
+            marks.paint(focus);
         }
         self.extent = look(ui, &response, extent, n, pointer.zip(Some(&transform)));
         let words = description(report, stage);
@@ -280,7 +281,7 @@ fn caption(report: &GroupReport, stage: Stage) -> String {
         Stage::Before => ("before", report.before),
         Stage::After => ("after", report.after),
     };
-    format!("{} {word}: mean on the diagonal {:.3}", report.name, spread.mean)
+    format!("Layer {}, {word}: mean on the diagonal {:.3}", report.name, spread.mean)
 }
 
 /// The picture in words, for those who cannot see it.
@@ -305,22 +306,24 @@ struct Marks<'a> {
 }
 
 impl Marks<'_> {
-    fn paint(&self, ui: &Ui, focus: &Focus) {
+    fn paint(&self, focus: &Focus) {
         let n = self.report.n_units();
-        let color = selected_color(ui.visuals());
+        // The colours of correlations are those of paper, whatever the theme.
+        let paper = egui::Visuals::light();
+        let color = selected_color(&paper);
         for &unit in focus.selected().iter().filter(|&&unit| unit < n) {
             if focus.selected().len() <= MOST_LINES {
-                self.mark(ui, unit, color, None);
+                self.mark(unit, color, None);
             }
-            self.mark(ui, unit, color, Some(EDGE_MARK));
+            self.mark(unit, color, Some(EDGE_MARK));
         }
         if let Some(unit) = focus.hovered().filter(|&unit| unit < n) {
-            self.mark(ui, unit, focus_color(ui.visuals()), None);
+            self.mark(unit, focus_color(&paper), None);
         }
     }
 
     /// Row and column of a unit of A and its partner; of `length` from the edge, else all along.
-    fn mark(&self, ui: &Ui, unit: usize, color: Color32, length: Option<f32>) {
+    fn mark(&self, unit: usize, color: Color32, length: Option<f32>) {
         let frame = *self.transform.frame();
         let column = self.places.column_of_partner(self.report, self.stage, unit) as f64;
         let row = self.places.of_unit[unit] as f64;
@@ -328,16 +331,12 @@ impl Marks<'_> {
         let [low, high] = ends.map(|(x, y)| self.transform.position_from_point(&PlotPoint::new(x, y)));
         let right = length.map_or(frame.right(), |length| frame.left() + length);
         let bottom = length.map_or(frame.bottom(), |length| frame.top() + length);
-        // Cased, so that a line is seen on any colour.
-        let casing =
-            if ui.visuals().dark_mode { Color32::from_black_alpha(170) } else { Color32::from_white_alpha(200) };
-        for stroke in [Stroke::new(3.0, casing), Stroke::new(if length.is_some() { 2.0 } else { 1.0 }, color)] {
-            for y in lines(low.y, high.y) {
-                self.painter.hline(frame.left()..=right, y, stroke);
-            }
-            for x in lines(low.x, high.x) {
-                self.painter.vline(x, frame.top()..=bottom, stroke);
-            }
+        let stroke = Stroke::new(if length.is_some() { 2.0 } else { 1.0 }, color);
+        for y in lines(low.y, high.y) {
+            self.painter.hline(frame.left()..=right, y, stroke);
+        }
+        for x in lines(low.x, high.x) {
+            self.painter.vline(x, frame.top()..=bottom, stroke);
         }
     }
 }

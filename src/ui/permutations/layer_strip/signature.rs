@@ -5,7 +5,7 @@ use egui_plot::{Line, LineStyle, MarkerShape, Plot, PlotUi, Points, VLine};
 
 use super::{after_color, before_color, null_color};
 use crate::matching::{GroupReport, MatchReport, Spread};
-use crate::ui::landscape::plot_points;
+use crate::ui::landscape::{APART_UPWARDS, plot_points, round_marks};
 
 const MARKER: f32 = 2.5;
 
@@ -20,6 +20,8 @@ pub(super) fn show(ui: &mut Ui, report: &MatchReport, chosen: &mut usize) {
         .allow_zoom(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
+        .show_crosshair(false)
+        .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
         .set_margin_fraction(egui::vec2(0.05, 0.05))
         .x_axis_label("layer")
         .x_grid_spacer(layers)
