@@ -243,6 +243,7 @@ pub fn members_figure(curves: Vec<(String, Vec<(f64, f64)>)>, split: &str, capti
     CurveFigure {
         series: series.collect(),
         x_label: "members".to_owned(),
+        counts_x: true,
         y_label: format!("{split} accuracy (0 to 1)"),
         title: "Accuracy of ensembles".to_owned(),
         caption,

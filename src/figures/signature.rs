@@ -43,6 +43,7 @@ fn panel_figure(panel: &SignaturePanel, n_layers: usize) -> CurveFigure {
         series: panel.lines.iter().flat_map(|line| [bars(line), means(line)]).collect(),
         x_label: "layer".to_owned(),
         y_label: panel.y_label.clone(),
+        counts_x: true,
         x_range: Some((0.5, n_layers as f64 + 0.5)),
         ..CurveFigure::default()
     }

@@ -176,7 +176,7 @@ impl SignatureReport {
             caption += &format!(" Means over {} pairs; bars are standard deviations over them.", self.pairs.len());
         }
         if self.layers.len() <= MOST_NAMES {
-            let named = self.layers.iter().enumerate().map(|(index, layer)| format!("{} {}", index + 1, layer.name));
+            let named = self.layers.iter().enumerate().map(|(index, layer)| format!("{}: {}", index + 1, layer.name));
             caption += &format!(" Layers: {}.", named.collect::<Vec<_>>().join(", "));
         }
         let command = command_line();
