@@ -61,6 +61,10 @@ pub enum Action {
     SetT(f64),
     /// Shows or hides what the network at t makes of some test images.
     ShowPredictions(bool),
+    /// Asks so many points of the path together, and the open modes.
+    AskTogether {
+        n_points: usize,
+    },
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Takes a family out of comparisons, or in again.

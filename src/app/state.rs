@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::ensemble::EnsembleState;
 use super::predictions::PredictionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
@@ -55,6 +56,7 @@ pub struct AppState {
     pub notices: Vec<Notice>,
     pub training: TrainingState,
     pub compare: CompareState,
+    pub ensembles: EnsembleState,
     /// Operations a second that the families' last connections came to.
     pub(super) speeds: BTreeMap<Family, f64>,
     pub(super) trial: Option<NormalizationTrial>,
@@ -434,6 +436,8 @@ pub enum Purpose {
     Decide,
     /// What the network at t makes of some images.
     Predict,
+    /// Several networks together.
+    Ensemble,
 }
 
 /// Another normalisation that scores better.

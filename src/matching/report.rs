@@ -53,23 +53,26 @@ impl Spread {
     /// Quantiles interpolate linearly between neighbours, as NumPy's do. All 0 for no values.
     pub fn of(values: impl IntoIterator<Item = f32>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().map(f64::from).collect();
-        let Some(last) = sorted.len().checked_sub(1) else {
+        if sorted.is_empty() {
             return Self::default();
-        };
+        }
         sorted.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let place = share * last as f64;
-            let below = place.floor();
-            let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
-            low + (place - below) * (high - low)
-        };
         Self {
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
-            lower_quartile: quantile(0.25),
-            median: quantile(0.5),
-            upper_quartile: quantile(0.75),
+            lower_quartile: quantile(&sorted, 0.25),
+            median: quantile(&sorted, 0.5),
+            upper_quartile: quantile(&sorted, 0.75),
         }
     }
+}
+
+/// The value that a share of others, 0..1, stays below: linear between neighbours, as NumPy's. `sorted`: at least one value.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let place = share * last as f64;
+    let below = place.floor();
+    let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
+    low + (place - below) * (high - low)
 }
 
 /// One unit of A and its partner.
@@ -111,6 +114,8 @@ pub struct GroupReport {
     /// What the best assignment reaches where each sample of A meets another sample of B: what chance alone gives. `None`
     /// where it was not asked for, or there are too few images.
     pub null: Option<Spread>,
+    /// The correlations that `null` sums up, from low to high; empty without one.
+    pub null_sorted: Vec<f64>,
     /// Correlations that were NaN or infinite.
     pub n_non_finite: usize,
     /// Units of A and of B that give the same for every sample.
@@ -158,6 +163,8 @@ impl GroupReport {
         let finite = correlation.iter().map(|&c| if c.is_finite() { c as f32 } else { 0.0 }).collect();
         let correlation = Matrix::new(n, finite);
         let units: Vec<UnitMatch> = (0..n).map(|unit| unit_match(&correlation, &permutation, dead, unit)).collect();
+        let mut null_sorted = null.unwrap_or_default().to_vec();
+        null_sorted.sort_by(f64::total_cmp);
         let of = |value: fn(&UnitMatch) -> f32| Spread::of(units.iter().map(value));
         let order = seriate(&correlation, &permutation, dead[0]);
         Self {
@@ -170,6 +177,7 @@ impl GroupReport {
             best: of(|unit| unit.best),
             margin: of(|unit| unit.margin),
             null: null.map(|null| Spread::of(null.iter().map(|&c| c as f32))),
+            null_sorted,
             n_non_finite,
             n_dead: dead.map(|dead| dead.iter().filter(|dead| **dead).count()),
             permutation,

@@ -6,6 +6,7 @@ mod focus;
 mod gallery;
 mod layer_strip;
 mod matrix;
+mod of_group;
 mod quality;
 mod strands;
 mod units;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use egui::{Align, Color32, Layout, RichText, Ui, Visuals};
 
+use super::dialogs::Wish;
 use super::{View, align_controls, theme};
 use crate::app::{Action, AppState, Purpose};
 use crate::compute::Alignment;
@@ -91,7 +93,7 @@ struct Shown<'a> {
 }
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    let (renderer, view) = (view.renderer, &mut view.permutations);
+    let (renderer, dialogs, view) = (view.renderer, &mut view.dialogs, &mut view.permutations);
     let Some(alignment) = state.shown_alignment() else {
         empty(ui, state, actions);
         return;
@@ -127,6 +129,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             part(ui, &shown, view, renderer, actions);
         });
     });
+    if let Some(table) = view.units.take_to_save() {
+        dialogs.save(Wish::SaveUnits, table.into_bytes());
+    }
     let focused = view.focus.hovered().zip(alignment.report.groups.get(view.group));
     let text = focused.and_then(|(place, report)| Some(describe(place, report.units.get(place)?)));
     let text = text.unwrap_or_else(|| "Point at a unit to find it in every part; click to select it".to_owned());
