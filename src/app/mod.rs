@@ -3,6 +3,8 @@
 //! state and into [`Effect`]s. No egui, no burn, no files: all of it is tested without a window.
 
 mod action;
+mod alignment;
+mod by_hand;
 mod candidates;
 mod compare;
 pub mod compare_table;
@@ -23,7 +25,9 @@ mod trajectories;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
-pub use compare::{CompareState, RunningComparison};
+pub use alignment::AlignedBy;
+pub use by_hand::{Barrier, ByHandState};
+pub use compare::{CompareState, RunningComparison, Start, Way};
 pub use decisions::DecisionState;
 pub use kept_trainings::InterruptedTraining;
 pub use notice::{Notice, Remedy, Severity};

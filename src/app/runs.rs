@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
-use super::{AppState, Effect, Settings, refresh};
+use super::{AppState, ByHandState, Effect, Settings, refresh};
 use crate::data::SplitName;
 use crate::geometry::Family;
 
@@ -25,6 +25,8 @@ pub struct Run {
     pub pair: String,
     pub settings: Settings,
     pub alignment: Option<AlignmentState>,
+    /// What the user had changed about it.
+    pub by_hand: Option<ByHandState>,
     pub path: PathState,
     pub curve: CurveState,
     pub plane: Option<PlaneState>,
@@ -49,7 +51,11 @@ impl Run {
     /// The way it was found, for tables: a path that was not bent is the straight line, whatever its family.
     pub fn method(&self) -> String {
         let method = if self.path.is_line() { Family::Linear.label().to_owned() } else { self.title() };
-        if self.path.aligned { format!("{method}, aligned") } else { method }
+        match &self.alignment {
+            Some(_) if self.by_hand.is_some() => format!("{method}, aligned by hand"),
+            Some(alignment) => format!("{method}, {}", alignment.by.phrase()),
+            None => method,
+        }
     }
 
     /// Whether this is the card of a path: the same one, or the same straight line drawn again.
@@ -106,7 +112,12 @@ pub(super) fn record(state: &mut AppState) {
         run.settings = state.settings.clone();
         return;
     }
-    let b = if path.aligned { "aligned " } else { "" };
+    let by_hand = state.by_hand.clone().filter(|_| path.aligned && state.is_changed_by_hand());
+    let b = match by_hand {
+        Some(_) => "rearranged ",
+        None if path.aligned => "aligned ",
+        None => "",
+    };
     let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
@@ -116,15 +127,20 @@ pub(super) fn record(state: &mut AppState) {
         pair,
         settings: state.settings.clone(),
         alignment: state.alignment.clone().filter(|_| path.aligned),
+        by_hand,
         path: path.clone(),
         curve,
         plane,
         pinned: false,
     };
     state.next_id += 1;
-    // A path dragged further is the same card, not one card for every tug.
+    // What is dragged further is the same card, not one card for every tug.
     if path.by_hand {
         state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+    }
+    if run.by_hand.is_some() && path.is_straight() {
+        let is_older = |old: &Run| old.by_hand.is_some() && old.path.is_straight() && old.endpoints == endpoints;
+        state.runs.retain(|old| !is_older(old) || old.pinned);
     }
     state.runs.push(run);
     if MAX_RUNS < state.runs.len()
@@ -148,6 +164,7 @@ pub(super) fn restore(state: &mut AppState, id: RunId, effects: &mut Vec<Effect>
     state.use_aligned = run.path.aligned;
     if run.alignment.is_some() {
         state.alignment = run.alignment;
+        state.by_hand = run.by_hand;
     }
     state.path = Some(run.path);
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {

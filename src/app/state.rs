@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::alignment::AlignedBy;
+use super::by_hand::ByHandState;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
@@ -35,6 +37,8 @@ pub struct AppState {
     /// The endpoints' parameters in A's layout; an error says why they cannot be joined.
     pub pair: Option<Result<Pair, String>>,
     pub alignment: Option<AlignmentState>,
+    /// What the user changed about it.
+    pub by_hand: Option<ByHandState>,
     /// Whether paths end at aligned B (once there is an alignment).
     pub use_aligned: bool,
     pub path: Option<PathState>,
@@ -57,6 +61,8 @@ pub struct AppState {
     pub compare: CompareState,
     /// Operations a second that the families' last connections came to.
     pub(super) speeds: BTreeMap<Family, f64>,
+    /// What the alignment that runs is by.
+    pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) next_id: u64,
@@ -165,6 +171,7 @@ pub struct Pair {
 #[derive(Clone, Debug)]
 pub struct AlignmentState {
     pub endpoints: (ModeId, ModeId),
+    pub by: AlignedBy,
     pub result: Arc<Alignment>,
 }
 
@@ -316,6 +323,16 @@ impl CurveState {
         summarise(&self.ts, &values?, &self.steps)
     }
 
+    /// Statistics of the test loss, and the least images that one of its values rests on, when every point has a value of
+    /// this very curve.
+    pub(super) fn fresh_test_loss(&self) -> Option<(Summary, usize)> {
+        if self.stale.0.contains(&true) {
+            return None;
+        }
+        let n_images = self.test.iter().flatten().map(|value| value.n_images).min()?;
+        Some((self.loss_summary(SplitName::Test)?, n_images))
+    }
+
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
         let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
@@ -418,6 +435,8 @@ pub enum Purpose {
         candidate: usize,
     },
     Align,
+    /// The alignment as the user changed it.
+    Rearrange,
     /// The path is fitted or worked out.
     FindPath,
     /// A new mode.
@@ -487,7 +506,7 @@ impl AppState {
 
     /// Where paths end: aligned B, or B as it was loaded.
     pub fn path_end(&self) -> Option<Arc<ParamVec>> {
-        match self.current_alignment() {
+        match self.shown_alignment() {
             Some(alignment) if self.use_aligned => Some(Arc::clone(&alignment.aligned)),
             _ => Some(Arc::clone(&self.joined()?.b)),
         }
@@ -506,9 +525,14 @@ impl AppState {
         self.runs_job(Purpose::FindPath)
     }
 
-    /// The path is on the move: fitted or dragged.
+    /// The path is on the move: fitted, dragged, or its end follows the hand.
     pub(super) fn is_path_moving(&self) -> bool {
-        self.is_fitting() || self.path.as_ref().is_some_and(|p| p.dragging)
+        self.is_fitting() || self.path.as_ref().is_some_and(|p| p.dragging) || self.is_end_moving()
+    }
+
+    /// Aligned B follows the hand.
+    pub(super) fn is_end_moving(&self) -> bool {
+        self.by_hand.as_ref().is_some_and(ByHandState::is_moving)
     }
 
     pub fn notify(&mut self, notice: Notice) {

@@ -39,7 +39,7 @@ mod test_data;
 mod unit_distribution;
 mod verify;
 
-pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
 pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;

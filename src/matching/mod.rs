@@ -1,6 +1,7 @@
 //! The pure halves of alignment: correlations from streamed sums, assignments, and permutations applied to parameters.
 
 mod assignment;
+mod by_hand;
 mod correlation;
 mod cycles;
 mod methods;
@@ -13,6 +14,7 @@ mod verdict;
 mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
+pub use by_hand::{Editing, Edits, GroupEdits, edited};
 pub use correlation::{CrossMoments, UnitMoments, UnitSums, assign_units, match_units};
 pub use cycles::{CycleType, RandomCycles};
 pub use methods::{AlignMethod, Choice, Entry, MatchOptions, PamOptions, ReadAt, Similarity, StreamRule};

@@ -8,8 +8,8 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
-    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
+    EnsembleScore, EnsembleStep, Evaluate, Fit, Rearrange, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -57,6 +57,7 @@ impl Outbox {
 enum Work {
     Evaluate(Box<Evaluate>),
     Align(Box<Align>),
+    Rearrange(Box<Rearrange>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
     FindPlane(Box<PathPlaneSearch>),
@@ -145,7 +146,7 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
-        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
@@ -198,6 +199,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
+        Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
@@ -286,15 +288,14 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             outbox.send_lossy(Event::Progress { job: id, done: step.done });
             Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
         }
-        Work::Align(align) => match align.step()? {
-            AlignStep::Working(done) => {
-                outbox.send_lossy(Event::Progress { job: id, done });
-                Ok(Ok(Turn::Again))
-            }
-            AlignStep::Finished(alignment) => {
-                Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
-            }
-        },
+        Work::Align(align) => {
+            let step = align.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Aligned { job: id, alignment }))
+        }
+        Work::Rearrange(rearrange) => {
+            let step = rearrange.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Rearranged { job: id, alignment }))
+        }
         Work::Connect(connect) => match connect.step(FIT_SLICE)? {
             ConnectStep::Working { done, note, path } => {
                 outbox.send_lossy(Event::ConnectStep { job: id, note, path });
@@ -335,6 +336,21 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
         Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
+    }
+}
+
+fn align_slice(
+    id: JobId,
+    step: AlignStep,
+    outbox: &Outbox,
+    answer: impl FnOnce(Box<Alignment>) -> Event,
+) -> Result<Turn, Closed> {
+    match step {
+        AlignStep::Working(done) => {
+            outbox.send_lossy(Event::Progress { job: id, done });
+            Ok(Turn::Again)
+        }
+        AlignStep::Finished(alignment) => outbox.send(answer(alignment)).map(|()| Turn::Over),
     }
 }
 
