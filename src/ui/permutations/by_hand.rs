@@ -95,7 +95,8 @@ fn layers(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Actio
     wide_sliders(ui);
     let response = ui.add(Slider::new(&mut n_layers, 0..=n));
     response.widget_info(|| WidgetInfo::slider(true, n_layers as f64, "Layers that are permuted"));
-    let tip = "Apply the permutation to the first layers only. B computes the same either way, but the path to it differs";
+    let tip =
+        "Apply the permutation to the first layers only. B computes the same either way, but the path to it differs";
     send(&response, actions, || Edits { n_layers: (n_layers < n).then_some(n_layers), ..edits.clone() });
     response.on_hover_text(tip);
 }
@@ -145,14 +146,7 @@ fn selection(
     }
 }
 
-fn pin(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut ByHandView,
-    edits: &Edits,
-    place: usize,
-    actions: &mut Vec<Action>,
-) {
+fn pin(ui: &mut Ui, shown: &Shown<'_>, view: &mut ByHandView, edits: &Edits, place: usize, actions: &mut Vec<Action>) {
     let unit = shown.report.units[place];
     let mut wanted = match view.pinned {
         Some((of, wanted)) if of == place => wanted,
@@ -191,20 +185,28 @@ fn contested(
         return;
     }
     let n = places.len();
-    ui.label(if n == 1 { "1 unit has not its first choice:".to_owned() } else { format!("{n} units have not their first choice:") });
+    ui.label(if n == 1 {
+        "1 unit has not its first choice:".to_owned()
+    } else {
+        format!("{n} units have not their first choice:")
+    });
     let row = ui.spacing().interact_size.y;
     let area = ScrollArea::vertical().id_salt("contested").max_height(CONTESTED_HEIGHT).auto_shrink([false, true]);
     area.show_rows(ui, row, n, |ui, rows| {
         for &place in &places[rows] {
             let unit = report.units[place];
-            let text = format!("{place} has {} ({:.2}), prefers {} ({:.2})", unit.source, unit.after, unit.best_source, unit.best);
+            let text = format!(
+                "{place} has {} ({:.2}), prefers {} ({:.2})",
+                unit.source, unit.after, unit.best_source, unit.best
+            );
             let tip = "Give it its first choice, and that one's owner what it had";
             let response = ui.add(Button::new(RichText::new(&text).small()).truncate()).on_hover_text(tip);
             if response.hovered() {
                 focus.hover(place);
             }
             if response.clicked()
-                && let Some(owner) = report.permutation.sources().iter().position(|unit_of| *unit_of == unit.best_source)
+                && let Some(owner) =
+                    report.permutation.sources().iter().position(|unit_of| *unit_of == unit.best_source)
             {
                 push(actions, changed(edits, |groups| groups[shown.group].swaps.push((place, owner))));
             }
@@ -247,7 +249,11 @@ fn list(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Action>
         }
     }
     if 0 < n_elsewhere {
-        let text = if n_elsewhere == 1 { "1 other layer is changed too".to_owned() } else { format!("{n_elsewhere} other layers are changed too") };
+        let text = if n_elsewhere == 1 {
+            "1 other layer is changed too".to_owned()
+        } else {
+            format!("{n_elsewhere} other layers are changed too")
+        };
         ui.label(RichText::new(text).small());
     }
 }
