@@ -74,6 +74,8 @@ pub enum Action {
     SetT(f64),
     /// Shows or hides what the network at t makes of some test images.
     ShowPredictions(bool),
+    /// Shows or hides the curve with the units' statistics put right.
+    ShowRepaired(bool),
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Runs the four curves of Tatro et al. one after another.

@@ -102,6 +102,15 @@ impl ByHandState {
         self.is_dragging || self.sweep.is_some()
     }
 
+    /// Whether edits can be asked for now: behind a hand that moves, once the last ones are there, so that what is shown follows
+    /// as fast as it can.
+    fn may_ask(&self, wanted: &Edits) -> bool {
+        match &self.asked {
+            Some(asked) => !self.is_moving() && asked != wanted,
+            None => true,
+        }
+    }
+
     /// What is to be shown now.
     fn wanted(&self) -> Edits {
         match self.sweep {
@@ -237,9 +246,11 @@ pub(super) fn refresh(state: &mut AppState, effects: &mut Vec<Effect>) {
     let is_shown = by_hand.applied == wanted;
     if is_shown && by_hand.asked.take().is_some() {
         drop_job(state, Purpose::Rearrange, effects);
-    } else if !is_shown && by_hand.asked.as_ref() != Some(&wanted) {
-        effects.extend(work_out(state, &by_hand, wanted.clone()));
-        by_hand.asked = Some(wanted);
+    } else if !is_shown && by_hand.may_ask(&wanted) {
+        if let Some(effect) = work_out(state, &by_hand, wanted.clone()) {
+            effects.push(effect);
+            by_hand.asked = Some(wanted);
+        }
     }
     state.by_hand = Some(by_hand);
 }

@@ -6,7 +6,7 @@ use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    kept_trainings, planes, predictions, refresh, runs, search, training, trajectories,
+    kept_trainings, planes, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
@@ -260,6 +260,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 plane.revision = revision;
             }
         }
+        Purpose::Repair => repaired::on_values(state, values),
         Purpose::WatchTraining => {
             if let Some((_, value)) = values.last() {
                 training::on_score(state, *value);

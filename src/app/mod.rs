@@ -17,6 +17,7 @@ mod pairing_game;
 mod planes;
 mod predictions;
 mod refresh;
+mod repaired;
 mod runs;
 mod search;
 mod settings;
@@ -35,6 +36,7 @@ pub use notice::{Notice, Remedy, Severity};
 pub use pairing_game::PairingGame;
 pub use planes::marks_third_point;
 pub use predictions::{Prediction, PredictionState};
+pub use repaired::RepairedState;
 pub use runs::{Run, RunId};
 pub use search::Expectation;
 pub use settings::{

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{
-    AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, predictions, training,
-    trajectories,
+    AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, predictions, repaired,
+    training, trajectories,
 };
 use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
@@ -56,6 +56,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     refresh_plane(state, &mut effects);
     decisions::refresh(state, &mut effects);
     predictions::refresh(state, &mut effects);
+    repaired::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -100,6 +101,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Predict) {
         predictions::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Repair) {
+        repaired::on_interrupted(state);
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;

@@ -51,9 +51,8 @@ impl Run {
     /// The way it was found, for tables: a path that was not bent is the straight line, whatever its family.
     pub fn method(&self) -> String {
         let method = if self.path.is_line() { Family::Linear.label().to_owned() } else { self.title() };
-        match &self.alignment {
-            Some(_) if self.by_hand.is_some() => format!("{method}, aligned by hand"),
-            Some(alignment) => format!("{method}, {}", alignment.by.phrase()),
+        match phrase(self.alignment.as_ref(), self.by_hand.is_some()) {
+            Some(phrase) => format!("{method}, {phrase}"),
             None => method,
         }
     }
@@ -77,6 +76,11 @@ impl Run {
     pub fn worst_accuracy(&self) -> Option<f64> {
         self.curve.accuracy_summary(SplitName::Test).map(|s| s.min)
     }
+}
+
+/// How the end of a path was aligned, if it was.
+fn phrase(alignment: Option<&AlignmentState>, is_by_hand: bool) -> Option<String> {
+    alignment.map(|alignment| if is_by_hand { "aligned by hand".to_owned() } else { alignment.by.phrase() })
 }
 
 /// Makes or renews the card of the current path once its values along t are complete.
@@ -113,12 +117,13 @@ pub(super) fn record(state: &mut AppState) {
         return;
     }
     let by_hand = state.by_hand.clone().filter(|_| path.aligned && state.is_changed_by_hand());
-    let b = match by_hand {
-        Some(_) => "rearranged ",
-        None if path.aligned => "aligned ",
-        None => "",
+    let alignment = state.alignment.clone().filter(|_| path.aligned);
+    let (a, b) = (state.letter(endpoints.0), state.letter(endpoints.1));
+    let pair = match phrase(alignment.as_ref(), by_hand.is_some()) {
+        Some(phrase) if phrase == "aligned" => format!("{a} to aligned {b}"),
+        Some(phrase) => format!("{a} to {b}, {phrase}"),
+        None => format!("{a} to {b}"),
     };
-    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
         id: RunId(state.next_id + 1),
@@ -126,7 +131,7 @@ pub(super) fn record(state: &mut AppState) {
         endpoints,
         pair,
         settings: state.settings.clone(),
-        alignment: state.alignment.clone().filter(|_| path.aligned),
+        alignment,
         by_hand,
         path: path.clone(),
         curve,

@@ -10,6 +10,7 @@ use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
 use super::predictions::PredictionState;
+use super::repaired::RepairedState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
@@ -48,6 +49,8 @@ pub struct AppState {
     pub decisions: Option<DecisionState>,
     /// What the network at t makes of some test images, where the user wants to see it.
     pub predictions: Option<PredictionState>,
+    /// The repaired curve, where the user wants to see it.
+    pub repaired: Option<RepairedState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -446,6 +449,8 @@ pub enum Purpose {
     /// Steps that tell how long a training takes.
     EstimateTraining,
     Curve(SplitName),
+    /// The repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
-    EnsembleScore, EnsembleStep, Evaluate, Fit, Rearrange, StepReport, TrainFlow, VerifyGroups,
+    EnsembleScore, EnsembleStep, Evaluate, EvaluateStep, Fit, Rearrange, Repair, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::PathPlaneSearch;
@@ -56,6 +56,7 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
+    Repair(Box<Repair>),
     Align(Box<Align>),
     Rearrange(Box<Rearrange>),
     Connect(Box<Connect>),
@@ -149,7 +150,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
-        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
+        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble | Lane::Repair => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
@@ -198,6 +199,7 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
+        Request::Repair(spec) => Work::Repair(Box::new(Repair::new(engine, spec))),
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
         Request::TrainFlow(spec) => {
@@ -279,15 +281,8 @@ fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Resul
 
 fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     match work {
-        Work::Evaluate(evaluate) => {
-            let step = evaluate.step(SLICE)?;
-            let finished = step.finished;
-            if !step.changed.is_empty() && outbox.send(Event::Values { job: id, values: step.changed }).is_err() {
-                return Ok(Err(Closed));
-            }
-            outbox.send_lossy(Event::Progress { job: id, done: step.done });
-            Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
-        }
+        Work::Evaluate(evaluate) => Ok(evaluate_slice(id, evaluate.step(SLICE)?, outbox)),
+        Work::Repair(repair) => Ok(evaluate_slice(id, repair.step(SLICE)?, outbox)),
         Work::Align(align) => {
             let step = align.step()?;
             Ok(align_slice(id, step, outbox, |alignment| Event::Aligned { job: id, alignment }))
@@ -337,6 +332,14 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
         Work::Fit(work) => fit_slice(id, work, outbox),
         Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
     }
+}
+
+fn evaluate_slice(id: JobId, step: EvaluateStep, outbox: &Outbox) -> Result<Turn, Closed> {
+    if !step.changed.is_empty() {
+        outbox.send(Event::Values { job: id, values: step.changed })?;
+    }
+    outbox.send_lossy(Event::Progress { job: id, done: step.done });
+    Ok(if step.finished { Turn::Over } else { Turn::Again })
 }
 
 fn align_slice(

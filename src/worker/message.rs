@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
     Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, RearrangeSpec,
-    StepReport, TrainedFlow,
+    RepairSpec, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -51,6 +51,8 @@ pub enum Lane {
     Flow,
     /// Values along the path.
     Curve(SplitName),
+    /// Values along the repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -65,6 +67,8 @@ pub enum Lane {
 pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
+    /// Answered by `Event::Values`.
+    Repair(RepairSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
     /// Answered by `Event::Rearranged`.

@@ -5,12 +5,13 @@ mod barriers;
 mod game;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
 
 use egui::{Button, DragValue, Response, RichText, Role, ScrollArea, Slider, Ui, WidgetInfo};
 
 use super::{Focus, Shown, theme};
 use crate::app::{Action, PairingGame};
-use crate::matching::{Edits, GroupReport};
+use crate::matching::{Edits, GroupEdits, MatchReport};
 
 /// Rows of the list of contested units that are in sight.
 const CONTESTED_HEIGHT: f32 = 96.0;
@@ -19,8 +20,7 @@ const CONTESTED_HEIGHT: f32 = 96.0;
 pub(super) struct ByHandView {
     /// The unit of B that is to be pinned, and the place that it was chosen for.
     pinned: Option<(usize, usize)>,
-    /// Units in doubt, of the report that they were found in.
-    contested: Option<(usize, Vec<usize>)>,
+    contested: Option<Contested>,
     game: Option<game::GameView>,
     /// Games that were begun: every one is another.
     n_games: u64,
@@ -87,14 +87,13 @@ fn layers(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Actio
     let groups = &shown.alignment.report.groups;
     let n = groups.len();
     let mut n_layers = edits.n_layers.map_or(n, |layers| layers.min(n));
-    ui.label(match n_layers.checked_sub(1).and_then(|last| groups.get(last)) {
+    let label = ui.label(match n_layers.checked_sub(1).and_then(|last| groups.get(last)) {
         None => "No layer is permuted: B as it was loaded".to_owned(),
         Some(_) if n_layers == n => format!("All {n} layers are permuted"),
         Some(last) => format!("The first {n_layers} of {n} layers are permuted, up to {}", last.name),
     });
     wide_sliders(ui);
-    let response = ui.add(Slider::new(&mut n_layers, 0..=n));
-    response.widget_info(|| WidgetInfo::slider(true, n_layers as f64, "Layers that are permuted"));
+    let response = ui.add(Slider::new(&mut n_layers, 0..=n)).labelled_by(label.id);
     let tip =
         "Apply the permutation to the first layers only. B computes the same either way, but the path to it differs";
     send(&response, actions, || Edits { n_layers: (n_layers < n).then_some(n_layers), ..edits.clone() });
@@ -105,10 +104,9 @@ fn layers(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Actio
 fn unmatched(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Action>) {
     let n = shown.report.n_units();
     let mut n_unmatched = edits.groups[shown.group].n_unmatched.min(n);
-    ui.label(format!("Leave the worst {n_unmatched} of {n} pairs unmatched"));
+    let label = ui.label(format!("Leave the worst {n_unmatched} of {n} pairs unmatched"));
     wide_sliders(ui);
-    let response = ui.add(Slider::new(&mut n_unmatched, 0..=n));
-    response.widget_info(|| WidgetInfo::slider(true, n_unmatched as f64, "Worst pairs that are left unmatched"));
+    let response = ui.add(Slider::new(&mut n_unmatched, 0..=n)).labelled_by(label.id);
     send(&response, actions, || changed(edits, |groups| groups[shown.group].n_unmatched = n_unmatched));
     response.on_hover_text("The places of the pairs that are least alike get their units in B's own order");
 }
@@ -142,7 +140,13 @@ fn selection(
             }
         }
         [place] => pin(ui, shown, view, edits, place, actions),
-        _ => drop(ui.label(RichText::new("Select two units to swap their partners, or one to pin it").small().weak())),
+        _ => drop(
+            ui.label(
+                RichText::new("Select two units, in the matrix or the table, to swap their partners; or one to pin it")
+                    .small()
+                    .weak(),
+            ),
+        ),
     }
 }
 
@@ -175,11 +179,10 @@ fn contested(
     actions: &mut Vec<Action>,
 ) {
     let report = shown.report;
-    let key = std::sync::Arc::as_ptr(&shown.alignment.report) as usize ^ shown.group;
-    if view.contested.as_ref().is_none_or(|(of, _)| *of != key) {
-        view.contested = Some((key, dissatisfied(report)));
+    if view.contested.as_ref().is_none_or(|contested| !contested.is_of(shown)) {
+        view.contested = Some(Contested::find(shown));
     }
-    let Some((_, places)) = &view.contested else { return };
+    let Some(Contested { places, .. }) = &view.contested else { return };
     if places.is_empty() {
         ui.label(RichText::new("Every unit has its first choice").small());
         return;
@@ -215,14 +218,24 @@ fn contested(
 }
 
 /// Live units whose partner is not their first choice, those that lose most by it first.
-fn dissatisfied(report: &GroupReport) -> Vec<usize> {
-    let wants_another = |place: &usize| {
-        let unit = &report.units[*place];
-        unit.best_source != unit.source && !unit.is_dead
-    };
-    let mut places: Vec<usize> = (0..report.n_units()).filter(wants_another).collect();
-    places.sort_by(|one, other| report.units[*one].margin.total_cmp(&report.units[*other].margin));
-    places
+struct Contested {
+    of: Weak<MatchReport>,
+    group: usize,
+    places: Vec<usize>,
+}
+
+impl Contested {
+    fn find(shown: &Shown<'_>) -> Self {
+        let units = &shown.report.units;
+        let wants_another = |place: &usize| units[*place].best_source != units[*place].source && !units[*place].is_dead;
+        let mut places: Vec<usize> = (0..units.len()).filter(wants_another).collect();
+        places.sort_by(|one, other| units[*one].margin.total_cmp(&units[*other].margin));
+        Self { of: Arc::downgrade(&shown.alignment.report), group: shown.group, places }
+    }
+
+    fn is_of(&self, shown: &Shown<'_>) -> bool {
+        self.group == shown.group && std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(&shown.alignment.report))
+    }
 }
 
 /// What was changed about the layer, each with a button that takes it back.
@@ -245,7 +258,12 @@ fn list(ui: &mut Ui, shown: &Shown<'_>, edits: &Edits, actions: &mut Vec<Action>
     }
     for (index, (one, other)) in own.swaps.iter().enumerate() {
         if entry(ui, &format!("{one} and {other} of A swap their partners")) {
-            push(actions, changed(edits, |groups| drop(groups[shown.group].swaps.remove(index))));
+            push(
+                actions,
+                changed(edits, |groups| {
+                    groups[shown.group].swaps.remove(index);
+                }),
+            );
         }
     }
     if 0 < n_elsewhere {
@@ -270,7 +288,7 @@ fn entry(ui: &mut Ui, text: &str) -> bool {
     .inner
 }
 
-fn changed(edits: &Edits, change: impl FnOnce(&mut Vec<crate::matching::GroupEdits>)) -> Edits {
+fn changed(edits: &Edits, change: impl FnOnce(&mut Vec<GroupEdits>)) -> Edits {
     let mut edits = edits.clone();
     change(&mut edits.groups);
     edits

@@ -184,7 +184,7 @@ fn permutations_are_saved_and_come_back_from_files() {
     let nonsense = folder.path().join("nonsense.json");
     std::fs::write(&nonsense, "[]").unwrap();
     desk.act(Action::OpenPermutation(nonsense));
-    desk.until("it is refused", |state| !state.notices.is_empty());
+    desk.until("it is refused", |state| state.notices.iter().any(|notice| notice.severity == Severity::Error));
     assert!(desk.has_notice(Severity::Error, "The permutation cannot be opened"));
 }
 
@@ -205,4 +205,22 @@ fn the_four_curves_leave_a_run_each() {
         let wanted = format!("Bézier curve, 1 bend{wanted}");
         assert!(methods.contains(&wanted), "{wanted} is not among {methods:?}");
     }
+}
+
+#[test]
+fn the_repaired_line_has_the_raw_ones_ends_and_a_lower_barrier() {
+    let mut desk = Desk::aligned();
+    assert!(desk.state.can_repair());
+    desk.act(Action::ShowRepaired(true));
+    desk.settle();
+    let curve = desk.state.curve.as_ref().unwrap();
+    let repaired = desk.state.repaired.as_ref().unwrap().loss_summary(curve).expect("it is complete");
+    let raw = curve.loss_summary(SplitName::Test).unwrap();
+    assert!((repaired.start - raw.start).abs() < 1e-3 && (repaired.end - raw.end).abs() < 1e-3);
+    assert!(repaired.barrier < raw.barrier, "{} {}", repaired.barrier, raw.barrier);
+    // An arc has no repair, and its curve is not drawn beside it.
+    desk.set(|s| s.path.family = Family::Arc);
+    desk.settle();
+    assert!(!desk.state.can_repair());
+    assert!(desk.state.repaired.as_ref().unwrap().values.is_empty());
 }

@@ -59,7 +59,7 @@ impl GameView {
         let rect = cell_rect(board, side, place);
         let number = self.game.units()[side][place];
         let name = format!("Unit {number} of {}", if side == 0 { "A" } else { "B" });
-        let response = ui.interact(rect, ui.id().with(("game", side, place)), Sense::click());
+        let response = ui.interact(rect, ui.scope_id().with(("game", side, place)), Sense::click());
         response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
         let is_held = self.held == Some((side, place));
         let visuals = ui.style().interact_selectable(&response, is_held);
