@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
+use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
-    EnsembleScore, EnsembleStep, Evaluate, EvaluateStep, Fit, Rearrange, Repair, StepReport, TrainFlow, VerifyGroups,
+    EnsembleScore, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Fit, Rearrange, Repair, StepReport, TrainFlow,
+    VerifyGroups,
 };
 use crate::data::SplitName;
-use crate::geometry::PathPlaneSearch;
+use crate::geometry::{PathPlaneSearch, Sample};
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -200,6 +201,11 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
         Request::Repair(spec) => Work::Repair(Box::new(Repair::new(engine, spec))),
+        Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm }) => {
+            let Sample { basis, rows } = path.sample(&ts);
+            let spec = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
+            Work::Evaluate(Box::new(Evaluate::new(engine, spec)?))
+        }
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
         Request::TrainFlow(spec) => {

@@ -69,6 +69,8 @@ pub enum Request {
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Values`.
     Repair(RepairSpec),
+    /// Answered by `Event::Values`.
+    EvaluatePath(AlongSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
     /// Answered by `Event::Rearranged`.
@@ -80,7 +82,9 @@ pub enum Request {
     /// Answered by `Event::Classified`.
     Predict(PredictSpec),
     /// Answered by `Event::PathPlane`.
-    FindPlane { path: Arc<Path> },
+    FindPlane {
+        path: Arc<Path>,
+    },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
@@ -88,7 +92,20 @@ pub enum Request {
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
-    Verify { network: Arc<Network>, params: Arc<ParamVec> },
+    Verify {
+        network: Arc<Network>,
+        params: Arc<ParamVec>,
+    },
+}
+
+/// Places on a path that are evaluated. Their vectors are made by the compute thread: walks have as many as there are places.
+#[derive(Clone, Debug)]
+pub struct AlongSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub ts: Vec<f64>,
+    pub data: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// A place on a path, and the inputs that the network there is to classify.
