@@ -76,6 +76,12 @@ impl PairingGame {
         &self.profiles[side][place]
     }
 
+    /// The largest magnitude in all profiles; never 0.
+    pub fn largest_profile(&self) -> f32 {
+        let values = self.profiles.iter().flatten().flatten();
+        values.fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()))
+    }
+
     /// The player pairs a unit on the left with one on the right; both leave the partners that they had.
     pub fn pair(&mut self, left: usize, right: usize) {
         self.pairs.iter_mut().filter(|paired| **paired == Some(right)).for_each(|paired| *paired = None);

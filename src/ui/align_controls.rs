@@ -18,12 +18,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let mut settings = state.settings.clone();
     choice_menu(ui, "Match by", &mut settings.align.options.method);
     let entry = settings.align.options.method.entry();
-    ui.label(RichText::new(entry.explanation).small());
-    if !entry.source.is_empty() {
-        ui.label(RichText::new(entry.source).small().weak());
-    }
-    options(ui, state.joined().map(|pair| &*pair.network), &mut settings.align.options);
-    samples(ui, &mut settings.align);
+    ui.label(RichText::new(entry.explanation).small()).on_hover_text(entry.source);
+    egui::CollapsingHeader::new("Match settings").id_salt("match settings").show(ui, |ui| {
+        options(ui, state.joined().map(|pair| &*pair.network), &mut settings.align.options);
+        samples(ui, &mut settings.align);
+    });
     push_settings(state, settings, actions);
     start(ui, state, actions);
     let Some(found) = state.current_alignment() else {

@@ -82,9 +82,7 @@ pub enum Request {
     /// Answered by `Event::Classified`.
     Predict(PredictSpec),
     /// Answered by `Event::PathPlane`.
-    FindPlane {
-        path: Arc<Path>,
-    },
+    FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
@@ -92,10 +90,7 @@ pub enum Request {
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
-    Verify {
-        network: Arc<Network>,
-        params: Arc<ParamVec>,
-    },
+    Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
 
 /// Places on a path that are evaluated. Their vectors are made by the compute thread: walks have as many as there are places.

@@ -96,6 +96,7 @@ fn the_game_pairs_by_two_clicks_and_reveals_the_best() {
 fn a_method_shows_the_settings_that_it_has() {
     use lowroad::matching::AlignMethod;
     let mut screen = demo();
+    press(&mut screen, "Match settings");
     assert_shows(&screen, "Alike in");
     set(&mut screen, |s| s.align.options.method = AlignMethod::Weight);
     screen.run_steps(2);

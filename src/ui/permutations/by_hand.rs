@@ -33,13 +33,14 @@ pub(super) fn show(
     focus: &mut Focus,
     actions: &mut Vec<Action>,
 ) {
+    let pane_height = ui.available_height();
     ScrollArea::vertical().id_salt("by hand").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
         if view.game.as_ref().is_some_and(|game| !game.is_of(shown.group)) {
             view.game = None;
         }
         if let Some(game) = &mut view.game {
-            if game.show(ui, shown) {
+            if game.show(ui, shown, pane_height) {
                 view.game = None;
             }
             return;
@@ -50,7 +51,7 @@ pub(super) fn show(
         layers(ui, shown, edits, actions);
         barriers::show(ui, shown.state, actions);
         ui.separator();
-        ui.label(RichText::new(format!("In {}", shown.report.name)).strong());
+        ui.label(RichText::new(format!("Layer {}", shown.report.name)).strong());
         if edits.reaches(shown.group) {
             unmatched(ui, shown, edits, actions);
             selection(ui, shown, view, edits, focus.selected(), actions);
@@ -189,9 +190,9 @@ fn contested(
     }
     let n = places.len();
     ui.label(if n == 1 {
-        "1 unit has not its first choice:".to_owned()
+        "1 unit does not have its first choice:".to_owned()
     } else {
-        format!("{n} units have not their first choice:")
+        format!("{n} units do not have their first choice:")
     });
     let row = ui.spacing().interact_size.y;
     let area = ScrollArea::vertical().id_salt("contested").max_height(CONTESTED_HEIGHT).auto_shrink([false, true]);

@@ -8,7 +8,7 @@ use super::super::{after_color, before_color, focus_color};
 use super::theme;
 use crate::app::{Action, AppState, Barrier};
 use crate::data::SplitName;
-use crate::ui::landscape::plot_points;
+use crate::ui::landscape::{APART_UPWARDS, plot_points, round_marks};
 
 const LABEL_WIDTH: f32 = 92.0;
 const VALUE_WIDTH: f32 = 52.0;
@@ -109,6 +109,7 @@ fn depths(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         .allow_zoom(false)
         .show_crosshair(false)
         .y_axis_min_width(28.0)
+        .y_grid_spacer(round_marks(DEPTHS_HEIGHT / APART_UPWARDS, false))
         .x_grid_spacer(move |_| layer_marks(n))
         .x_axis_formatter(|mark, _| format!("{:.0}", mark.value))
         .default_x_bounds(-0.2, n as f64 + 0.2)

@@ -10,7 +10,8 @@ use super::super::{Shown, after_color, before_color, selected_color};
 use super::theme;
 use crate::app::PairingGame;
 
-const CELL_HEIGHT: f32 = 38.0;
+/// Height of a unit, at least and at most: the board fits the pane where it can.
+const CELL_HEIGHT: [f32; 2] = [24.0, 44.0];
 const CELL_GAP: f32 = 5.0;
 const CELL_WIDTH: f32 = 132.0;
 /// Room for a unit's number beside its picture.
@@ -36,14 +37,18 @@ impl GameView {
         self.group == group
     }
 
-    /// Draws the board; whether the game is over.
-    pub(super) fn show(&mut self, ui: &mut Ui, shown: &Shown<'_>) -> bool {
-        let n = self.game.n_pairs();
-        ui.label(format!("Which unit of B does what a unit of A does, in {}?", shown.report.name));
+    /// Draws the board, in `height` if that is enough; whether the game is over.
+    pub(super) fn show(&mut self, ui: &mut Ui, shown: &Shown<'_>, height: f32) -> bool {
+        let (n, top) = (self.game.n_pairs(), ui.cursor().top());
+        ui.label(format!("Which unit of B does what a unit of A does, in layer {}?", shown.report.name));
         let text = "Click a unit on the left and one on the right. The bars tell how it correlates with other matched units: \
                     units that belong together have like bars";
         ui.label(RichText::new(text).small());
-        let size = vec2(ui.available_width(), n as f32 * (CELL_HEIGHT + CELL_GAP));
+        let is_over = self.buttons(ui);
+        self.score(ui);
+        let left = height - (ui.cursor().top() - top);
+        let cell_height = (left / n as f32 - CELL_GAP).clamp(CELL_HEIGHT[0], CELL_HEIGHT[1]);
+        let size = vec2(ui.available_width(), n as f32 * (cell_height + CELL_GAP));
         let (board, _) = ui.allocate_exact_size(size, Sense::hover());
         for side in [0, 1] {
             for place in 0..n {
@@ -51,12 +56,11 @@ impl GameView {
             }
         }
         self.lines(ui, board);
-        self.score(ui);
-        self.buttons(ui)
+        is_over
     }
 
     fn cell(&mut self, ui: &mut Ui, board: Rect, side: usize, place: usize) {
-        let rect = cell_rect(board, side, place);
+        let rect = self.cell_rect(board, side, place);
         let number = self.game.units()[side][place];
         let name = format!("Unit {number} of {}", if side == 0 { "A" } else { "B" });
         let response = ui.interact(rect, ui.scope_id().with(("game", side, place)), Sense::click());
@@ -74,7 +78,7 @@ impl GameView {
         };
         let font = egui::TextStyle::Small.resolve(ui.style());
         painter.text(at, anchor, number, font, color);
-        profile(ui, picture.shrink(4.0), self.game.profile(side, place), color);
+        profile(ui, picture.shrink(4.0), self.game.profile(side, place), self.game.largest_profile(), color);
         if response.on_hover_text(name).clicked() {
             self.click(side, place);
         }
@@ -93,9 +97,16 @@ impl GameView {
         };
     }
 
+    fn cell_rect(&self, board: Rect, side: usize, place: usize) -> Rect {
+        let width = CELL_WIDTH.min(0.38 * board.width());
+        let left = if side == 0 { board.left() } else { board.right() - width };
+        let step = board.height() / self.game.n_pairs() as f32;
+        Rect::from_min_size(pos2(left, board.top() + place as f32 * step), vec2(width, step - CELL_GAP))
+    }
+
     fn lines(&self, ui: &Ui, board: Rect) {
         let end = |side: usize, place: usize| {
-            let rect = cell_rect(board, side, place);
+            let rect = self.cell_rect(board, side, place);
             if side == 0 { rect.right_center() } else { rect.left_center() }
         };
         let painter = ui.painter().with_clip_rect(board);
@@ -143,22 +154,15 @@ fn side_color(ui: &Ui, side: usize) -> Color32 {
     if side == 0 { after_color(ui.visuals()) } else { before_color(ui.visuals()) }
 }
 
-fn cell_rect(board: Rect, side: usize, place: usize) -> Rect {
-    let width = CELL_WIDTH.min(0.38 * board.width());
-    let left = if side == 0 { board.left() } else { board.right() - width };
-    let top = board.top() + place as f32 * (CELL_HEIGHT + CELL_GAP);
-    Rect::from_min_size(pos2(left, top), vec2(width, CELL_HEIGHT))
-}
-
-/// Correlations from -1 to 1 as bars from the middle line.
-fn profile(ui: &Ui, rect: Rect, values: &[f32], color: Color32) {
+/// Values up to `largest` in magnitude as bars from the middle line.
+fn profile(ui: &Ui, rect: Rect, values: &[f32], largest: f32, color: Color32) {
     let step = rect.width() / values.len().max(1) as f32;
     let zero = rect.center().y;
     let painter = ui.painter();
     painter.hline(rect.x_range(), zero, Stroke::new(0.5, ui.visuals().weak_text_color()));
     for (index, value) in values.iter().enumerate() {
         let from = rect.left() + index as f32 * step;
-        let tip = zero - 0.5 * rect.height() * value.clamp(-1.0, 1.0);
+        let tip = zero - 0.5 * rect.height() * value / largest;
         let bar = Rect::from_two_pos(pos2(from + 0.15 * step, zero), pos2(from + 0.85 * step, tip));
         painter.rect_filled(bar, CornerRadius::ZERO, color);
     }
