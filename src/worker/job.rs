@@ -150,8 +150,8 @@ fn rank(lane: Lane) -> u8 {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
-        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble | Lane::Repair => 1,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair => 0,
+        Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
     }
