@@ -106,7 +106,9 @@ impl PairingGame {
     pub fn score(&self) -> [f64; 2] {
         let at = |left: usize, right: usize| self.scores[left * self.n_pairs() + right];
         let own = self.pairs.iter().enumerate().filter_map(|(left, right)| Some(at(left, (*right)?)));
-        [own.sum(), self.optimum().iter().enumerate().map(|(left, &right)| at(left, right)).sum()]
+        // An empty `sum` is -0.
+        let own = own.fold(0.0, |sum, correlation| sum + correlation);
+        [own, self.optimum().iter().enumerate().map(|(left, &right)| at(left, right)).sum()]
     }
 
     /// Pairs that are as in the optimum.
