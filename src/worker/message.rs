@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
-    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
-    TrainedFlow,
+    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, RearrangeSpec,
+    RepairSpec, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -35,6 +35,8 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
+    /// An alignment that is changed by hand.
+    Rearrangement,
     /// A path: its bends are trained, or it is worked out.
     Path,
     /// A new mode.
@@ -49,6 +51,8 @@ pub enum Lane {
     Flow,
     /// Values along the path.
     Curve(SplitName),
+    /// Values along the repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -64,9 +68,13 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Values`.
+    Repair(RepairSpec),
+    /// Answered by `Event::Values`.
     EvaluatePath(AlongSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
+    /// Answered by `Event::Rearranged`.
+    Rearrange(RearrangeSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
@@ -194,6 +202,10 @@ pub enum Event {
         trained: TrainedFlow,
     },
     Aligned {
+        job: JobId,
+        alignment: Box<Alignment>,
+    },
+    Rearranged {
         job: JobId,
         alignment: Box<Alignment>,
     },

@@ -29,7 +29,7 @@ const STRIP_WIDTH: f32 = 190.0;
 const LEAST_WIDTH: f32 = 240.0;
 
 /// What the pane shows of the alignment.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PermutationsView {
     /// The group that is shown.
     group: usize,
