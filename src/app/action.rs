@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
+use super::{ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
@@ -61,6 +61,10 @@ pub enum Action {
     SetT(f64),
     /// Shows or hides what the network at t makes of some test images.
     ShowPredictions(bool),
+    /// Looks for what excites some pairs of the alignment that is shown.
+    Excite(PairsShown),
+    /// Lays the weights of a group's units in A and aligned B side by side.
+    CompareWeights(WeightsShown),
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Takes a family out of comparisons, or in again.

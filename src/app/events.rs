@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
-    predictions, refresh, runs, search, training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, inspection,
+    kept_trainings, planes, predictions, refresh, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
@@ -78,6 +78,8 @@ fn take_in(state: &mut AppState, event: Event) {
             predictions::on_classified(state, job, &logits);
             decisions::on_classified(state, job, logits);
         }
+        Event::Excited { job, excited } => inspection::on_excited(state, job, *excited),
+        Event::WeightsCompared { job, matrices } => inspection::on_weights(state, job, *matrices),
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -266,7 +268,9 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
         | Purpose::Decide
-        | Purpose::Predict => {}
+        | Purpose::Predict
+        | Purpose::Excite
+        | Purpose::CompareWeights => {}
     }
 }
 

@@ -7,14 +7,16 @@ use std::time::Instant;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::inspection::{Answers, PairsShown, WeightsShown};
 use super::predictions::PredictionState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
+use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
+use crate::matching::WeightMatrices;
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -59,6 +61,8 @@ pub struct AppState {
     pub(super) speeds: BTreeMap<Family, f64>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
+    pub(super) excitement: Answers<PairsShown, Excited>,
+    pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
 }
 
@@ -434,6 +438,10 @@ pub enum Purpose {
     Decide,
     /// What the network at t makes of some images.
     Predict,
+    /// What excites matched units.
+    Excite,
+    /// Weight matrices of two networks side by side.
+    CompareWeights,
 }
 
 /// Another normalisation that scores better.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
-    search, training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, inspection, predictions,
+    refresh, runs, search, training, trajectories,
 };
 use crate::compute::AlignSpec;
 use crate::data::SplitName;
@@ -60,6 +60,8 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::KeepRun => runs::record(state),
         Action::ShowPredictions(shown) => predictions::show(state, shown),
+        Action::Excite(pairs) => inspection::excite(state, pairs, &mut effects),
+        Action::CompareWeights(weights) => inspection::compare_weights(state, weights, &mut effects),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);

@@ -18,6 +18,9 @@ mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
 mod evaluate_tensors;
+mod excite;
+mod excite_lanes;
+mod excite_tensors;
 mod fit;
 mod fit_dense;
 mod fit_lanes;
@@ -53,6 +56,7 @@ pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_en
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
+pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use unit_distribution::unit_distributions;

@@ -10,6 +10,7 @@ mod report;
 mod soft;
 mod transport;
 mod verdict;
+mod weight_matrices;
 mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
@@ -23,4 +24,5 @@ pub use report::{GroupReport, MatchReport, Matrix, Spread, UnitMatch};
 pub use soft::{Decomposition, MatrixProducts, SoftPermutation, draw, permute_softly, soft_gradients};
 pub use transport::{GroupTransport, Pairing, Transport};
 pub use verdict::{Evidence, Verdict};
+pub use weight_matrices::{WeightComparison, WeightMatrices, WeightSpec, color_limit};
 pub use weights::{UnitWeights, WeightMatching};

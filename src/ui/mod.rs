@@ -16,6 +16,7 @@ mod landscape;
 mod menu;
 mod path_controls;
 mod path_statistics;
+mod pictures;
 mod popups;
 mod predictions;
 mod sketch;

@@ -21,16 +21,16 @@ use super::networks::{Endpoints, Opener, shown};
 use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, report, say};
-use super::pictures::{figure_file, save_figure};
+use super::pictures::{command_line, figure_file, save_figure};
 use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::Mode;
 use crate::data::SplitName;
-use crate::figures::{FamilyCurve, families_figure};
+use crate::figures::{FamilyCurve, families_figure, spectrum_figure};
 use crate::files;
 use crate::geometry::Family;
 use crate::geometry::comparison::{Figures, Outcome, Quantity, Run, Spread, rows};
 use crate::net::ParamVec;
-use crate::render::figure::StackedFigure;
+use crate::render::figure::{CurveFigure, StackedFigure};
 use records::{Inputs, Record, Records, fingerprint, fingerprint_of_file};
 use tables::{CompareReport, EndPointScores, EndPoints, RowReport, RunReport};
 pub(super) use ways::{Way, Ways};
@@ -69,6 +69,9 @@ pub(super) struct Compare {
     /// Draws loss and accuracy of all families along t, as .svg or .png: over several pairs, their means
     #[arg(long, value_name = "FILE", value_parser = figure_file)]
     figure: Option<PathBuf>,
+    /// Draws how fast the mean loss of each family changes along t, by wavenumber, as .svg or .png
+    #[arg(long, value_name = "FILE", value_parser = figure_file)]
+    spectrum: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -118,7 +121,7 @@ impl Compare {
 
 pub(super) fn run(args: &Compare) -> Result<()> {
     args.check()?;
-    let targets = [&args.common.json.json, &args.csv, &args.markdown, &args.figure];
+    let targets = [&args.common.json.json, &args.csv, &args.markdown, &args.figure, &args.spectrum];
     check_targets(targets.map(Option::as_ref))?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
@@ -142,6 +145,9 @@ pub(super) fn run(args: &Compare) -> Result<()> {
     }
     if let Some(path) = &args.figure {
         save_figure(path, &comparison.figure(&found)?.to_svg())?;
+    }
+    if let Some(path) = &args.spectrum {
+        save_figure(path, &comparison.spectrum(&found)?.to_svg())?;
     }
     report(&args.common.json, &found, &found.to_text())
 }
@@ -220,14 +226,27 @@ impl Comparison<'_> {
 
     /// Each way's values along t on the first split, averaged over the pairs.
     fn figure(&self, found: &CompareReport) -> Result<StackedFigure> {
+        let (split, curves) = self.curves(found)?;
+        let drawn = families_figure(&curves, split, self.caption(found));
+        Ok(StackedFigure { metadata: Some(command_line()), ..drawn })
+    }
+
+    fn spectrum(&self, found: &CompareReport) -> Result<CurveFigure> {
+        let (split, curves) = self.curves(found)?;
+        let drawn = spectrum_figure(&curves, split, self.caption(found));
+        Ok(CurveFigure { metadata: Some(command_line()), ..drawn })
+    }
+
+    fn curves(&self, found: &CompareReport) -> Result<(SplitName, Vec<FamilyCurve>)> {
         let split = self.measure.data.first().context("internal error: no split to draw")?.split;
-        let curves =
-            self.args.families.0.iter().filter_map(|way| mean_curve(way, split, &found.runs)).collect::<Vec<_>>();
-        let caption = match self.pairs.len() {
+        Ok((split, self.args.families.0.iter().filter_map(|way| mean_curve(way, split, &found.runs)).collect()))
+    }
+
+    fn caption(&self, found: &CompareReport) -> String {
+        match self.pairs.len() {
             1 => format!("{}, {} points of each path.", found.network, found.points),
             n => format!("{}, {} points of each path; means over {n} pairs.", found.network, found.points),
-        };
-        Ok(StackedFigure { metadata: Some(command_line()), ..families_figure(&curves, split, caption) })
+        }
     }
 }
 
@@ -340,11 +359,6 @@ impl<'a> Task<'a> {
             maps: self.comparison.maps.clone(),
         }
     }
-}
-
-/// What was typed, for whoever wants the figure again.
-fn command_line() -> String {
-    std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
 /// A run in a few words.
