@@ -128,11 +128,11 @@ impl AppState {
 /// `None` without an alignment.
 fn question<Q>(state: &AppState, what: Q) -> Option<Question<Q>> {
     let data_revision = state.data.as_ref().map_or(0, |data| data.revision);
-    Some(Question { alignment: Arc::downgrade(state.current_alignment()?), data_revision, what })
+    Some(Question { alignment: Arc::downgrade(state.shown_alignment()?), data_revision, what })
 }
 
 pub(super) fn excite(state: &mut AppState, what: PairsShown, effects: &mut Vec<Effect>) {
-    let (Some(pair), Some(data), Some(alignment)) = (fitting_pair(state), &state.data, state.current_alignment())
+    let (Some(pair), Some(data), Some(alignment)) = (fitting_pair(state), &state.data, state.shown_alignment())
     else {
         return;
     };
@@ -153,7 +153,7 @@ pub(super) fn excite(state: &mut AppState, what: PairsShown, effects: &mut Vec<E
 }
 
 pub(super) fn compare_weights(state: &mut AppState, what: WeightsShown, effects: &mut Vec<Effect>) {
-    let (Some(pair), Some(alignment)) = (state.joined().cloned(), state.current_alignment()) else {
+    let (Some(pair), Some(alignment)) = (state.joined().cloned(), state.shown_alignment()) else {
         return;
     };
     let Some(group) = alignment.report.groups.get(what.group) else {
