@@ -206,7 +206,7 @@ pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command
 }
 
 /// A family's values along t.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FamilyCurve {
     pub label: String,
     pub dashed: bool,
@@ -214,6 +214,9 @@ pub struct FamilyCurve {
     pub losses: Vec<(f64, f64)>,
     /// (t, 0..1)
     pub accuracies: Vec<(f64, f64)>,
+    /// Over runs, one a point; empty where there is one run.
+    pub loss_deviations: Vec<f64>,
+    pub accuracy_deviations: Vec<f64>,
 }
 
 /// Loss above accuracy of several families along t.
@@ -281,7 +284,10 @@ fn family_panel(curves: &[FamilyCurve], metric: Metric, y_label: String) -> Curv
             Metric::Loss => curve.losses.clone(),
             Metric::Accuracy => curve.accuracies.clone(),
         },
-        ..Series::default()
+        deviations: match metric {
+            Metric::Loss => curve.loss_deviations.clone(),
+            Metric::Accuracy => curve.accuracy_deviations.clone(),
+        },
     });
     along_t(series.collect(), y_label)
 }

@@ -132,8 +132,11 @@ fn question<Q>(state: &AppState, what: Q) -> Option<Question<Q>> {
 }
 
 pub(super) fn excite(state: &mut AppState, what: PairsShown, effects: &mut Vec<Effect>) {
-    let (Some(pair), Some(data), Some(alignment)) = (fitting_pair(state), &state.data, state.shown_alignment())
-    else {
+    if let Some(question) = question(state, what.clone()) {
+        state.excitement.ask(question);
+    }
+    let (pair, alignment) = (fitting_pair(state), state.shown_alignment());
+    let (Some(pair), Some(data), Some(alignment)) = (pair, &state.data, alignment) else {
         return;
     };
     let spec = ExciteSpec {
@@ -141,18 +144,18 @@ pub(super) fn excite(state: &mut AppState, what: PairsShown, effects: &mut Vec<E
         a: pair.a,
         aligned: Arc::clone(&alignment.aligned),
         group: what.group,
-        places: what.places.clone(),
+        places: what.places,
         data: data.split(SplitName::Test, Some(MOST_IMAGES)),
         n_top: N_TOP,
     };
-    if let Some(question) = question(state, what) {
-        state.excitement.ask(question);
-    }
     let label = "Looking for images that excite the pairs".to_owned();
     effects.push(start(state, Purpose::Excite, Lane::Excite, label, Request::Excite(spec)));
 }
 
 pub(super) fn compare_weights(state: &mut AppState, what: WeightsShown, effects: &mut Vec<Effect>) {
+    if let Some(question) = question(state, what) {
+        state.weight_matrices.ask(question);
+    }
     let (Some(pair), Some(alignment)) = (state.joined().cloned(), state.shown_alignment()) else {
         return;
     };
@@ -168,9 +171,6 @@ pub(super) fn compare_weights(state: &mut AppState, what: WeightsShown, effects:
         axis: what.axis,
         order: (0..group.n_units()).collect(),
     };
-    if let Some(question) = question(state, what) {
-        state.weight_matrices.ask(question);
-    }
     let label = "Laying weights side by side".to_owned();
     effects.push(start(state, Purpose::CompareWeights, Lane::CompareWeights, label, Request::CompareWeights(spec)));
 }

@@ -227,7 +227,7 @@ impl PathResult {
             self.ts.iter().zip(values).filter_map(|(&t, found)| Some((t, value(found.as_ref()?)))).collect()
         };
         let (losses, accuracies) = (along(|value| value.loss), along(|value| value.accuracy));
-        Some((*split, FamilyCurve { label: String::new(), dashed: false, losses, accuracies }))
+        Some((*split, FamilyCurve { losses, accuracies, ..FamilyCurve::default() }))
     }
 }
 

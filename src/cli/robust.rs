@@ -74,12 +74,8 @@ impl RobustReport {
         let along = |value: fn(&ScoreReport) -> Number| {
             self.points.iter().map(|point| (point.t, value(&point.score).0)).collect()
         };
-        FamilyCurve {
-            label: String::new(),
-            dashed: false,
-            losses: along(|score| score.loss),
-            accuracies: along(|score| score.accuracy),
-        }
+        let (losses, accuracies) = (along(|score| score.loss), along(|score| score.accuracy));
+        FamilyCurve { losses, accuracies, ..FamilyCurve::default() }
     }
 
     /// One line.

@@ -17,11 +17,8 @@ mod landscape;
 mod menu;
 mod path_controls;
 mod path_statistics;
-<<<<<<< HEAD
-mod pictures;
-=======
 mod permutations;
->>>>>>> main
+mod pictures;
 mod popups;
 mod predictions;
 mod sketch;

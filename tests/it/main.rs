@@ -13,6 +13,7 @@ mod families;
 mod faults;
 mod flow;
 mod function_preservation;
+mod permutations_gallery;
 mod program;
 mod recognition;
 mod reference;

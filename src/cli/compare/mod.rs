@@ -267,6 +267,7 @@ fn mean_curve(way: &Way, split: SplitName, runs: &[RunReport]) -> Option<FamilyC
         accuracies: mean_of(|score| score.accuracy),
         dashed: way.is_aligned,
         label: name,
+        ..FamilyCurve::default()
     })
 }
 

@@ -231,6 +231,8 @@ impl Card<'_> {
         ui.painter().rect(rect, CornerRadius::same(4), visuals.faint_bg_color, frame, StrokeKind::Inside);
         ui.scope_builder(UiBuilder::new().max_rect(rect.shrink(CARD_MARGIN)), |ui| {
             ui.spacing_mut().item_spacing = vec2(GAP, 3.0);
+            // A click on a text is one on the card.
+            ui.style_mut().interaction.selectable_labels = false;
             self.title(ui, unit, &described);
             ui.horizontal(|ui| self.panels(ui, unit, view));
             if has_images {
@@ -245,7 +247,7 @@ impl Card<'_> {
             let text = format!("A {}, B {}", self.place, unit.source);
             ui.label(RichText::new(text).strong());
             let numbers = format!("correlation {:.2}, margin {:+.2}", unit.after, unit.margin);
-            let label = Label::new(RichText::new(numbers).small()).truncate().selectable(false);
+            let label = Label::new(RichText::new(numbers).small()).truncate();
             ui.add(label).on_hover_text(described);
         });
     }
@@ -266,7 +268,7 @@ impl Card<'_> {
                 _ => "B's gives",
             };
             let text = format!("{whose} the same for every image");
-            ui.add(Label::new(RichText::new(text).small().weak()).wrap().selectable(false));
+            ui.add(Label::new(RichText::new(text).small().weak()).wrap());
         }
     }
 
@@ -281,7 +283,8 @@ impl Card<'_> {
         else {
             return;
         };
-        let Some(textures) = of.pairs.iter().position(|of| of.place == pair.place).and_then(|index| drawn.get(index)) else {
+        let Some(textures) = of.pairs.iter().position(|of| of.place == pair.place).and_then(|index| drawn.get(index))
+        else {
             return;
         };
         let rows = [("both", &pair.by_both), ("A", &pair.by_a), ("B", &pair.by_b)];
@@ -323,10 +326,7 @@ fn thumbnails(ui: &mut Ui, texture: &TextureHandle, n: usize, text: &str, name: 
     let (rect, response) = ui.allocate_exact_size(vec2(step * n as f32, THUMBNAIL), Sense::hover());
     for place in 0..n {
         let corner = pos2(rect.left() + place as f32 * step, rect.center().y - 0.5 * side.y);
-        let uv = Rect::from_min_max(
-            pos2(place as f32 / n as f32, 0.0),
-            pos2((place + 1) as f32 / n as f32, 1.0),
-        );
+        let uv = Rect::from_min_max(pos2(place as f32 / n as f32, 0.0), pos2((place + 1) as f32 / n as f32, 1.0));
         ui.painter().image(texture.id(), Rect::from_min_size(corner, side), uv, Color32::WHITE);
     }
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, text));

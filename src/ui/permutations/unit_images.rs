@@ -117,7 +117,10 @@ impl UnitImages {
         let images = shown.state.data.as_ref().map_or(ImageShape::tabular(0), |data| data.dataset.shape);
         let is_same = self.of.as_ref().is_some_and(|of| {
             let same = |one: &Weak<ParamVec>, other: &Arc<ParamVec>| std::ptr::eq(one.as_ptr(), Arc::as_ptr(other));
-            same(&of.params[0], &pair.a) && same(&of.params[1], &pair.b) && of.group == shown.group && of.images == images
+            same(&of.params[0], &pair.a)
+                && same(&of.params[1], &pair.b)
+                && of.group == shown.group
+                && of.images == images
         });
         if !is_same {
             self.textures.clear();

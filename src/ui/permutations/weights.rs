@@ -199,7 +199,7 @@ fn picture(
     let response = Plot::new((id, index))
         .width(size.x)
         .height(size.y)
-        .link_axis(ui.id().with(id), true)
+        .link_axis(Id::unique(id), true)
         .invert_y(true)
         .show_axes(false)
         .show_grid(false)
