@@ -39,12 +39,12 @@ fn pairs_are_shown_by_pages_with_their_weights_and_images() {
     let n_units = screen.state().state().current_alignment().unwrap().report.groups[0].n_units();
     assert!(12 < n_units, "the demo has {n_units} units");
     assert_eq!(n_pairs(&screen), 12);
-    assert_shows(&screen, "Most exciting of 1,797 test images");
+    assert_shows(&screen, "most exciting of 1,797 test images");
     assert_shows(&screen, "Incoming weights of unit");
     assert_shows(&screen, "Images that excite both units most");
     assert_shows(&screen, "one point for each of");
     let best = first_pair(&screen);
-    press(&mut screen, "Next");
+    press(&mut screen, "Next page");
     settle(&mut screen);
     assert_shows(&screen, "2 of ");
     assert_ne!(first_pair(&screen), best);

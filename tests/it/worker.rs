@@ -82,6 +82,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
         | Event::Classified { job, .. }
+        | Event::Excited { job, .. }
+        | Event::WeightsCompared { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }

@@ -137,7 +137,7 @@ fn deviations_are_bars_that_the_axis_has_room_for() {
     };
     let lines = |series: &Series| svg(series, Some((-10.0, 10.0))).matches("<polyline").count();
     assert_eq!(lines(&plain) + 6, lines(&barred), "two bars of three lines each");
-    assert!(svg(&barred, None).contains(">8</text>") && !svg(&plain, None).contains(">8</text>"));
+    assert!(svg(&barred, None).contains(">5</text>") && !svg(&plain, None).contains(">5</text>"));
 }
 
 #[test]

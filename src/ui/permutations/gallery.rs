@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use egui::{
-    Align2, Color32, CornerRadius, FontId, Label, Rect, RichText, Role, ScrollArea, Sense, Stroke, StrokeKind,
-    TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
+    Align, Align2, Button, Color32, CornerRadius, FontId, Label, Layout, Rect, RichText, Role, ScrollArea, Sense,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
 use super::unit_images::{Side, UnitImages, legend};
@@ -22,9 +22,9 @@ const CARD_MARGIN: f32 = 7.0;
 const GAP: f32 = 6.0;
 const TITLE: f32 = 17.0;
 /// Side of the weights and of the scatter.
-const PANEL: f32 = 72.0;
+const PANEL: f32 = 64.0;
 /// Largest side of a data image.
-const THUMBNAIL: f32 = 28.0;
+const THUMBNAIL: f32 = 25.0;
 /// Room for what a row of images is called.
 const ROW_NAME: f32 = 34.0;
 
@@ -53,7 +53,7 @@ impl Sort {
         (Self::Worst, "Worst", "Pairs with the lowest correlation first"),
         (
             Self::Contested,
-            "Most contested",
+            "Contested",
             "Pairs first whose unit of A correlates hardly more with its partner than with another unit of B, or less",
         ),
     ];
@@ -87,29 +87,31 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     let before = (view.sort, view.selection_only);
-    let among = Some(focus.selected()).filter(|selected| view.selection_only && !selected.is_empty());
-    let n_pages = among.map_or(shown.report.n_units(), BTreeSet::len).div_ceil(PAGE).max(1);
-    header(ui, view, focus, n_pages);
+    choose(ui, view, focus);
     if before != (view.sort, view.selection_only) {
         view.page = 0;
     }
-    view.page = view.page.min(n_pages - 1);
     let among = Some(focus.selected()).filter(|selected| view.selection_only && !selected.is_empty());
     let places = ordered(shown.report, view.sort, among);
-    let places: Vec<usize> = places.into_iter().skip(view.page * PAGE).take(PAGE).collect();
-    let excited = ask(ui, shown, places.clone(), actions);
+    let n_pages = places.len().div_ceil(PAGE).max(1);
+    view.page = view.page.min(n_pages - 1);
+    let mut excited = None;
+    ui.horizontal_wrapped(|ui| {
+        turn_pages(ui, &mut view.page, n_pages);
+        excited = ask(ui, shown, page_of(&places, view.page).to_vec(), actions);
+        if let Some(limit) = view.images.limit(shown) {
+            let hint = "Incoming weights: blue below 0, red above; of colour images red, green and blue around grey. The \
+                        colours are the same for all units of both networks and end where 99.5 % of the weights do";
+            legend(ui, limit, hint);
+        }
+    });
     view.follow(ui, shown, excited.as_ref());
-    if let Some(limit) = view.images.limit(shown) {
-        let hint = "Incoming weights: blue below 0, red above; of colour images red, green and blue around grey. The colours \
-                    are the same for all units of both networks and end where 99.5 % of the weights do";
-        legend(ui, limit, hint);
-    }
     ScrollArea::vertical().id_salt("pairs").auto_shrink([false, false]).show(ui, |ui| {
         let width = ui.available_width() - theme::SCROLL_BAR_WIDTH;
         let n_columns = (((width + GAP) / (NARROWEST_CARD + GAP)) as usize).max(1);
         let card_width = (width + GAP) / n_columns as f32 - GAP;
         ui.spacing_mut().item_spacing = vec2(GAP, GAP);
-        for row in places.chunks(n_columns) {
+        for row in page_of(&places, view.page).chunks(n_columns) {
             ui.horizontal(|ui| {
                 for &place in row {
                     Card { shown, place, excited: excited.as_deref(), width: card_width }.show(ui, view, focus);
@@ -119,7 +121,12 @@ pub(super) fn show(
     });
 }
 
-fn header(ui: &mut Ui, view: &mut GalleryView, focus: &Focus, n_pages: usize) {
+fn page_of(places: &[usize], page: usize) -> &[usize] {
+    places.chunks(PAGE).nth(page).unwrap_or(&[])
+}
+
+/// Which pairs are shown, and in which order.
+fn choose(ui: &mut Ui, view: &mut GalleryView, focus: &Focus) {
     ui.horizontal_wrapped(|ui| {
         for (sort, label, hint) in Sort::ALL {
             ui.selectable_value(&mut view.sort, sort, label).on_hover_text(hint);
@@ -129,17 +136,21 @@ fn header(ui: &mut Ui, view: &mut GalleryView, focus: &Focus, n_pages: usize) {
             let label = format!("Selection ({})", theme::count(n_selected));
             ui.toggle_value(&mut view.selection_only, label).on_hover_text("Only the selected units");
         }
-        ui.separator();
-        let page = view.page.min(n_pages - 1);
-        if ui.add_enabled(0 < page, egui::Button::new("Previous")).on_hover_text("Previous page of pairs").clicked() {
-            view.page = page - 1;
-        }
-        ui.label(format!("{} of {}", page + 1, theme::count(n_pages)));
-        let next = ui.add_enabled(page + 1 < n_pages, egui::Button::new("Next"));
-        if next.on_hover_text("Next page of pairs").clicked() {
-            view.page = page + 1;
-        }
     });
+}
+
+fn turn_pages(ui: &mut Ui, page: &mut usize, n_pages: usize) {
+    let mut button = |ui: &mut Ui, sign: &str, name: &str, to: Option<usize>| {
+        let response = ui.add_enabled(to.is_some(), Button::new(sign).small()).on_hover_text(name);
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, to.is_some(), name));
+        if let Some(to) = to.filter(|_| response.clicked()) {
+            *page = to;
+        }
+    };
+    let now = *page;
+    button(ui, "<", "Previous page", now.checked_sub(1));
+    ui.label(RichText::new(format!("{} of {}", now + 1, theme::count(n_pages))).small());
+    button(ui, ">", "Next page", Some(now + 1).filter(|next| *next < n_pages));
 }
 
 /// What excites the pairs on the page, which is asked for if need be.
@@ -149,12 +160,13 @@ fn ask(ui: &mut Ui, shown: &Shown<'_>, places: Vec<usize>, actions: &mut Vec<Act
     match shown.state.excitement(&pairs) {
         Answer::Known(excited) => {
             let images = format!("{} {}", theme::count(excited.n_images), excited.split.images());
-            let text = if excited.has_positions {
-                format!("Most exciting of {images}, by the largest value over positions; scatter: means over positions")
+            let hint = if excited.has_positions {
+                "An image excites a unit as much as the unit's largest value over positions says; the scatter shows means over \
+                 positions. For both units, the sum of what each says in deviations from its mean counts"
             } else {
-                format!("Most exciting of {images}")
+                "For both units, the sum of what each says in deviations from its mean counts"
             };
-            ui.add(Label::new(RichText::new(&text).small().weak()).truncate());
+            ui.label(RichText::new(format!("most exciting of {images}")).small().weak()).on_hover_text(hint);
             return Some(Arc::clone(excited));
         }
         Answer::Awaited => {
@@ -229,7 +241,8 @@ impl Card<'_> {
             Stroke::new(1.0, visuals.widgets.noninteractive.bg_stroke.color)
         };
         ui.painter().rect(rect, CornerRadius::same(4), visuals.faint_bg_color, frame, StrokeKind::Inside);
-        ui.scope_builder(UiBuilder::new().max_rect(rect.shrink(CARD_MARGIN)), |ui| {
+        let inside = UiBuilder::new().max_rect(rect.shrink(CARD_MARGIN)).layout(Layout::top_down(Align::Min));
+        ui.scope_builder(inside, |ui| {
             ui.spacing_mut().item_spacing = vec2(GAP, 3.0);
             // A click on a text is one on the card.
             ui.style_mut().interaction.selectable_labels = false;

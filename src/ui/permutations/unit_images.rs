@@ -213,7 +213,9 @@ fn signed_color(value: f32) -> Color32 {
 pub(super) fn legend(ui: &mut Ui, limit: f32, hint: &str) {
     let response = ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        ui.small(format!("{:.2}", -limit));
+        // Two digits that count.
+        let digits = (1.0 - limit.log10()).ceil().clamp(0.0, 6.0) as usize;
+        ui.small(format!("{:.digits$}", -limit));
         let (rect, _) = ui.allocate_exact_size(vec2(72.0, 9.0), Sense::hover());
         let mut mesh = Mesh::default();
         const STOPS: u32 = 32;
@@ -230,7 +232,7 @@ pub(super) fn legend(ui: &mut Ui, limit: f32, hint: &str) {
             }
         }
         ui.painter().add(Shape::mesh(mesh));
-        ui.small(format!("{limit:.2}"));
+        ui.small(format!("{limit:.digits$}"));
     });
     response.response.on_hover_text(hint);
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{ComboBox, Id, Label, RichText, Role, Ui, WidgetInfo, vec2};
+use egui::{Color32, ComboBox, Id, Label, RichText, Role, Ui, Visuals, WidgetInfo, vec2};
 use egui_plot::{HLine, Plot, PlotUi};
 
 use super::unit_images::legend;
@@ -56,30 +56,32 @@ pub(super) fn show(
         ui.label("No weights are held for these units");
         return;
     };
-    choose(ui, &matrices, matrix, &mut view.matrix);
     let weights = WeightsShown { group: shown.group, axis: matrix.axis };
-    let found = match shown.state.weight_matrices(weights) {
-        Answer::Known(found) => Arc::clone(found),
-        Answer::Awaited => {
-            ui.label(RichText::new("Laying weights side by side…").small().weak());
-            return;
-        }
-        Answer::Ended => {
-            if ui.small_button("Lay weights side by side").clicked() {
+    let answer = shown.state.weight_matrices(weights);
+    ui.horizontal_wrapped(|ui| {
+        choose(ui, &matrices, matrix, &mut view.matrix);
+        match answer {
+            Answer::Known(found) => {
+                let hint = "Blue below 0, red above, the same for all three pictures; the colours end where 99.5 % of the \
+                            cells of A and aligned B do";
+                legend(ui, found.limit, hint);
+            }
+            Answer::Awaited => {
+                ui.label(RichText::new("Laying weights side by side…").small().weak());
+            }
+            Answer::Ended if ui.small_button("Lay weights side by side").clicked() => {
                 actions.push(Action::CompareWeights(weights));
             }
-            return;
+            Answer::Ended => {}
+            Answer::NotAsked => actions.push(Action::CompareWeights(weights)),
         }
-        Answer::NotAsked => {
-            actions.push(Action::CompareWeights(weights));
-            return;
-        }
+    });
+    let Answer::Known(found) = answer else {
+        return;
     };
-    ui.add(Label::new(distances(&found)).wrap());
-    let drawn = view.drawn.take().filter(|drawn| Arc::ptr_eq(&drawn.of, &found));
-    let drawn = drawn.unwrap_or_else(|| Drawn::new(found, group.n_units));
-    let hint = "Blue below 0, red above, the same for all three pictures; the colours end where 99.5 % of the cells of A and B do";
-    legend(ui, drawn.of.limit, hint);
+    ui.add(Label::new(RichText::new(distances(found)).small()).wrap());
+    let drawn = view.drawn.take().filter(|drawn| Arc::ptr_eq(&drawn.of, found));
+    let drawn = drawn.unwrap_or_else(|| Drawn::new(Arc::clone(found), group.n_units));
     triptych(ui, shown, &drawn, focus, renderer);
     view.drawn = Some(drawn);
 }
@@ -90,28 +92,25 @@ fn choose(ui: &mut Ui, matrices: &[UnitMatrix], matrix: &UnitMatrix, chosen: &mu
         UnitRole::Makes => format!("made by {}", matrix.layer),
         UnitRole::Reads => format!("read by {}", matrix.layer),
     };
-    ui.horizontal_wrapped(|ui| {
-        if matrices.len() <= 3 {
-            for (index, other) in matrices.iter().enumerate() {
-                if ui.selectable_label(other == matrix, name(other)).clicked() {
-                    *chosen = index;
-                }
+    let what = |matrix: &UnitMatrix| match matrix.role {
+        UnitRole::Makes => "Rows are units, columns the weights that each is made with",
+        UnitRole::Reads => "Rows are units, columns the weights that the next layer reads each with",
+    };
+    if matrices.len() <= 3 {
+        for (index, other) in matrices.iter().enumerate() {
+            if ui.selectable_label(other == matrix, name(other)).on_hover_text(what(other)).clicked() {
+                *chosen = index;
             }
-        } else {
-            let menu = ComboBox::from_id_salt("weights of").selected_text(name(matrix)).width(190.0);
-            let menu = menu.show_ui(ui, |ui| {
-                for (index, other) in matrices.iter().enumerate() {
-                    ui.selectable_value(chosen, index, name(other));
-                }
-            });
-            menu.response.widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Weights"));
         }
-        let what = match matrix.role {
-            UnitRole::Makes => "Rows are units, columns the weights that each is made with",
-            UnitRole::Reads => "Rows are units, columns the weights that the next layer reads each with",
-        };
-        ui.add(Label::new(RichText::new(what).small().weak()).truncate()).on_hover_text(what);
+        return;
+    }
+    let menu = ComboBox::from_id_salt("weights of").selected_text(name(matrix)).width(170.0);
+    let menu = menu.show_ui(ui, |ui| {
+        for (index, other) in matrices.iter().enumerate() {
+            ui.selectable_value(chosen, index, name(other)).on_hover_text(what(other));
+        }
     });
+    menu.response.on_hover_text(what(matrix)).widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Weights"));
 }
 
 /// How far the weights are apart.
@@ -193,7 +192,7 @@ fn picture(
         let field = Arc::clone(&drawn.fields[index]);
         HeatmapItem::new(Id::unique(("weights", index)), field, x, y, style.clone(), renderer)
     };
-    let marks = marks(ui, drawn, focus);
+    let marks = marks(drawn, focus);
     // Zoom and place are those of the layer that is shown.
     let id = ("weights", shown.group, found.n_weights);
     let response = Plot::new((id, index))
@@ -233,11 +232,12 @@ fn picture(
     pointed
 }
 
-/// Heights and colours of the lines through the units that are pointed at and selected.
-fn marks(ui: &Ui, drawn: &Drawn, focus: &Focus) -> Vec<(f64, egui::Color32)> {
-    let visuals = ui.visuals();
-    let selected = focus.selected().iter().take(MOST_MARKED).map(|&unit| (unit, selected_color(visuals)));
-    let hovered = focus.hovered().map(|unit| (unit, focus_color(visuals)));
+/// Rows and colours of the lines through the units that are pointed at and selected. The ground of the pictures is light in
+/// both themes, and so are the colours those of the light one.
+fn marks(drawn: &Drawn, focus: &Focus) -> Vec<(f64, Color32)> {
+    let visuals = Visuals::light();
+    let selected = focus.selected().iter().take(MOST_MARKED).map(|&unit| (unit, selected_color(&visuals)));
+    let hovered = focus.hovered().map(|unit| (unit, focus_color(&visuals)));
     selected.chain(hovered).filter_map(|(unit, color)| Some((drawn.row_of(unit)? as f64, color))).collect()
 }
 
@@ -256,7 +256,7 @@ fn readout(found: &WeightMatrices, Pointed { row, column }: Pointed) -> String {
     };
     let largest = if units.len() * weights.len() == 1 { "" } else { ", each the largest in magnitude" };
     format!(
-        "{unit}, {weight}: A {:.3}, aligned B {:.3}, difference {:.3}{largest}",
+        "{unit}, {weight}: A {:.4}, aligned B {:.4}, difference {:.4}{largest}",
         found.a.at(row, column),
         found.aligned.at(row, column),
         found.difference.at(row, column)
@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn the_readout_says_when_a_cell_stands_for_several_weights() {
         let one = readout(&matrices(3, 3), Pointed { row: 0, column: 1 });
-        assert_eq!(one, "Unit 2, weight 1: A 1.000, aligned B 1.500, difference 0.500");
+        assert_eq!(one, "Unit 2, weight 1: A 1.0000, aligned B 1.5000, difference 0.5000");
         let several = readout(&matrices(6, 3), Pointed { row: 1, column: 0 });
         assert!(several.starts_with("Units 3 to 2 in the order shown, weight 0"), "{several}");
         assert!(several.ends_with("each the largest in magnitude"));
