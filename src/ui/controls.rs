@@ -58,7 +58,7 @@ fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Actio
     if let Some(Err(reason)) = &state.pair {
         ui.label(RichText::new(format!("These two cannot be joined: {reason}")).color(ui.visuals().error_fg_color));
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let tip = "Or drop .safetensors, .pt or .pth files on the window (Ctrl+O)";
         if ui.button("Open checkpoints…").on_hover_text(tip).clicked() {
             view.dialogs.ask(Wish::OpenCheckpoints);

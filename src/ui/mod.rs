@@ -89,6 +89,8 @@ struct View {
     about: bool,
     shortcuts: bool,
     notices: bool,
+    /// Notices of the last frame that offer something to try.
+    n_remedies: usize,
 }
 
 /// How the curves along the path are drawn.
@@ -131,6 +133,7 @@ impl View {
             about: false,
             shortcuts: false,
             notices: false,
+            n_remedies: 0,
         }
     }
 }
