@@ -172,6 +172,11 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// What was typed, for whoever wants the figure again.
+pub(super) fn command_line() -> String {
+    std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
+}
+
 /// A loss in nats, short.
 pub(super) fn loss_text(loss: f64) -> String {
     format!("{loss:.4}")

@@ -74,11 +74,6 @@ pub(super) fn plane_svg(
     picture.figure().to_svg()
 }
 
-/// What was typed, for whoever wants the figure again.
-pub(super) fn command_line() -> String {
-    std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
-}
-
 /// Each path's test values along t.
 pub(super) fn curves_svg(results: &[(&str, &PathResult)], metric: Metric, command: &str) -> String {
     let mut curves = Vec::new();
