@@ -140,9 +140,12 @@ impl PlanePicture<'_> {
             y: (y.at(0), y.at(y.n.saturating_sub(1))),
             style: self.style.clone(),
             title: format!(
-                "{}{} on the plane through {}, {} and {}",
-                if self.attack.is_some() { "Robust: " } else { "" },
-                title(self.metric),
+                "{} on the plane through {}, {} and {}",
+                match (self.attack, self.metric) {
+                    (None, metric) => title(metric),
+                    (Some(_), Metric::Loss) => "Robust loss",
+                    (Some(_), Metric::Accuracy) => "Robust accuracy",
+                },
                 self.names[0],
                 self.names[1],
                 self.names[2]
@@ -269,6 +272,7 @@ pub fn spectrum_figure(curves: &[FamilyCurve], split: SplitName, caption: String
         x_label: "wavenumber: waves from A to B".to_owned(),
         y_label: format!("|FFT| of the {split} loss over that at 0"),
         title: "Spectrum of the loss along the path".to_owned(),
+        log: true,
         x_range: Some((1.0, WAVENUMBERS as f64)),
         caption,
         ..CurveFigure::default()

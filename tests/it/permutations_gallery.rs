@@ -49,7 +49,7 @@ fn pairs_are_shown_by_pages_with_their_weights_and_images() {
     assert_shows(&screen, "2 of ");
     assert_ne!(first_pair(&screen), best);
 
-    press(&mut screen, "Worst");
+    press(&mut screen, "Worst first");
     settle(&mut screen);
     assert_shows(&screen, "1 of ");
     let report = Arc::clone(&screen.state().state().current_alignment().unwrap().report);

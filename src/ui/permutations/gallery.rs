@@ -49,11 +49,11 @@ enum Sort {
 
 impl Sort {
     const ALL: [(Self, &str, &str); 3] = [
-        (Self::Best, "Best", "Pairs with the highest correlation first"),
-        (Self::Worst, "Worst", "Pairs with the lowest correlation first"),
+        (Self::Best, "Best first", "Pairs with the highest correlation first"),
+        (Self::Worst, "Worst first", "Pairs with the lowest correlation first"),
         (
             Self::Contested,
-            "Contested",
+            "Contested first",
             "Pairs first whose unit of A correlates hardly more with its partner than with another unit of B, or less",
         ),
     ];
@@ -140,6 +140,7 @@ fn choose(ui: &mut Ui, view: &mut GalleryView, focus: &Focus) {
 }
 
 fn turn_pages(ui: &mut Ui, page: &mut usize, n_pages: usize) {
+    let now = *page;
     let mut button = |ui: &mut Ui, sign: &str, name: &str, to: Option<usize>| {
         let response = ui.add_enabled(to.is_some(), Button::new(sign).small()).on_hover_text(name);
         response.widget_info(|| WidgetInfo::labeled(Role::Button, to.is_some(), name));
@@ -147,7 +148,6 @@ fn turn_pages(ui: &mut Ui, page: &mut usize, n_pages: usize) {
             *page = to;
         }
     };
-    let now = *page;
     button(ui, "<", "Previous page", now.checked_sub(1));
     ui.label(RichText::new(format!("{} of {}", now + 1, theme::count(n_pages))).small());
     button(ui, ">", "Next page", Some(now + 1).filter(|next| *next < n_pages));
