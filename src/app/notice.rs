@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use crate::causes::causes;
 use crate::checkpoint::Mends;
 
 /// How loud a notice is.
@@ -41,16 +42,7 @@ impl Notice {
 
     /// An error with its causes as details.
     pub fn error(headline: impl Into<String>, error: &dyn Error) -> Self {
-        let mut details = vec![error.to_string()];
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !details.contains(&text) {
-                details.push(text);
-            }
-            cause = error.source();
-        }
-        Self { severity: Severity::Error, headline: headline.into(), details, remedy: None }
+        Self { severity: Severity::Error, headline: headline.into(), details: causes(error), remedy: None }
     }
 
     pub fn with_details(mut self, details: Vec<String>) -> Self {

@@ -13,7 +13,7 @@ use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
 use crate::geometry::{Curve, Path};
 use crate::net::ParamVec;
-use crate::worker::{Command, JobId, Lane, Request};
+use crate::worker::{AlongSpec, Command, JobId, Lane, Request};
 
 /// Images for pictures of what is on the move.
 const QUICK_IMAGES: usize = 1024;
@@ -272,19 +272,20 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
         return;
     }
     let ts = Curve::even_ts(key.n_points);
-    let sample = path.path.sample(&ts);
     let splits: &[SplitName] = if quick { &[SplitName::Test] } else { &[SplitName::Test, SplitName::Train] };
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
         drop_job(state, purpose, effects);
     }
     for &split in splits {
-        let images = data.split(split, quick.then_some(QUICK_IMAGES));
-        let spec = EvaluateSpec {
+        let spec = AlongSpec {
+            network: Arc::clone(&pair.network),
+            path: Arc::clone(&path.path),
+            ts: ts.clone(),
+            data: data.split(split, quick.then_some(QUICK_IMAGES)),
             batch_norm: data.batch_norm(key.batch_norm),
-            ..EvaluateSpec::new(Arc::clone(&pair.network), sample.basis.clone(), sample.rows.clone(), images)
         };
         let label = format!("Evaluating the path on the {}", split.images());
-        effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::Evaluate(spec)));
+        effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::EvaluatePath(spec)));
     }
     let (empty, fresh) = (vec![None; ts.len()], vec![false; ts.len()]);
     let curve = CurveState {

@@ -485,9 +485,14 @@ impl AppState {
         (Some(alignment.endpoints) == self.endpoints).then_some(&alignment.result)
     }
 
+    /// The alignment that is drawn and that paths end at.
+    pub fn shown_alignment(&self) -> Option<&Arc<Alignment>> {
+        self.current_alignment()
+    }
+
     /// Where paths end: aligned B, or B as it was loaded.
     pub fn path_end(&self) -> Option<Arc<ParamVec>> {
-        match self.current_alignment() {
+        match self.shown_alignment() {
             Some(alignment) if self.use_aligned => Some(Arc::clone(&alignment.aligned)),
             _ => Some(Arc::clone(&self.joined()?.b)),
         }

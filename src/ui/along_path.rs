@@ -1,6 +1,6 @@
 //! Loss and accuracy along t, the scrubber, and the numbers read off the curves.
 
-use egui::{Align2, Color32, Context, FontId, Key, Rect, RichText, Role, Ui, WidgetInfo};
+use egui::{Align2, Color32, Context, FontId, Key, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotTransform, Points, Text, VLine};
 
 use super::connect_controls::trace_text;
@@ -16,30 +16,38 @@ use crate::geometry::Path;
 const PLAY_SECS: f64 = 6.0;
 /// Width kept for the numbers at t and the buttons of the scrubber.
 const SCRUBBER_MARGIN: f32 = 330.0;
+const SCRUBBER_HEIGHT: f32 = 34.0;
+/// Height of the plot in panes that are too low.
+const LEAST_PLOT: f32 = 130.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let Some(curve) = &state.curve else {
         ui.centered_and_justified(|ui| ui.label(RichText::new("Loss and accuracy along the path appear here").weak()));
         return;
     };
-    header(ui, state, curve, view, actions);
-    if view.curve.statistics || state.predictions.is_some() {
-        ui.horizontal_top(|ui| {
-            if view.curve.statistics {
-                path_statistics::table(ui, curve);
-            }
-            predictions::show(ui, state, &mut view.pictures);
-        });
-    }
-    if view.curve.statistics {
-        path_statistics::place_line(ui, state, curve, view);
-    }
-    if let Some(path) = &state.path {
-        walk_controls::show(ui, state, &path.path, actions);
-    }
-    let height = (ui.available_height() - 34.0).max(60.0);
-    plot(ui, state, curve, view, height);
-    scrubber(ui, state, curve, view, actions);
+    // Where the pane is too low for all of it, it scrolls: the plot keeps a height at which it can be read.
+    let pane = ui.available_height();
+    ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
+        let top = ui.cursor().top();
+        header(ui, state, curve, view, actions);
+        if view.curve.statistics || state.predictions.is_some() {
+            ui.horizontal_top(|ui| {
+                if view.curve.statistics {
+                    path_statistics::table(ui, curve);
+                }
+                predictions::show(ui, state, &mut view.pictures);
+            });
+        }
+        if view.curve.statistics {
+            path_statistics::place_line(ui, state, curve, view);
+        }
+        if let Some(path) = &state.path {
+            walk_controls::show(ui, state, &path.path, actions);
+        }
+        let used = ui.cursor().top() - top;
+        plot(ui, state, curve, view, (pane - used - SCRUBBER_HEIGHT).max(LEAST_PLOT));
+        scrubber(ui, state, curve, view, actions);
+    });
 }
 
 fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {

@@ -1,11 +1,10 @@
 //! The column of controls: modes, data, alignment; the path's and the plane's are in `path_controls`.
 
-use egui::{Color32, ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
+use egui::{ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
-use super::landscape::push_settings;
-use super::{View, path_controls, theme};
-use crate::app::{Action, AppState, ModeId, ModeState, Purpose, TrajectoryState};
-use crate::compute::{Alignment, GroupCheck};
+use super::{View, align_controls, path_controls, theme};
+use crate::app::{Action, AppState, ModeId, ModeState, TrajectoryState};
+use crate::compute::GroupCheck;
 use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
 
@@ -23,7 +22,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
         section(ui, "Modes", |ui| modes(ui, state, view, actions));
         section(ui, "Data", |ui| data(ui, state, view, actions));
-        section(ui, "Alignment", |ui| alignment(ui, state, actions));
+        section(ui, "Alignment", |ui| align_controls::show(ui, state, actions));
         section(ui, "Path", |ui| path_controls::path(ui, state, view, actions));
         section(ui, "Plane", |ui| path_controls::plane(ui, state, actions));
     });
@@ -59,7 +58,7 @@ fn modes(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Actio
     if let Some(Err(reason)) = &state.pair {
         ui.label(RichText::new(format!("These two cannot be joined: {reason}")).color(ui.visuals().error_fg_color));
     }
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         let tip = "Or drop .safetensors, .pt or .pth files on the window (Ctrl+O)";
         if ui.button("Open checkpoints…").on_hover_text(tip).clicked() {
             view.dialogs.ask(Wish::OpenCheckpoints);
@@ -291,70 +290,5 @@ fn normalization(ui: &mut Ui, data: &crate::app::DataState, actions: &mut Vec<Ac
             .labelled_by(label.id)
             .on_hover_text("How pixels become inputs. It must be what the networks were trained with, or all accuracies are too low.");
         actions.extend(chosen.map(Action::Normalize));
-    });
-}
-
-fn alignment(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let running = state.runs_job(Purpose::Align);
-    let ready = state.curve.is_some() && !running;
-    let mut settings = state.settings.clone();
-    ui.horizontal(|ui| {
-        let tip = "Reorder B's hidden units so that they respond to the images as A's do. B computes the same function as \
-                   before, but the straight line to it is usually much lower (Ctrl+L)";
-        if ui.add_enabled(ready, egui::Button::new("Align")).on_hover_text(tip).clicked() {
-            actions.push(Action::Align);
-        }
-        let label = ui.label("on").on_hover_text("The first images of the training split (the paper: 10,000)");
-        let samples = egui::DragValue::new(&mut settings.align.n_samples).range(10..=1_000_000).speed(50.0);
-        ui.add(samples).labelled_by(label.id);
-        ui.label("images");
-        if running {
-            ui.spinner();
-        }
-    });
-    push_settings(state, settings, actions);
-    let Some(result) = state.current_alignment() else {
-        return;
-    };
-    let mut aligned = state.use_aligned;
-    if ui.checkbox(&mut aligned, "Path ends at aligned B").changed() {
-        actions.push(Action::UseAligned(aligned));
-    }
-    seal(ui, result);
-    layers(ui, result);
-}
-
-/// The proof that aligning changed nothing but the order.
-fn seal(ui: &mut Ui, result: &Alignment) {
-    let seal = result.seal;
-    let sound = seal.max_logit_difference < 1e-3;
-    let (verdict, color): (&str, Color32) = if sound {
-        ("Same function", theme::good(ui.visuals()))
-    } else {
-        ("Not the same function", ui.visuals().error_fg_color)
-    };
-    let text = format!("{verdict}: logits differ by at most {:.1e}", seal.max_logit_difference);
-    ui.label(RichText::new(text).small().color(color)).on_hover_text(format!(
-        "Aligned B and B as loaded were compared on {} images; {} get the same class",
-        theme::count(seal.n_images),
-        theme::count(seal.n_same_class)
-    ));
-}
-
-/// Mean correlation of the paired units, layer by layer.
-fn layers(ui: &mut Ui, result: &Alignment) {
-    egui::Grid::new("aligned layers").num_columns(4).spacing([12.0, 2.0]).striped(true).show(ui, |ui| {
-        for title in ["layer", "units", "correlation", "moved"] {
-            ui.label(RichText::new(title).small().strong());
-        }
-        ui.end_row();
-        for group in &result.report.groups {
-            ui.label(RichText::new(&group.name).small());
-            ui.label(RichText::new(theme::count(group.n_units())).small());
-            let text = format!("{:.2} to {:.2}", group.before.mean, group.after.mean);
-            ui.label(RichText::new(text).small()).on_hover_text("Mean correlation of paired units, before and after");
-            ui.label(RichText::new(theme::percent(group.share_moved())).small());
-            ui.end_row();
-        }
     });
 }

@@ -1,5 +1,6 @@
 //! The window: draws the state and returns what the user wants. Holds no lock, sends no command and never waits.
 
+mod align_controls;
 mod along_path;
 mod boundary;
 mod compare;
@@ -16,6 +17,7 @@ mod landscape;
 mod menu;
 mod path_controls;
 mod path_statistics;
+mod permutations;
 mod popups;
 mod predictions;
 mod sketch;
@@ -40,6 +42,7 @@ use crate::ui::boundary::BoundaryView;
 use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
 use crate::ui::fields::Fields;
+use crate::ui::permutations::PermutationsView;
 use crate::ui::predictions::Pictures;
 
 /// One of the parts of the window that can be moved and resized.
@@ -49,6 +52,7 @@ enum Pane {
     Landscape,
     /// Only where examples are points of a plane.
     Boundary,
+    Permutations,
     AlongPath,
     Compare,
     Runs,
@@ -65,6 +69,7 @@ struct View {
     compare: CompareView,
     pictures: Pictures,
     boundary: BoundaryView,
+    permutations: PermutationsView,
     fields: Fields,
     /// The path's vectors on the plane; kept, since working it out passes over all weights.
     projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
@@ -83,6 +88,8 @@ struct View {
     about: bool,
     shortcuts: bool,
     notices: bool,
+    /// Notices of the last frame that offer something to try.
+    n_remedies: usize,
 }
 
 /// How the curves along the path are drawn.
@@ -112,6 +119,7 @@ impl View {
             compare: CompareView::default(),
             pictures: Pictures::default(),
             boundary: BoundaryView::default(),
+            permutations: PermutationsView::default(),
             fields: Fields::default(),
             projected: None,
             dialogs: Dialogs::default(),
@@ -124,6 +132,7 @@ impl View {
             about: false,
             shortcuts: false,
             notices: false,
+            n_remedies: 0,
         }
     }
 }
@@ -143,7 +152,7 @@ impl View {
     }
 }
 
-/// Controls, landscape above the plot or the table of families, runs.
+/// Controls, landscape or permutations above the plot or the table of families, runs.
 fn default_layout() -> Tree<Pane> {
     let mut tiles = Tiles::default();
     let controls = tiles.insert_pane(Pane::Controls);
@@ -152,8 +161,10 @@ fn default_layout() -> Tree<Pane> {
     let along_path = tiles.insert_pane(Pane::AlongPath);
     let compare = tiles.insert_pane(Pane::Compare);
     let runs = tiles.insert_pane(Pane::Runs);
-    let pictures = tiles.insert_horizontal_tile(vec![landscape, boundary]);
-    set_shares(&mut tiles, pictures, &[(landscape, 0.58), (boundary, 0.42)]);
+    let permutations = tiles.insert_pane(Pane::Permutations);
+    let above = tiles.insert_tab_tile(vec![landscape, permutations]);
+    let pictures = tiles.insert_horizontal_tile(vec![above, boundary]);
+    set_shares(&mut tiles, pictures, &[(above, 0.58), (boundary, 0.42)]);
     let below = tiles.insert_tab_tile(vec![along_path, compare]);
     let middle = tiles.insert_vertical_tile(vec![pictures, below]);
     set_shares(&mut tiles, middle, &[(pictures, 0.6), (below, 0.4)]);
@@ -211,6 +222,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
                 Pane::Controls => controls::show(ui, self.state, self.view, self.actions),
                 Pane::Landscape => landscape::show(ui, self.state, self.view, self.actions),
                 Pane::Boundary => boundary::show(ui, self.state, self.view),
+                Pane::Permutations => permutations::show(ui, self.state, self.view, self.actions),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
                 Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
@@ -224,6 +236,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             Pane::Controls => "Set up",
             Pane::Landscape => "Landscape",
             Pane::Boundary => "Decision boundary",
+            Pane::Permutations => "Permutations",
             Pane::AlongPath => "Along the path",
             Pane::Compare => "Compare",
             Pane::Runs => "Runs",

@@ -17,6 +17,10 @@ fn notices(ctx: &Context, state: &AppState, view: &mut View, actions: &mut Vec<A
     if state.notices.is_empty() {
         view.notices = false;
     }
+    // What a file needs to be opened is asked at once.
+    let n_remedies = state.notices.iter().filter(|notice| notice.remedy.is_some()).count();
+    view.notices |= view.n_remedies < n_remedies;
+    view.n_remedies = n_remedies;
     let mut open = view.notices;
     let place = Window::new("Notices")
         .open(&mut open)

@@ -78,6 +78,9 @@ fn notices(ui: &mut Ui, state: &AppState, view: &mut View) {
         view.notices = !view.notices;
     }
     if let Some(last) = state.notices.last().filter(|_| !view.notices) {
-        ui.add(egui::Label::new(RichText::new(&last.headline).small().color(color)).truncate());
+        let headline = egui::Button::new(RichText::new(&last.headline).small().color(color)).frame(false).truncate();
+        if ui.add(headline).on_hover_text("All notices").clicked() {
+            view.notices = true;
+        }
     }
 }

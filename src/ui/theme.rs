@@ -63,9 +63,11 @@ pub(super) fn apply(ctx: &Context) {
                 style.visuals.panel_fill = Color32::from_gray(24);
                 style.visuals.extreme_bg_color = Color32::from_gray(14);
                 style.visuals.widgets.noninteractive.fg_stroke = Stroke::new(1.0, Color32::from_gray(205));
+                style.visuals.error_fg_color = Color32::from_rgb(255, 125, 110);
             } else {
                 style.visuals.panel_fill = Color32::from_gray(250);
                 style.visuals.widgets.noninteractive.fg_stroke = Stroke::new(1.0, Color32::from_gray(45));
+                style.visuals.error_fg_color = Color32::from_rgb(185, 20, 20);
             }
         });
     }

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use crate::causes::causes;
 use crate::checkpoint::{self, CheckpointError, Mends, Mode, ModeError, OpenOptions, Trajectory, save_params};
 use crate::compute::FitCheckpoint;
 use crate::data::{Dataset, Normalization};
@@ -315,15 +316,4 @@ fn quietly(headline: String, saved: std::io::Result<Result<(), CheckpointError>>
 
 fn failed(headline: String, error: &dyn std::error::Error) -> DiskEvent {
     DiskEvent::Failed { headline, details: causes(error) }
-}
-
-/// What an error says and what it was caused by.
-fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    let mut details = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        details.push(error.to_string());
-        cause = error.source();
-    }
-    details
 }

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{Command, Event, JobError, JobId, Lane, PredictSpec, Request};
+use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, Fit, StepReport, TrainFlow, VerifyGroups,
+    EnsembleStep, Evaluate, EvaluateSpec, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
-use crate::geometry::PathPlaneSearch;
+use crate::geometry::{PathPlaneSearch, Sample};
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -197,6 +197,11 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
+        Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm }) => {
+            let Sample { basis, rows } = path.sample(&ts);
+            let spec = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
+            Work::Evaluate(Box::new(Evaluate::new(engine, spec)?))
+        }
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;

@@ -63,6 +63,8 @@ pub enum Lane {
 pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
+    /// Answered by `Event::Values`.
+    EvaluatePath(AlongSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
@@ -81,6 +83,16 @@ pub enum Request {
     Classify(ClassifySpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
+}
+
+/// Places on a path that are evaluated. Their vectors are made by the compute thread: walks have as many as there are places.
+#[derive(Clone, Debug)]
+pub struct AlongSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    pub ts: Vec<f64>,
+    pub data: DataRef,
+    pub batch_norm: BatchNorm,
 }
 
 /// A place on a path, and the inputs that the network there is to classify.

@@ -7,7 +7,7 @@ use egui::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lowroad::app::compare_table::{self, Column, Scope};
 use lowroad::app::{Action, AppState, Effect, Purpose, ThirdPoint, events, update};
-use lowroad::compute::{Connection, PointValue, Trace};
+use lowroad::compute::{Connection, DataRef, PointValue, Trace};
 use lowroad::data::{Normalization, optdigits};
 use lowroad::demo;
 use lowroad::geometry::{Family, Path, Stage};
@@ -79,15 +79,12 @@ impl Desk {
         };
         let family = self.state.settings.path.family;
         match request {
-            Request::Evaluate(spec) => {
+            Request::Evaluate(spec) => self.answer_values(job, spec.coefficients.len(), &spec.data),
+            Request::EvaluatePath(spec) => {
                 if self.seen.last() != Some(&family) {
                     self.seen.push(family);
                 }
-                let value = |row: usize| {
-                    let loss = 0.1 + 0.01 * (row % 5) as f64;
-                    (row, PointValue { loss, accuracy: 1.0 - loss / 10.0, n_images: spec.data.n_images() })
-                };
-                self.hear(Event::Values { job, values: (0..spec.coefficients.len()).map(value).collect() });
+                self.answer_values(job, spec.ts.len(), &spec.data);
             }
             Request::Connect(spec) if self.failing.contains(&spec.family) => {
                 self.hear(Event::Failed { job, error: JobError::Panicked("no path today".to_owned()) });
@@ -105,6 +102,14 @@ impl Desk {
         }
         self.hear(Event::Finished { job });
         true
+    }
+
+    fn answer_values(&mut self, job: JobId, n_points: usize, data: &DataRef) {
+        let value = |point: usize| {
+            let loss = 0.1 + 0.01 * (point % 5) as f64;
+            (point, PointValue { loss, accuracy: 1.0 - loss / 10.0, n_images: data.n_images() })
+        };
+        self.hear(Event::Values { job, values: (0..n_points).map(value).collect() });
     }
 
     fn answer_all(&mut self) {

@@ -1,0 +1,18 @@
+//! Pairs.
+
+use egui::Ui;
+
+use super::{Focus, Shown};
+use crate::app::Action;
+
+#[derive(Debug, Default)]
+pub(super) struct GalleryView;
+
+pub(super) fn show(
+    _ui: &mut Ui,
+    _shown: &Shown<'_>,
+    _view: &mut GalleryView,
+    _focus: &mut Focus,
+    _actions: &mut Vec<Action>,
+) {
+}
