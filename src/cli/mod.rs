@@ -27,9 +27,11 @@ mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod records;
 mod repair;
 mod robust;
 mod score;
+mod spread;
 mod train;
 mod tree;
 

@@ -46,7 +46,7 @@ pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
 pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
-pub use classify::{Classify, ClassifySpec, logits};
+pub use classify::{Classifier, Classify, ClassifySpec, logits};
 pub use connect::{
     AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
     Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,

@@ -3,6 +3,7 @@
 mod assignment;
 mod correlation;
 mod cycles;
+mod dead_units;
 mod methods;
 mod permutation;
 mod readings;
@@ -16,6 +17,7 @@ mod weights;
 pub use assignment::{Assignment, AssignmentError, maximise};
 pub use correlation::{CrossMoments, UnitMoments, UnitSums, assign_units, match_units};
 pub use cycles::{CycleType, RandomCycles};
+pub use dead_units::pair_dead_units;
 pub use methods::{AlignMethod, Choice, Entry, MatchOptions, PamOptions, ReadAt, Similarity, StreamRule};
 pub(crate) use permutation::gather;
 pub use permutation::{Permutation, permute};

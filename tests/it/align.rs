@@ -101,6 +101,45 @@ fn the_four_curves_of_the_paper_are_trained_and_compared() {
 }
 
 #[test]
+fn curves_that_are_done_are_trained_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().display().to_string();
+    let (a, b) = (digits("a.pt"), digits("b.pt"));
+    let pam = |options: &[&str]| -> Value {
+        let short = ["--pam-epochs", "1", "--points", "3", "--samples", "200", "--train-images", "200"];
+        run(&[&["pam", &a, &b, "--resume", &kept][..], &short, options].concat())
+    };
+    let files = || -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let first = pam(&["--epochs", "1"]);
+    assert_eq!(files().len(), 4, "one for each kind: {:?}", files());
+    // A number that no training gives shows that the kept run is taken; without its file a run is done again.
+    let [marked, lost] = [&files()[0], &files()[1]];
+    let mut run: Value = serde_json::from_slice(&fs::read(marked).unwrap()).unwrap();
+    run["length"] = Value::from(-1.0);
+    fs::write(marked, run.to_string()).unwrap();
+    fs::remove_file(lost).unwrap();
+    let second = pam(&["--epochs", "1"]);
+    assert_eq!(files().len(), 4);
+    let mut lengths = [&first, &second].map(|found| -> Vec<f64> {
+        found["curves"].as_array().unwrap().iter().map(|curve| number(&curve["runs"][0]["length"])).collect()
+    });
+    let at = lengths[1].iter().position(|&length| length == -1.0).unwrap();
+    lengths[1][at] = lengths[0][at];
+    for (first, second) in lengths[0].iter().zip(&lengths[1]) {
+        assert!((first - second).abs() < 1e-9 * first, "{lengths:?}");
+    }
+    for other in [&["--epochs", "2"][..], &["--epochs", "1", "--augment", "flip"], &["--epochs", "1", "--seeds", "2"]] {
+        let before = files().len();
+        pam(other);
+        assert_eq!(files().len(), before + 4, "{other:?}");
+    }
+}
+
+#[test]
 fn a_repaired_line_is_reported_beside_the_raw_one_and_keeps_its_ends() {
     let (a, b) = (digits("a.pt"), digits("b.pt"));
     let line = ["--family", "linear", "--points", "5", "--align", "activation", "--samples", "500", "--repair"];

@@ -1,6 +1,5 @@
 //! `lowroad compare`: every way to connect, on the same pairs of networks.
 
-mod records;
 mod tables;
 mod ways;
 
@@ -22,6 +21,7 @@ use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, command_line, report, say};
 use super::pictures::{figure_file, save_figure};
+use super::records::{Inputs, Records, fingerprint_of_file};
 use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::Mode;
 use crate::data::SplitName;
@@ -31,8 +31,7 @@ use crate::geometry::Family;
 use crate::geometry::comparison::{Figures, Outcome, Quantity, Run, Spread, rows};
 use crate::net::ParamVec;
 use crate::render::figure::{CurveFigure, StackedFigure};
-use records::{Inputs, Record, Records, fingerprint, fingerprint_of_file};
-use tables::{CompareReport, EndPointScores, EndPoints, RowReport, RunReport};
+use tables::{CompareReport, EndPointScores, EndPoints, Record, RowReport, RunReport};
 pub(super) use ways::{Way, Ways};
 
 /// Connects pairs of networks in several ways and compares what the paths come to
@@ -281,7 +280,8 @@ enum Attempt {
 struct Task<'a> {
     comparison: &'a Comparison<'a>,
     ends: Endpoints,
-    weights: [String; 2],
+    /// Of any way.
+    inputs: Inputs,
     /// Aligned B and the time it took, once some way asked for it.
     aligned: Option<(Arc<ParamVec>, f64)>,
 }
@@ -290,8 +290,10 @@ impl<'a> Task<'a> {
     fn new(comparison: &'a Comparison<'a>, first: usize, second: usize) -> Result<Self> {
         let (a, b) = (comparison.modes[first].clone(), comparison.modes[second].clone());
         let ends = Endpoints::of(a, b)?;
-        let weights = [fingerprint(&ends.a.params), fingerprint(&ends.b_params)];
-        Ok(Self { comparison, ends, weights, aligned: None })
+        let Compare { find, common, points, .. } = comparison.args;
+        let inputs =
+            Inputs { maps: comparison.maps.clone(), ..Inputs::between(&ends, common, *points, format!("{find:?}")) };
+        Ok(Self { comparison, ends, inputs, aligned: None })
     }
 
     /// The run of one way: the one that was kept, or a new one.
@@ -344,21 +346,8 @@ impl<'a> Task<'a> {
     }
 
     fn inputs(&self, way: &Way) -> Inputs {
-        let Compare { find, common, align, points, .. } = self.comparison.args;
-        Inputs {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            network: self.ends.network.name().to_owned(),
-            weights: self.weights.clone(),
-            way: way.to_string(),
-            align: way.is_aligned.then(|| align.name().to_owned()),
-            measure: format!(
-                "{:?} {:?} {:?} {:?}",
-                common.data, common.score, common.network.bn, common.network.bn_images
-            ),
-            points: *points,
-            options: format!("{find:?}"),
-            maps: self.comparison.maps.clone(),
-        }
+        let align = way.is_aligned.then(|| self.comparison.args.align.name().to_owned());
+        Inputs { way: way.to_string(), align, ..self.inputs.clone() }
     }
 }
 
