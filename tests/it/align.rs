@@ -87,7 +87,10 @@ fn permutations_come_back_from_files_and_tell_twins() {
 fn the_four_curves_of_the_paper_are_trained_and_compared() {
     let (a, b) = (digits("a.pt"), digits("b.pt"));
     let options = ["--epochs", "2", "--pam-epochs", "1", "--points", "5", "--seeds", "2", "--samples", "500"];
-    let found = run(&[&["pam", &a, &b][..], &options].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["f.svg", "s.svg", "t.svg"].map(|name| folder.path().join(name).display().to_string());
+    let figures = ["--figure", &files[0], "--spectrum", &files[1], "--training", &files[2]];
+    let found = run(&[&["pam", &a, &b][..], &options, &figures].concat());
     let curves = found["curves"].as_array().unwrap();
     let names: Vec<&str> = curves.iter().map(|curve| curve["curve"].as_str().unwrap()).collect();
     assert_eq!(names, ["unaligned", "PAM unaligned", "PAM aligned", "aligned"]);
@@ -96,6 +99,10 @@ fn the_four_curves_of_the_paper_are_trained_and_compared() {
         let scores = &curve["scores"]["test"];
         assert_eq!(scores["accuracy"]["mean"].as_array().unwrap().len(), 5);
         assert!(number(&scores["min_accuracy"]["mean"]) <= number(&scores["mean_accuracy"]["mean"]));
+    }
+    for (file, words) in files.iter().zip([">test accuracy (0 to 1)</text>", "wavenumber", ">epoch</text>"]) {
+        let drawn = fs::read_to_string(file).unwrap();
+        assert!(drawn.contains(">PAM aligned</text>") && drawn.contains(words), "{file}: {words}");
     }
     lowroad(&["pam", &a, &b, &a]).must_fail(2, &["pairs"]);
 }
