@@ -5,7 +5,6 @@
 mod align;
 mod align_report;
 mod along;
-mod arrays;
 mod choices;
 mod compare;
 mod connectors;
@@ -27,9 +26,12 @@ mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod records;
 mod repair;
 mod robust;
 mod score;
+mod signature;
+mod spread;
 mod train;
 mod tree;
 
@@ -72,6 +74,7 @@ enum Command {
     Compare(Box<compare::Compare>),
     Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
+    Signature(Box<signature::Signature>),
     Train(Box<train::Train>),
     Tree(Box<tree::Tree>),
     Flow(flow::Flow),
@@ -108,6 +111,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
+        Some(Command::Signature(args)) => signature::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),

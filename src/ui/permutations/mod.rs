@@ -9,12 +9,13 @@ mod matrix;
 mod of_group;
 mod quality;
 mod strands;
+mod unit_images;
 mod units;
 mod weights;
 
 use std::sync::Arc;
 
-use egui::{Align, Color32, Layout, RichText, ScrollArea, Ui, Visuals};
+use egui::{Align, Color32, Layout, RichText, Ui, Visuals};
 
 use super::dialogs::Wish;
 use super::{View, align_controls, theme};
@@ -29,12 +30,13 @@ const STRIP_WIDTH: f32 = 190.0;
 const LEAST_WIDTH: f32 = 240.0;
 
 /// What the pane shows of the alignment.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PermutationsView {
     /// The group that is shown.
     group: usize,
     part: Part,
     focus: Focus,
+    strip: layer_strip::StripView,
     matrix: matrix::MatrixView,
     quality: quality::QualityView,
     gallery: gallery::GalleryView,
@@ -103,10 +105,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let height = (ui.available_height() - footer).max(80.0);
     ui.horizontal_top(|ui| {
         column(ui, STRIP_WIDTH, height, |ui| {
-            ScrollArea::vertical().id_salt("layers").auto_shrink([false, false]).show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-                layer_strip::show(ui, &alignment.report, &mut group);
-            });
+            layer_strip::show(ui, &alignment.report, &mut view.strip, &mut group);
         });
         if group != view.group {
             view.group = group;
