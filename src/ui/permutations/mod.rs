@@ -145,12 +145,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
 fn part(ui: &mut Ui, shown: &Shown<'_>, view: &mut PermutationsView, renderer: Renderer, actions: &mut Vec<Action>) {
     let focus = &mut view.focus;
     match view.part {
-        Part::Quality => quality::show(ui, shown, &mut view.quality, focus, actions),
+        Part::Quality => quality::show(ui, shown, &mut view.quality, focus),
         Part::Gallery => gallery::show(ui, shown, &mut view.gallery, focus, actions),
-        Part::Strands => strands::show(ui, shown, &mut view.strands, focus, actions),
+        Part::Strands => strands::show(ui, shown, &mut view.strands, focus),
         Part::Weights => weights::show(ui, shown, &mut view.weights, focus, renderer, actions),
         Part::ByHand => by_hand::show(ui, shown, &mut view.by_hand, focus, actions),
-        Part::Units => units::show(ui, shown, &mut view.units, focus, actions),
+        Part::Units => units::show(ui, shown, &mut view.units, focus),
     }
 }
 

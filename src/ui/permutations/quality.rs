@@ -8,7 +8,6 @@ use egui::{RichText, Ui};
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, theme};
-use crate::app::Action;
 use crate::matching::{AMBIGUOUS_MARGIN, GroupReport};
 use histogram::Histogram;
 use scatter::{Scatter, ScatterView};
@@ -65,13 +64,7 @@ impl Figures {
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut QualityView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut QualityView, focus: &mut Focus) {
     let Some(figures) = view.figures.get(shown, |group| Some(Figures::of(group))) else { return };
     ui.label(RichText::new(figures.describe()).small()).on_hover_text(
         "Chance: the best assignment where each image of A meets another image of B. Pairs with a dead unit are left out.",

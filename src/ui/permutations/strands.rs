@@ -9,7 +9,6 @@ use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Role, Sense, Shape, Ui
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, focus_color, selected_color, theme};
-use crate::app::Action;
 use crate::matching::{GroupReport, RandomCrossings, n_crossings};
 use crate::render::ColorMap;
 use cycles::Cycles;
@@ -72,13 +71,7 @@ fn drawn_places(n_units: usize, selected: &BTreeSet<usize>) -> Vec<usize> {
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut StrandsView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut StrandsView, focus: &mut Focus) {
     let found = view.found.get(shown, |group| {
         let (cycles, n_crossings) = (Cycles::of(&group.permutation), n_crossings(group.permutation.sources()));
         Some(Found { n_crossings, cycles, strands: Strands::default() })

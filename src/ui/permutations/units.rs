@@ -7,7 +7,6 @@ use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, theme};
-use crate::app::Action;
 use crate::app::units_table::{UnitColumn, UnitFilter, UnitQuery, Units};
 use crate::ui::tables::{number, order_mark};
 
@@ -59,13 +58,7 @@ impl TableView {
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut TableView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut TableView, focus: &mut Focus) {
     let TableView { query, found, to_save } = view;
     let Found { contested, rows } =
         found.get(shown, |group| Found { contested: group.contested(), rows: Rows::default() });
