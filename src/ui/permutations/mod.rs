@@ -121,7 +121,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         if LEAST_WIDTH <= half {
             column(ui, half, height, |ui| matrix::show(ui, &shown, &mut view.matrix, &mut view.focus, renderer));
         }
-        column(ui, if LEAST_WIDTH <= half { half } else { width }, height, |ui| {
+        // What is left: the matrix takes a little more than its half where its controls do.
+        column(ui, ui.available_width(), height, |ui| {
             ui.horizontal_wrapped(|ui| {
                 for part in Part::ALL {
                     ui.selectable_value(&mut view.part, part, part.label()).on_hover_text(part.explanation());

@@ -179,7 +179,7 @@ fn draw(ui: &Ui, frame: &Frame, group: &GroupReport, strands: &Strands, focus: &
     let painter = ui.painter().with_clip_rect(frame.rect);
     painter.rect_filled(frame.rect, 3.0, visuals.extreme_bg_color);
     let is_pointed = |place: usize| match marked {
-        Some(members) => members.contains(&place),
+        Some(members) => members.binary_search(&place).is_ok(),
         None => focus.hovered() == Some(place),
     };
     let is_any_pointed = strands.places.iter().any(|&place| is_pointed(place));

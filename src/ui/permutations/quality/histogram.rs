@@ -191,7 +191,10 @@ fn outline(bins: Bins, counts: &[usize]) -> Vec<[f64; 2]> {
         [[bins.edge(bin), height], [bins.edge(bin + 1), height]]
     });
     let ends = [[bins.edge(0), 0.0], [bins.edge(bins.n), 0.0]];
-    std::iter::once(ends[0]).chain(tops).chain([ends[1]]).collect()
+    let mut points: Vec<[f64; 2]> = std::iter::once(ends[0]).chain(tops).chain([ends[1]]).collect();
+    // Strokes go astray where a piece has no length.
+    points.dedup();
+    points
 }
 
 /// Where the hovered unit and the selected ones lie.
@@ -218,4 +221,18 @@ fn key(ui: &mut Ui, series: Series, remark: String) {
     };
     ui.painter().extend(shapes);
     ui.label(egui::RichText::new(series.label().to_owned() + &remark).small());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outline_turns_only_where_neighbouring_bins_differ() {
+        let bins = Bins::covering([0.0, 0.04], 4).unwrap();
+        assert_eq!((bins.n, bins.width), (4, 0.01));
+        let points = outline(bins, &[0, 2, 2, 1]);
+        assert_eq!(points.iter().map(|point| point[1]).collect::<Vec<_>>(), [0.0, 0.0, 2.0, 2.0, 2.0, 1.0, 1.0, 0.0]);
+        assert!(points.windows(2).all(|pair| pair[0] != pair[1]));
+    }
 }
