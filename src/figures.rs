@@ -1,5 +1,9 @@
 //! Results as publication figures, for the window's exports and for the command line alike.
 
+mod signature;
+
+pub use signature::{SignatureLine, SignaturePanel, signature_figure};
+
 use std::sync::Arc;
 
 use crate::app::{Metric, marks_third_point};
@@ -273,6 +277,7 @@ pub fn spectrum_figure(curves: &[FamilyCurve], split: SplitName, caption: String
         y_label: format!("|FFT| of the {split} loss over that at 0"),
         title: "Spectrum of the loss along the path".to_owned(),
         log: true,
+        counts_x: true,
         x_range: Some((1.0, WAVENUMBERS as f64)),
         caption,
         ..CurveFigure::default()
@@ -307,6 +312,7 @@ pub fn members_figure(curves: Vec<(String, Vec<(f64, f64)>)>, split: &str, capti
     CurveFigure {
         series: series.collect(),
         x_label: "members".to_owned(),
+        counts_x: true,
         y_label: format!("{split} accuracy (0 to 1)"),
         title: "Accuracy of ensembles".to_owned(),
         caption,

@@ -65,6 +65,10 @@ pub enum Action {
     Excite(PairsShown),
     /// Lays the weights of a group's units in A and aligned B side by side.
     CompareWeights(WeightsShown),
+    /// Asks so many points of the path together, and the open modes.
+    AskTogether {
+        n_points: usize,
+    },
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Takes a family out of comparisons, or in again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, inspection,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, ensemble, inspection,
     kept_trainings, planes, predictions, refresh, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
@@ -36,8 +36,9 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line asks ensembles and trains maps of neurons so far.
-        Event::Started { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line trains maps of neurons.
+        Event::Started { .. } | Event::FlowTrained { .. } => {}
+        Event::EnsembleScored { job, ensemble } => ensemble::on_scored(state, job, *ensemble),
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -270,7 +271,8 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::Decide
         | Purpose::Predict
         | Purpose::Excite
-        | Purpose::CompareWeights => {}
+        | Purpose::CompareWeights
+        | Purpose::Ensemble => {}
     }
 }
 
@@ -290,6 +292,7 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
             }
         }
         Purpose::Train => training::on_end(state, false),
+        Purpose::Ensemble => ensemble::on_interrupted(state),
         _ => {}
     }
 }

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{
-    AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, predictions, training, trajectories,
+    AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, ensemble, predictions, training,
+    trajectories,
 };
 use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
@@ -53,6 +54,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     refresh_plane(state, &mut effects);
     decisions::refresh(state, &mut effects);
     predictions::refresh(state, &mut effects);
+    ensemble::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects

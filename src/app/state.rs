@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::ensemble::EnsembleState;
 use super::inspection::{Answers, PairsShown, WeightsShown};
 use super::predictions::PredictionState;
 use super::runs::Run;
@@ -57,6 +58,7 @@ pub struct AppState {
     pub notices: Vec<Notice>,
     pub training: TrainingState,
     pub compare: CompareState,
+    pub ensembles: EnsembleState,
     /// Operations a second that the families' last connections came to.
     pub(super) speeds: BTreeMap<Family, f64>,
     pub(super) trial: Option<NormalizationTrial>,
@@ -442,6 +444,8 @@ pub enum Purpose {
     Excite,
     /// Weight matrices of two networks side by side.
     CompareWeights,
+    /// Several networks together.
+    Ensemble,
 }
 
 /// Another normalisation that scores better.

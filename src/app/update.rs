@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, inspection, predictions,
-    refresh, runs, search, training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, ensemble, inspection,
+    predictions, refresh, runs, search, training, trajectories,
 };
 use crate::compute::AlignSpec;
 use crate::data::SplitName;
@@ -72,6 +72,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
+        Action::AskTogether { n_points } => ensemble::ask(state, n_points),
         Action::Compare => compare::begin(state),
         Action::LeaveOut(family, left_out) => {
             if left_out {

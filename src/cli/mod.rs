@@ -31,6 +31,7 @@ mod records;
 mod repair;
 mod robust;
 mod score;
+mod signature;
 mod spread;
 mod train;
 mod tree;
@@ -74,6 +75,7 @@ enum Command {
     Compare(Box<compare::Compare>),
     Ensemble(Box<ensemble::EnsembleArgs>),
     Plane(Box<plane::Plane>),
+    Signature(Box<signature::Signature>),
     Train(Box<train::Train>),
     Tree(Box<tree::Tree>),
     Flow(flow::Flow),
@@ -110,6 +112,7 @@ pub fn run(open_window: impl FnOnce(WindowRequest) -> anyhow::Result<()>) -> Exi
         Some(Command::Compare(args)) => compare::run(&args),
         Some(Command::Ensemble(args)) => ensemble::run(&args),
         Some(Command::Plane(args)) => plane::run(&args),
+        Some(Command::Signature(args)) => signature::run(&args),
         Some(Command::Train(args)) => train::run(&args),
         Some(Command::Tree(args)) => tree::run(&args),
         Some(Command::Flow(args)) => flow::run(&args),

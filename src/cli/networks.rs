@@ -199,7 +199,7 @@ impl Endpoints {
 }
 
 /// The weights of `mode` in the layout of `first`; the error names both files.
-fn fitting(mode: &Mode, first: &Mode) -> Result<Arc<ParamVec>> {
+pub(super) fn fitting(mode: &Mode, first: &Mode) -> Result<Arc<ParamVec>> {
     mode.params_for(&first.network).map_err(|error| {
         anyhow::Error::new(error).context(format!(
             "{} ({}) and {} ({}) are not the same network",

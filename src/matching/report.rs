@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Evidence, Permutation};
+use super::{Evidence, OVERVIEW_CELLS, Permutation, pool, seriate};
 
 /// Values in rows, `[n_rows, n_columns]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,23 +53,26 @@ impl Spread {
     /// Quantiles interpolate linearly between neighbours, as NumPy's do. All 0 for no values.
     pub fn of(values: impl IntoIterator<Item = f32>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().map(f64::from).collect();
-        let Some(last) = sorted.len().checked_sub(1) else {
+        if sorted.is_empty() {
             return Self::default();
-        };
+        }
         sorted.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let place = share * last as f64;
-            let below = place.floor();
-            let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
-            low + (place - below) * (high - low)
-        };
         Self {
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
-            lower_quartile: quantile(0.25),
-            median: quantile(0.5),
-            upper_quartile: quantile(0.75),
+            lower_quartile: quantile(&sorted, 0.25),
+            median: quantile(&sorted, 0.5),
+            upper_quartile: quantile(&sorted, 0.75),
         }
     }
+}
+
+/// The value that a share of others, 0..1, stays below: linear between neighbours, as NumPy's. `sorted`: at least one value.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let place = share * last as f64;
+    let below = place.floor();
+    let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
+    low + (place - below) * (high - low)
 }
 
 /// One unit of A and its partner.
@@ -111,10 +114,38 @@ pub struct GroupReport {
     /// What the best assignment reaches where each sample of A meets another sample of B: what chance alone gives. `None`
     /// where it was not asked for, or there are too few images.
     pub null: Option<Spread>,
+    /// The correlations that `null` sums up, from low to high; empty without one.
+    pub null_sorted: Vec<f64>,
     /// Correlations that were NaN or infinite.
     pub n_non_finite: usize,
     /// Units of A and of B that give the same for every sample.
     pub n_dead: [usize; 2],
+    /// Units of A in an order that brings like ones together: the order to draw them in.
+    pub order: Vec<usize>,
+    /// Pictures of `correlation` with A's units in `order`.
+    pub overview: Overview,
+    /// The same with A's units in their own order.
+    pub unordered_overview: Overview,
+}
+
+/// Correlations pooled to at most [`OVERVIEW_CELLS`] rows and columns: each cell has the value of largest magnitude of those
+/// it stands for. Smaller matrices are whole.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Overview {
+    /// B's units by the same numbers as A's.
+    pub before: Arc<Matrix>,
+    /// B's units at the places of their partners.
+    pub after: Arc<Matrix>,
+}
+
+impl Overview {
+    /// `order`: A's units.
+    fn new(correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Self {
+        let partners: Vec<usize> = order.iter().map(|&unit| permutation.source(unit)).collect();
+        let of = |columns: &[usize]| Arc::new(pool(correlation, order, columns, OVERVIEW_CELLS));
+        let (before, after) = rayon::join(|| of(order), || of(&partners));
+        Self { before, after }
+    }
 }
 
 impl GroupReport {
@@ -132,14 +163,21 @@ impl GroupReport {
         let finite = correlation.iter().map(|&c| if c.is_finite() { c as f32 } else { 0.0 }).collect();
         let correlation = Matrix::new(n, finite);
         let units: Vec<UnitMatch> = (0..n).map(|unit| unit_match(&correlation, &permutation, dead, unit)).collect();
+        let mut null_sorted = null.unwrap_or_default().to_vec();
+        null_sorted.sort_by(f64::total_cmp);
         let of = |value: fn(&UnitMatch) -> f32| Spread::of(units.iter().map(value));
+        let order = seriate(&correlation, &permutation, dead[0]);
         Self {
             name,
+            overview: Overview::new(&correlation, &permutation, &order),
+            unordered_overview: Overview::new(&correlation, &permutation, &(0..n).collect::<Vec<_>>()),
+            order,
             before: of(|unit| unit.before),
             after: of(|unit| unit.after),
             best: of(|unit| unit.best),
             margin: of(|unit| unit.margin),
             null: null.map(|null| Spread::of(null.iter().map(|&c| c as f32))),
+            null_sorted,
             n_non_finite,
             n_dead: dead.map(|dead| dead.iter().filter(|dead| **dead).count()),
             permutation,
@@ -221,6 +259,21 @@ mod tests {
         assert_eq!((second.best_source, second.best, second.after), (0, 0.8, 0.5));
         assert_eq!((first.is_source_dead, second.is_source_dead, found.n_dead), (false, true, [0, 1]));
         assert_eq!(found.share_moved(), 0.0);
+    }
+
+    #[test]
+    fn the_overviews_show_pairs_on_the_diagonal_after_and_not_before() {
+        // Unit 2 of A is most like the two others; the partners are 1, 2 and 0 of B.
+        let correlation = [0.1, 0.9, 0.2, 0.0, 0.1, 0.8, 0.7, 0.4, 0.3];
+        let permutation = Permutation::new(vec![1, 2, 0]).unwrap();
+        let dead = [&[false; 3][..], &[false; 3]];
+        let found = GroupReport::new("layer".to_owned(), permutation, &correlation, dead, None);
+        assert_eq!(found.order, [0, 2, 1]);
+        let diagonal = |matrix: &Matrix| [0, 1, 2].map(|place| matrix.at(place, place));
+        assert_eq!(diagonal(&found.overview.before), [0.1, 0.3, 0.1]);
+        assert_eq!(diagonal(&found.overview.after), [0.9, 0.7, 0.8]);
+        assert_eq!(*found.unordered_overview.before, *found.correlation);
+        assert_eq!(diagonal(&found.unordered_overview.after), [0.9, 0.8, 0.7]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum Wish {
     ExportLandscapeSvg,
     ExportCurveSvg,
     ExportCurveCsv,
+    /// What was handed over with the wish.
+    SaveUnits,
 }
 
 impl Wish {
@@ -50,6 +52,7 @@ impl Wish {
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+            Self::SaveUnits => "Save the table of units",
         }
     }
 
@@ -71,6 +74,7 @@ impl Wish {
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
             Self::ExportCurveCsv => Some("curves.csv"),
+            Self::SaveUnits => Some("units.csv"),
         }
     }
 }
@@ -101,12 +105,20 @@ pub(super) struct Dialogs {
     chosen: Vec<Chosen>,
     /// The checkpoint that a description is asked for.
     described: Option<PathBuf>,
+    /// What goes into the file that is asked for, where it is written already.
+    to_save: Vec<u8>,
 }
 
 impl Dialogs {
     /// Whether the path box stands open, which Escape closes.
     pub(super) fn is_open(&self) -> bool {
         self.path_box.is_some()
+    }
+
+    /// Asks for a file for these bytes.
+    pub(super) fn save(&mut self, wish: Wish, bytes: Vec<u8>) {
+        self.to_save = bytes;
+        self.ask(wish);
     }
 
     /// Opens the system's dialog, unless one is open already.
@@ -216,6 +228,7 @@ impl Dialogs {
             Wish::SaveBends => Action::Save(first, Export::Bends),
             Wish::SaveAligned => Action::Save(first, Export::AlignedB),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
+            Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
             Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
                 return None;
             }
@@ -270,5 +283,15 @@ mod tests {
     fn a_dialog_that_the_user_closed_asks_no_further() {
         let dialogs = after_an_empty_answer(TOO_FAST * 2);
         assert!(dialogs.path_box.is_none() && dialogs.pending.is_none() && dialogs.chosen.is_empty());
+    }
+
+    #[test]
+    fn what_is_to_be_saved_goes_into_the_file_that_is_chosen() {
+        let mut dialogs = Dialogs { to_save: b"unit,source".to_vec(), ..Dialogs::default() };
+        let chosen = Chosen { wish: Wish::SaveUnits, paths: vec![PathBuf::from("units.csv")] };
+        let action = dialogs.action_of(&chosen).unwrap();
+        assert!(
+            matches!(action, Action::SaveBytes(path, bytes) if path.ends_with("units.csv") && bytes == b"unit,source")
+        );
     }
 }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
+use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, EvaluateSpec, Excite, Fit, StepReport, TrainFlow, VerifyGroups,
+    EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, Excite, Fit, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{PathPlaneSearch, Sample};
@@ -215,7 +215,12 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
-        // The network at t is made here: for a large one that takes longer than a frame may.
+        // Networks on a path are made here: for large ones that takes longer than a frame may.
+        Request::EnsembleOnPath(PathEnsembleSpec { network, path, n_points, data, batch_norm }) => {
+            let points = path.ts_by_length(n_points).into_iter().map(|t| Arc::new(path.point(t)));
+            let spec = EnsembleSpec { network, members: points.collect(), data, batch_norm };
+            Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?))
+        }
         Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
             let params = Arc::new(path.point(t));
             Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))

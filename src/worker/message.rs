@@ -82,6 +82,8 @@ pub enum Request {
     FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
+    /// Answered by `Event::EnsembleScored`.
+    EnsembleOnPath(PathEnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
@@ -111,6 +113,17 @@ pub struct PredictSpec {
     pub path: Arc<Path>,
     pub t: f64,
     pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
+}
+
+/// Points of a path that are asked together.
+#[derive(Clone, Debug)]
+pub struct PathEnsembleSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    /// Both ends among them; between neighbours the path is equally long.
+    pub n_points: usize,
+    pub data: DataRef,
     pub batch_norm: BatchNorm,
 }
 

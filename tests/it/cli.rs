@@ -45,7 +45,7 @@ fn save_renamed(from: &str, to: &Path) {
 fn help_and_version_end_with_code_0() {
     let help = lowroad(&["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["info", "align", "path", "compare", "ensemble", "plane", "train", "tree", "demo"] {
+    for command in ["info", "align", "path", "compare", "ensemble", "plane", "signature", "train", "tree", "demo"] {
         assert!(help.stdout.contains(command), "{command}");
         assert_eq!(lowroad(&[command, "--help"]).code, 0, "{command}");
     }

@@ -50,6 +50,8 @@ pub(super) struct Axes {
     pub area: Area,
     pub x: Scale,
     pub y: Scale,
+    /// Whether x counts things: only whole numbers are marked.
+    pub counts_x: bool,
 }
 
 impl Axes {
@@ -92,7 +94,11 @@ impl Axes {
     }
 
     fn x_ticks(&self) -> Vec<(f64, String)> {
-        let ticks = self.x.ticks((self.area.width / 60.0) as usize);
+        let mut ticks = self.x.ticks((self.area.width / 60.0) as usize);
+        if self.counts_x {
+            ticks.retain(|tick| (tick.value - tick.value.round()).abs() < 1e-9);
+            ticks.iter_mut().for_each(|tick| tick.label = format!("{:.0}", tick.value));
+        }
         let place = |tick: Tick| Some((self.area.left + self.x.unit(tick.value)? * self.area.width, tick.label));
         ticks.into_iter().filter_map(place).collect()
     }

@@ -16,6 +16,8 @@ pub struct CurveFigure {
     pub title: String,
     /// Whether the values are on a logarithmic axis; values that are not positive are then gaps.
     pub log: bool,
+    /// Whether x counts things: only whole numbers are marked.
+    pub counts_x: bool,
     /// The ends of the x axis; `None` takes what the points need.
     pub x_range: Option<(f64, f64)>,
     /// The ends of the y axis; `None` takes what the points need, and a little more.
@@ -145,7 +147,7 @@ impl CurveFigure {
         let log = self.log && points().next().is_some();
         let ends = self.series.iter().flat_map(Series::ends).filter(|value| shown(*value));
         let y = self.y_range.or_else(|| range(ends).map(|ends| roomier(ends, log)));
-        Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log) }
+        Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log), counts_x: self.counts_x }
     }
 
     fn legend(&self, area: Area) -> Vec<LegendEntry<'_>> {

@@ -112,7 +112,7 @@ impl PlaneFigure {
             let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
             svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
         }
-        let axes = Axes { area, x: Scale::new(x, false), y: Scale::new(y, false) };
+        let axes = Axes { area, x: Scale::new(x, false), y: Scale::new(y, false), counts_x: false };
         self.draw_picture(&mut svg, &axes);
         axes.draw(&mut svg, &self.x_label, &self.y_label);
         self.draw_labels(&mut svg, &axes);

@@ -141,6 +141,16 @@ fn deviations_are_bars_that_the_axis_has_room_for() {
 }
 
 #[test]
+fn only_whole_numbers_are_marked_where_things_are_counted() {
+    let series = vec![Series { points: vec![(1.0, 0.1), (2.0, 0.2)], ..Series::default() }];
+    let figure = |counts_x| CurveFigure { counts_x, series: series.clone(), ..CurveFigure::default() };
+    let marks = |svg: &str, label: &str| svg.contains(&format!(">{label}<"));
+    let (counted, measured) = (figure(true).to_svg(), figure(false).to_svg());
+    assert!(marks(&counted, "1") && marks(&counted, "2") && !marks(&counted, "1.2"));
+    assert!(marks(&measured, "1.0") && marks(&measured, "1.2"));
+}
+
+#[test]
 fn texts_stay_texts_and_are_escaped() {
     let svg = plane().to_svg();
     assert!(svg.contains(">Two MLPs on MNIST &amp; the &lt;bend&gt; between them</text>"));

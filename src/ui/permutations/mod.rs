@@ -6,6 +6,7 @@ mod focus;
 mod gallery;
 mod layer_strip;
 mod matrix;
+mod of_group;
 mod quality;
 mod strands;
 mod unit_images;
@@ -14,8 +15,9 @@ mod weights;
 
 use std::sync::Arc;
 
-use egui::{Align, Color32, Layout, RichText, ScrollArea, Ui, Visuals};
+use egui::{Align, Color32, Layout, RichText, Ui, Visuals};
 
+use super::dialogs::Wish;
 use super::{View, align_controls, theme};
 use crate::app::{Action, AppState, Purpose};
 use crate::compute::Alignment;
@@ -34,6 +36,7 @@ pub(super) struct PermutationsView {
     group: usize,
     part: Part,
     focus: Focus,
+    strip: layer_strip::StripView,
     matrix: matrix::MatrixView,
     quality: quality::QualityView,
     gallery: gallery::GalleryView,
@@ -91,7 +94,7 @@ struct Shown<'a> {
 }
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    let (renderer, view) = (view.renderer, &mut view.permutations);
+    let (renderer, dialogs, view) = (view.renderer, &mut view.dialogs, &mut view.permutations);
     let Some(alignment) = state.shown_alignment() else {
         empty(ui, state, actions);
         return;
@@ -102,10 +105,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let height = (ui.available_height() - footer).max(80.0);
     ui.horizontal_top(|ui| {
         column(ui, STRIP_WIDTH, height, |ui| {
-            ScrollArea::vertical().id_salt("layers").auto_shrink([false, false]).show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-                layer_strip::show(ui, &alignment.report, &mut group);
-            });
+            layer_strip::show(ui, &alignment.report, &mut view.strip, &mut group);
         });
         if group != view.group {
             view.group = group;
@@ -130,6 +130,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             part(ui, &shown, view, renderer, actions);
         });
     });
+    if let Some(table) = view.units.take_to_save() {
+        dialogs.save(Wish::SaveUnits, table.into_bytes());
+    }
     let focused = view.focus.hovered().zip(alignment.report.groups.get(view.group));
     let text = focused.and_then(|(place, report)| Some(describe(place, report.units.get(place)?)));
     let text = text.unwrap_or_else(|| "Point at a unit to find it in every part; click to select it".to_owned());
