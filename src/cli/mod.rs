@@ -5,7 +5,6 @@
 mod align;
 mod align_report;
 mod along;
-mod arrays;
 mod choices;
 mod compare;
 mod connectors;

@@ -2,14 +2,15 @@
 
 use anyhow::{Context as _, Result};
 
-use super::arrays::Npz;
 use super::field::PlaneReport;
 use super::output::Number;
+use crate::checkpoint::npz::NpzWriter;
+use crate::data::SplitName;
 
 /// A stored zip of arrays: `x`, `y`, `anchors` `[3, 2]` (A, B, C), and `loss` and `accuracy` `[y, x]` of the test images,
 /// `loss_train` and `accuracy_train` of the training images, `loss_robust` and `accuracy_robust` under attack.
 pub(super) fn npz(found: &PlaneReport) -> Result<Vec<u8>> {
-    let mut arrays = Npz::new();
+    let mut arrays = NpzWriter::new();
     let (nx, ny) = (found.x.len(), found.y.len());
     arrays.add("x", &[nx], &found.x)?;
     arrays.add("y", &[ny], &found.y)?;
@@ -21,7 +22,7 @@ pub(super) fn npz(found: &PlaneReport) -> Result<Vec<u8>> {
             arrays.add(&format!("{name}{suffix}"), &[ny, nx], &flat(rows))?;
         }
     }
-    arrays.finish()
+    arrays.finish().context("could not write the arrays")
 }
 
 fn flat(rows: &[Vec<Number>]) -> Vec<f64> {

@@ -33,6 +33,7 @@ mod lanes;
 mod measured_statistics;
 mod optimizer_tensors;
 mod remeasure;
+mod repair;
 mod score;
 mod score_rows;
 mod scorer;
@@ -42,7 +43,7 @@ mod test_data;
 mod unit_distribution;
 mod verify;
 
-pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
 pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
@@ -59,7 +60,7 @@ pub use evaluate::{
 pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
-pub use unit_distribution::unit_distributions;
+pub use repair::{Repair, RepairSpec, repaired_path};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -83,6 +84,8 @@ pub enum ComputeError {
     Unsuited { family: &'static str, reason: String },
     #[error("the permutations do not fit the network: {0}")]
     Permutations(String),
+    #[error("the path cannot be repaired: {reason}")]
+    Repair { reason: String },
     #[error("the map of neurons cannot be trained: {0}")]
     Flow(String),
     #[error("the fit cannot start there: {0}")]

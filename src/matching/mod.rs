@@ -1,6 +1,7 @@
 //! The pure halves of alignment: correlations from streamed sums, assignments, and permutations applied to parameters.
 
 mod assignment;
+mod by_hand;
 mod correlation;
 mod crossings;
 mod cycles;
@@ -20,6 +21,7 @@ mod weight_matrices;
 mod weights;
 
 pub use assignment::{Assignment, AssignmentError, maximise};
+pub use by_hand::{Editing, Edits, GroupEdits, edited};
 pub use correlation::{CrossMoments, UnitMoments, UnitSums, assign_units, match_units};
 pub use crossings::{RandomCrossings, n_crossings};
 pub use cycles::{CycleType, RandomCycles};

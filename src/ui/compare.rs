@@ -29,13 +29,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     }
     header(ui, state, &mut view.compare, &found, actions);
     if let Some(running) = &state.compare.running {
-        let text = format!("{} of {}: {}…", running.number, running.n_families, running.family.label());
+        let text = format!("{} of {}: {}…", running.number, running.n_ways, running.way.title());
         ui.label(RichText::new(text).small());
     } else if view.compare.choosing {
         choice(ui, state, view, actions);
     }
-    for (family, reason) in &state.compare.failures {
-        let text = format!("{}: {reason}", family.label());
+    for (way, reason) in &state.compare.failures {
+        let text = format!("{}: {reason}", way.title());
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if found.is_empty() {
@@ -57,6 +57,11 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compar
             let tip = "Choose families and run them one after another on this pair";
             ui.add_enabled_ui(state.curve.is_some() && !state.is_fitting(), |ui| {
                 ui.toggle_value(&mut view.choosing, "Run all…").on_hover_text(tip);
+                let tip = "Bézier curves between A and B as loaded, aligned, permuted by PAM, and aligned and permuted by \
+                           PAM, one after another (Tatro et al. 2020)";
+                if ui.button("Four curves of Tatro et al.").on_hover_text(tip).clicked() {
+                    actions.push(Action::CompareFourCurves);
+                }
             });
         }
         ui.separator();

@@ -18,6 +18,7 @@ pub(super) enum Wish {
     OpenCheckpoints,
     OpenBends,
     OpenFlow,
+    OpenPermutation,
     OpenData,
     /// The network that the panel trains.
     DescribeTraining,
@@ -28,6 +29,7 @@ pub(super) enum Wish {
     SavePathPoint,
     SaveBends,
     SaveAligned,
+    SavePermutation,
     SaveMode(ModeId),
     ExportLandscapePng,
     ExportLandscapeSvg,
@@ -43,12 +45,14 @@ impl Wish {
             Self::OpenCheckpoints => "Open checkpoints",
             Self::OpenBends => "Open bends",
             Self::OpenFlow => "Open a map",
+            Self::OpenPermutation => "Open a permutation",
             Self::OpenData => "Open a data folder",
             Self::DescribeTraining | Self::DescribeCheckpoint => "Choose the description of a network (.toml)",
             Self::TrajectoryFolder => "Choose a folder for the networks on the way",
             Self::SavePathPoint => "Save the network at t",
             Self::SaveBends => "Save the bends",
             Self::SaveAligned => "Save aligned B",
+            Self::SavePermutation => "Save the permutation (.json or .npz)",
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
@@ -62,6 +66,7 @@ impl Wish {
             Self::OpenCheckpoints
             | Self::OpenBends
             | Self::OpenFlow
+            | Self::OpenPermutation
             | Self::OpenData
             | Self::DescribeTraining
             | Self::DescribeCheckpoint
@@ -69,6 +74,7 @@ impl Wish {
             Self::SavePathPoint => Some("path.safetensors"),
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
+            Self::SavePermutation => Some("permutation.json"),
             Self::SaveMode(_) => Some("mode.safetensors"),
             Self::ExportLandscapePng => Some("landscape.png"),
             Self::ExportLandscapeSvg => Some("landscape.svg"),
@@ -218,6 +224,7 @@ impl Dialogs {
             Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
             Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
             Wish::OpenFlow => Action::OpenFlow(first),
+            Wish::OpenPermutation => Action::OpenPermutation(first),
             Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
             Wish::DescribeTraining => Action::TrainDescribed(first),
             Wish::DescribeCheckpoint => {
@@ -227,6 +234,7 @@ impl Dialogs {
             Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
             Wish::SaveBends => Action::Save(first, Export::Bends),
             Wish::SaveAligned => Action::Save(first, Export::AlignedB),
+            Wish::SavePermutation => Action::Save(first, Export::Permutation),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
             Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
             Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
@@ -248,6 +256,10 @@ async fn choose(wish: Wish) -> Vec<PathBuf> {
             chosen.into_iter().map(|h| h.path().to_owned()).collect()
         }
         (Wish::OpenFlow, _) => one(dialog.add_filter("Maps", &["safetensors"]).pick_file().await),
+        (Wish::OpenPermutation, _) => {
+            let dialog = dialog.add_filter("Permutations", &["json", "npz"]).add_filter("All files", &["*"]);
+            one(dialog.pick_file().await)
+        }
         (Wish::DescribeTraining | Wish::DescribeCheckpoint, _) => {
             one(dialog.add_filter("Descriptions", &["toml"]).pick_file().await)
         }

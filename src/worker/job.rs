@@ -8,8 +8,9 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
-    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, Excite, Fit, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
+    EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, Rearrange, Repair,
+    StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{PathPlaneSearch, Sample};
@@ -59,7 +60,9 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
+    Repair(Box<Repair>),
     Align(Box<Align>),
+    Rearrange(Box<Rearrange>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
     FindPlane(Box<PathPlaneSearch>),
@@ -150,9 +153,9 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
-        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair => 0,
         Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
@@ -203,12 +206,14 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
+        Request::Repair(spec) => Work::Repair(Box::new(Repair::new(engine, spec))),
         Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm }) => {
             let Sample { basis, rows } = path.sample(&ts);
             let spec = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
             Work::Evaluate(Box::new(Evaluate::new(engine, spec)?))
         }
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
+        Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
@@ -298,24 +303,16 @@ fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Resul
 
 fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     match work {
-        Work::Evaluate(evaluate) => {
-            let step = evaluate.step(SLICE)?;
-            let finished = step.finished;
-            if !step.changed.is_empty() && outbox.send(Event::Values { job: id, values: step.changed }).is_err() {
-                return Ok(Err(Closed));
-            }
-            outbox.send_lossy(Event::Progress { job: id, done: step.done });
-            Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+        Work::Evaluate(evaluate) => Ok(evaluate_slice(id, evaluate.step(SLICE)?, outbox)),
+        Work::Repair(repair) => Ok(evaluate_slice(id, repair.step(SLICE)?, outbox)),
+        Work::Align(align) => {
+            let step = align.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Aligned { job: id, alignment }))
         }
-        Work::Align(align) => match align.step()? {
-            AlignStep::Working(done) => {
-                outbox.send_lossy(Event::Progress { job: id, done });
-                Ok(Ok(Turn::Again))
-            }
-            AlignStep::Finished(alignment) => {
-                Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
-            }
-        },
+        Work::Rearrange(rearrange) => {
+            let step = rearrange.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Rearranged { job: id, alignment }))
+        }
         Work::Connect(connect) => match connect.step(FIT_SLICE)? {
             ConnectStep::Working { done, note, path } => {
                 outbox.send_lossy(Event::ConnectStep { job: id, note, path });
@@ -376,6 +373,29 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
         Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
+    }
+}
+
+fn evaluate_slice(id: JobId, step: EvaluateStep, outbox: &Outbox) -> Result<Turn, Closed> {
+    if !step.changed.is_empty() {
+        outbox.send(Event::Values { job: id, values: step.changed })?;
+    }
+    outbox.send_lossy(Event::Progress { job: id, done: step.done });
+    Ok(if step.finished { Turn::Over } else { Turn::Again })
+}
+
+fn align_slice(
+    id: JobId,
+    step: AlignStep,
+    outbox: &Outbox,
+    answer: impl FnOnce(Box<Alignment>) -> Event,
+) -> Result<Turn, Closed> {
+    match step {
+        AlignStep::Working(done) => {
+            outbox.send_lossy(Event::Progress { job: id, done });
+            Ok(Turn::Again)
+        }
+        AlignStep::Finished(alignment) => outbox.send(answer(alignment)).map(|()| Turn::Over),
     }
 }
 

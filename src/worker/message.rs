@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
     Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec, GroupCheck,
-    PointValue, StepReport, TrainedFlow,
+    PointValue, RearrangeSpec, RepairSpec, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
@@ -36,6 +36,8 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
+    /// An alignment that is changed by hand.
+    Rearrangement,
     /// A path: its bends are trained, or it is worked out.
     Path,
     /// A new mode.
@@ -50,6 +52,8 @@ pub enum Lane {
     Flow,
     /// Values along the path.
     Curve(SplitName),
+    /// Values along the repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -69,9 +73,13 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Values`.
+    Repair(RepairSpec),
+    /// Answered by `Event::Values`.
     EvaluatePath(AlongSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
+    /// Answered by `Event::Rearranged`.
+    Rearrange(RearrangeSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
@@ -203,6 +211,10 @@ pub enum Event {
         trained: TrainedFlow,
     },
     Aligned {
+        job: JobId,
+        alignment: Box<Alignment>,
+    },
+    Rearranged {
         job: JobId,
         alignment: Box<Alignment>,
     },

@@ -5,6 +5,7 @@
 mod adjustment;
 mod align;
 mod boundary;
+mod by_hand;
 mod cli;
 mod compare;
 mod connectors;

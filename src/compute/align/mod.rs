@@ -7,9 +7,11 @@
 
 mod group;
 mod pam;
+mod rearrange;
 mod seal;
 mod weights;
 
+pub use rearrange::{Rearrange, RearrangeSpec};
 pub(super) use seal::compare_logits;
 pub use seal::{Seal, seal};
 

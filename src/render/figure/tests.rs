@@ -120,6 +120,16 @@ fn panels_stand_above_one_another_under_one_legend() {
 }
 
 #[test]
+fn only_whole_numbers_are_marked_where_things_are_counted() {
+    let series = vec![Series { points: vec![(1.0, 0.1), (2.0, 0.2)], ..Series::default() }];
+    let figure = |counts_x| CurveFigure { counts_x, series: series.clone(), ..CurveFigure::default() };
+    let marks = |svg: &str, label: &str| svg.contains(&format!(">{label}<"));
+    let (counted, measured) = (figure(true).to_svg(), figure(false).to_svg());
+    assert!(marks(&counted, "1") && marks(&counted, "2") && !marks(&counted, "1.2"));
+    assert!(marks(&measured, "1.0") && marks(&measured, "1.2"));
+}
+
+#[test]
 fn panels_stand_beside_each_other_where_that_is_asked_for() {
     let stacked = StackedFigure { panels: vec![curves(); 4], columns: 2, ..StackedFigure::default() };
     let (one, four) = (size_of_png(&curves().to_svg()), size_of_png(&stacked.to_svg()));
@@ -138,16 +148,6 @@ fn deviations_are_bars_that_the_axis_has_room_for() {
     let lines = |series: &Series| svg(series, Some((-10.0, 10.0))).matches("<polyline").count();
     assert_eq!(lines(&plain) + 6, lines(&barred), "two bars of three lines each");
     assert!(svg(&barred, None).contains(">5</text>") && !svg(&plain, None).contains(">5</text>"));
-}
-
-#[test]
-fn only_whole_numbers_are_marked_where_things_are_counted() {
-    let series = vec![Series { points: vec![(1.0, 0.1), (2.0, 0.2)], ..Series::default() }];
-    let figure = |counts_x| CurveFigure { counts_x, series: series.clone(), ..CurveFigure::default() };
-    let marks = |svg: &str, label: &str| svg.contains(&format!(">{label}<"));
-    let (counted, measured) = (figure(true).to_svg(), figure(false).to_svg());
-    assert!(marks(&counted, "1") && marks(&counted, "2") && !marks(&counted, "1.2"));
-    assert!(marks(&measured, "1.0") && marks(&measured, "1.2"));
 }
 
 #[test]
