@@ -34,8 +34,14 @@ pub(super) struct GalleryView {
     page: usize,
     selection_only: bool,
     images: UnitImages,
-    /// The images that excite the pairs of an answer: a picture with all of a row.
-    rows: Option<(Arc<Excited>, Vec<[Option<TextureHandle>; 3]>)>,
+    rows: Option<Rows>,
+}
+
+/// The images that excite the pairs of an answer.
+struct Rows {
+    of: Arc<Excited>,
+    /// For each pair a picture with all images that excite both, one for A's unit, and one for B's.
+    pictures: Vec<[Option<TextureHandle>; 3]>,
 }
 
 /// Which pairs come first.
@@ -191,7 +197,7 @@ impl GalleryView {
         let (Some(excited), Some(data)) = (excited, &shown.state.data) else {
             return;
         };
-        if self.rows.as_ref().is_some_and(|(of, _)| Arc::ptr_eq(of, excited)) {
+        if self.rows.as_ref().is_some_and(|rows| Arc::ptr_eq(&rows.of, excited)) {
             return;
         }
         let draw = |indices: &[u32]| {
@@ -200,7 +206,8 @@ impl GalleryView {
             Some(ui.ctx().load_texture("exciting images", picture, TextureOptions::NEAREST))
         };
         let of_pair = |pair: &ExcitedPair| [draw(&pair.by_both), draw(&pair.by_a), draw(&pair.by_b)];
-        self.rows = Some((Arc::clone(excited), excited.pairs.iter().map(of_pair).collect()));
+        let pictures = excited.pairs.iter().map(of_pair).collect();
+        self.rows = Some(Rows { of: Arc::clone(excited), pictures });
     }
 }
 
@@ -292,12 +299,11 @@ impl Card<'_> {
 
     /// The images that excite both, A's unit alone, and B's.
     fn rows(&self, ui: &mut Ui, view: &GalleryView) {
-        let (Some((excited, pair)), Some(data), Some((of, drawn))) = (self.pair(), &self.shown.state.data, &view.rows)
-        else {
+        let (Some((excited, pair)), Some(data), Some(drawn)) = (self.pair(), &self.shown.state.data, &view.rows) else {
             return;
         };
-        let Some(textures) = of.pairs.iter().position(|of| of.place == pair.place).and_then(|index| drawn.get(index))
-        else {
+        let mut pictures = drawn.of.pairs.iter().zip(&drawn.pictures);
+        let Some((_, textures)) = pictures.find(|(of, _)| of.place == pair.place) else {
             return;
         };
         let rows = [("both", &pair.by_both), ("A", &pair.by_a), ("B", &pair.by_b)];

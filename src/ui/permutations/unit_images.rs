@@ -2,6 +2,7 @@
 //! colours serves both networks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 
 use egui::{
@@ -76,12 +77,13 @@ impl UnitImages {
     ) -> Option<&TextureHandle> {
         let drawn = self.follow(shown)?;
         let shape = drawn.shape?;
-        if !self.textures.contains_key(&(side, unit)) {
-            let image = image_of(&weights(shown, drawn, side, unit)?, shape, drawn.limit);
-            let texture = ctx.load_texture(format!("unit {unit}"), image, TextureOptions::NEAREST);
-            self.textures.insert((side, unit), texture);
-        }
-        self.textures.get(&(side, unit))
+        Some(match self.textures.entry((side, unit)) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(empty) => {
+                let image = image_of(&weights(shown, drawn, side, unit)?, shape, drawn.limit);
+                empty.insert(ctx.load_texture(format!("unit {unit}"), image, TextureOptions::NEAREST))
+            }
+        })
     }
 
     /// Draws a unit's weights, as an image or as bars, `size` points wide and high. Nothing, and `None`, where they cannot be
