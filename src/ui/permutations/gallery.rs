@@ -17,7 +17,7 @@ use crate::ui::{pictures, theme};
 
 /// Pairs of a page.
 const PAGE: usize = 12;
-const NARROWEST_CARD: f32 = 296.0;
+const NARROWEST_CARD: f32 = 230.0;
 const CARD_MARGIN: f32 = 7.0;
 const GAP: f32 = 6.0;
 const TITLE: f32 = 17.0;
