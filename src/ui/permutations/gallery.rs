@@ -8,7 +8,7 @@ use egui::{
     Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::unit_images::{Side, UnitImages, legend};
+use super::unit_images::{Side, UnitImages};
 use super::{Focus, Shown, after_color, focus_color, selected_color};
 use crate::app::{Action, Answer, PairsShown};
 use crate::compute::{Excited, ExcitedPair};
@@ -105,11 +105,7 @@ pub(super) fn show(
     ui.horizontal_wrapped(|ui| {
         turn_pages(ui, &mut view.page, n_pages);
         excited = ask(ui, shown, page_of(&places, view.page).to_vec(), actions);
-        if let Some(limit) = view.images.limit(shown) {
-            let hint = "Incoming weights: blue below 0, red above; of colour images red, green and blue around grey. The \
-                        colours are the same for all units of both networks and end where 99.5 % of the weights do";
-            legend(ui, limit, hint);
-        }
+        view.images.legend(ui, shown);
     });
     view.follow(ui, shown, excited.as_ref());
     ScrollArea::vertical().id_salt("pairs").auto_shrink([false, false]).show(ui, |ui| {
