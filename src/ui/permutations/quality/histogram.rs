@@ -10,6 +10,8 @@ use crate::ui::landscape::{APART_ACROSS, APART_UPWARDS, round_marks};
 
 /// Bins at most.
 const MOST_BINS: usize = 48;
+/// Opacity of the bars, through which the other strokes are seen.
+const FILL: f32 = 0.45;
 /// Height of the line that explains the strokes.
 const KEY_HEIGHT: f32 = 18.0;
 
@@ -26,7 +28,7 @@ pub(super) struct Histogram {
     members: Vec<Vec<usize>>,
 }
 
-/// One of the three histograms: told apart by its stroke as well as by its colour.
+/// One of the three histograms: told apart by bars and strokes as well as by colours.
 #[derive(Clone, Copy)]
 enum Series {
     Matched,
@@ -153,10 +155,11 @@ impl Histogram {
             let bars = counts.iter().enumerate().filter(|(_, count)| 0 < **count).map(|(bin, &count)| {
                 Bar::new(0.5 * (bins.edge(bin) + bins.edge(bin + 1)), count as f64)
                     .width(bins.width)
-                    .fill(color.gamma_multiply(0.28))
+                    .fill(color.gamma_multiply(FILL))
                     .stroke(Stroke::NONE)
             });
-            plot.bar_chart(BarChart::new("matched bars", bars.collect()).allow_hover(false));
+            plot.bar_chart(BarChart::new(series.label(), bars.collect()).allow_hover(false));
+            return;
         }
         let line = Line::new(series.label(), outline(bins, counts)).color(color).style(series.style());
         plot.line(line.width(1.6).allow_hover(false));
@@ -215,7 +218,7 @@ fn key(ui: &mut Ui, series: Series, remark: String) {
     let stroke = Stroke::new(1.6, series.color(ui.visuals()));
     let ends = [rect.left_center(), rect.right_center()];
     let shapes = match series.style() {
-        LineStyle::Solid => vec![egui::Shape::line_segment(ends, stroke)],
+        LineStyle::Solid => vec![egui::Shape::rect_filled(rect, 0.0, stroke.color.gamma_multiply(FILL))],
         LineStyle::Dashed { length } => egui::Shape::dashed_line(&ends, stroke, length, 0.6 * length),
         LineStyle::Dotted { spacing } => egui::Shape::dotted_line(&ends, stroke.color, spacing, 1.0),
     };
