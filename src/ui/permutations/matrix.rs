@@ -146,25 +146,9 @@ impl MatrixView {
         let id = egui::Id::unique(("correlations", stage == Stage::After));
         let slides = moving.filter(|_| n <= slide::MOST_COLUMNS);
         let item = slides.is_none().then(|| picture.item(id, renderer));
-        let bounds =
-            PlotBounds::from_min_max([extent.left, extent.top], [extent.left + extent.side, extent.top + extent.side]);
-        let plot = Plot::new(id.with("plot"))
-            .width(side)
-            .height(side)
-            .invert_y(true)
-            .show_axes(false)
-            .show_grid(false)
-            .show_crosshair(false)
-            .set_margin_fraction(egui::Vec2::ZERO)
-            .allow_drag(false)
-            .allow_zoom(false)
-            .allow_scroll(false)
-            .allow_boxed_zoom(false)
-            .allow_double_click_reset(false)
-            .label_formatter(|_| None)
-            .sense(Sense::click_and_drag());
-        let response = plot.show(ui, |plot| {
-            plot.set_plot_bounds(bounds);
+        let response = plot(id.with("plot"), side).show(ui, |plot| {
+            let (min, max) = ([extent.left, extent.top], [extent.left + extent.side, extent.top + extent.side]);
+            plot.set_plot_bounds(PlotBounds::from_min_max(min, max));
             if let Some(item) = item {
                 plot.add(item);
             }
@@ -181,7 +165,7 @@ impl MatrixView {
             let marks = Marks { painter: &painter, transform: &transform, report, places: &places, stage };
             marks.paint(focus);
         }
-        self.extent = look(ui, &response, extent, n, pointer.zip(Some(&transform)));
+        self.extent = look(ui, &response, extent, n, pointer);
         let words = description(report, stage);
         response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &words));
         if let Some((unit, source)) = pair {
@@ -212,16 +196,29 @@ impl MatrixView {
     }
 }
 
+/// A bare square that shows what it is told to.
+fn plot(id: egui::Id, side: f32) -> Plot<'static> {
+    Plot::new(id)
+        .width(side)
+        .height(side)
+        .invert_y(true)
+        .show_axes(false)
+        .show_grid(false)
+        .show_crosshair(false)
+        .set_margin_fraction(egui::Vec2::ZERO)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .label_formatter(|_| None)
+        .sense(Sense::click_and_drag())
+}
+
 /// What scrolling, dragging and keys make of the part in sight; `None` is all of it.
-fn look(
-    ui: &Ui,
-    response: &Response,
-    extent: Extent,
-    n: usize,
-    pointer: Option<(PlotPoint, &PlotTransform)>,
-) -> Option<Extent> {
+fn look(ui: &Ui, response: &Response, extent: Extent, n: usize, pointer: Option<PlotPoint>) -> Option<Extent> {
     let mut next = extent;
-    if let Some((at, _)) = pointer {
+    if let Some(at) = pointer {
         let (scrolled, pinched) = ui.input(|input| (input.smooth_scroll_delta.y, input.zoom_delta()));
         let factor = (-scrolled / SCROLL_POINTS).exp() / pinched;
         if factor != 1.0 {
