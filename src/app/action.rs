@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
+use super::{ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
 use crate::geometry::Family;
+use crate::matching::Edits;
 use crate::worker::{Command, DiskRequest};
 
 /// An intent of the user.
@@ -41,6 +42,18 @@ pub enum Action {
     },
     ChangeSettings(Box<Settings>),
     Align,
+    /// Permutations of B that are judged instead of found.
+    OpenPermutation(PathBuf),
+    /// What is changed about the alignment that was found; `done` unless a slider is still held.
+    EditPermutation {
+        edits: Edits,
+        done: bool,
+    },
+    UndoEdit,
+    /// Goes back to the alignment that was found.
+    ResetPermutation,
+    /// Measures the barrier for each number of layers whose permutation is applied.
+    SweepLayers,
     /// Whether paths end at aligned B or at B as it was loaded.
     UseAligned(bool),
     /// Fits the bends, from where they are.
@@ -61,8 +74,20 @@ pub enum Action {
     SetT(f64),
     /// Shows or hides what the network at t makes of some test images.
     ShowPredictions(bool),
+    /// Asks so many points of the path together, and the open modes.
+    AskTogether {
+        n_points: usize,
+    },
+    /// Shows or hides the curve with the units' statistics put right.
+    ShowRepaired(bool),
+    /// Looks for what excites some pairs of the alignment that is shown.
+    Excite(PairsShown),
+    /// Lays the weights of a group's units in A and aligned B side by side.
+    CompareWeights(WeightsShown),
     /// Runs the chosen families on this pair, one after another.
     Compare,
+    /// Runs the four curves of Tatro et al. one after another.
+    CompareFourCurves,
     /// Takes a family out of comparisons, or in again.
     LeaveOut(Family, bool),
     Restore(RunId),
@@ -105,6 +130,8 @@ pub enum Export {
     /// All bends, one file each: `NAME.1.safetensors`, ...
     Bends,
     AlignedB,
+    /// Where the units of aligned B come from: JSON, or arrays where the name ends in `.npz`.
+    Permutation,
     Mode(ModeId),
 }
 

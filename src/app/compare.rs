@@ -1,14 +1,53 @@
-//! Families tried one after another on the current pair: each goes through the same jobs as if the user had chosen it and
-//! pressed the button, and leaves its card among the runs.
+//! Ways to connect the current pair tried one after another: each goes through the same jobs as if the user had chosen it and
+//! pressed the buttons, and leaves its card among the runs.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::state::Purpose;
-use super::{AppState, Effect, ModeId, refresh, search, update};
+use super::{AlignedBy, AppState, Effect, ModeId, alignment, refresh, search, update};
 use crate::data::SplitName;
 use crate::geometry::Family;
+use crate::matching::AlignMethod;
 use crate::net::ParamVec;
+
+/// A way to connect two networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    pub end: EndAt,
+    pub family: Family,
+}
+
+/// Which network a path ends at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndAt {
+    /// The one that is set.
+    Current,
+    /// B as it was loaded.
+    Loaded,
+    /// B lined up anew by a method.
+    Aligned(AlignMethod),
+}
+
+/// The four curves of Tatro et al. 2020: unaligned, aligned, PAM unaligned and PAM aligned.
+pub(super) const FOUR_CURVES: [Way; 4] = [
+    Way { end: EndAt::Loaded, family: Family::Bezier },
+    Way { end: EndAt::Aligned(AlignMethod::Activation), family: Family::Bezier },
+    Way { end: EndAt::Aligned(AlignMethod::Pam), family: Family::Bezier },
+    Way { end: EndAt::Aligned(AlignMethod::PamAligned), family: Family::Bezier },
+];
+
+impl Way {
+    /// "Bézier curve, PAM aligned".
+    pub fn title(self) -> String {
+        let family = self.family.label();
+        match self.end {
+            EndAt::Current => family.to_owned(),
+            EndAt::Loaded => format!("{family}, unaligned"),
+            EndAt::Aligned(method) => format!("{family}, {}", AlignedBy::Method(method).phrase()),
+        }
+    }
+}
 
 /// Which families are compared, and what becomes of them.
 #[derive(Clone, Debug, Default)]
@@ -16,29 +55,33 @@ pub struct CompareState {
     /// Families that the user took out; all others that suit the networks are run.
     pub left_out: BTreeSet<Family>,
     pub running: Option<RunningComparison>,
-    /// Families of the last comparison that found no path, with the reason.
-    pub failures: Vec<(Family, String)>,
+    /// Ways of the last comparison that found no path, with the reason.
+    pub failures: Vec<(Way, String)>,
 }
 
 /// A comparison that is under way.
 #[derive(Clone, Debug)]
 pub struct RunningComparison {
-    /// The family that is at work.
-    pub family: Family,
+    /// The one that is at work.
+    pub way: Way,
     /// Counts from 1.
     pub number: usize,
-    pub n_families: usize,
-    queue: VecDeque<Family>,
+    pub n_ways: usize,
+    queue: VecDeque<Way>,
     step: Step,
     ends: (ModeId, ModeId),
-    end: Arc<ParamVec>,
+    /// Where the path ends, once that is known.
+    end: Option<Arc<ParamVec>>,
     data_revision: u64,
 }
 
-/// What a family waits for.
+/// What a way waits for.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
-    /// A fresh path of this family.
+    /// An alignment that is to be started.
+    Unaligned(AlignMethod),
+    Aligning,
+    /// A fresh path of its family.
     Fresh,
     Searching,
     Evaluating,
@@ -53,25 +96,28 @@ impl AppState {
     }
 }
 
-/// Starts with the first of the chosen families.
-pub(super) fn begin(state: &mut AppState) {
-    let (Some(_), Some(ends), Some(end)) = (refresh::fitting_pair(state), state.endpoints, state.path_end()) else {
+/// The chosen families, to where the path ends now.
+pub(super) fn families(state: &AppState) -> VecDeque<Way> {
+    state.compared_families().into_iter().map(|family| Way { end: EndAt::Current, family }).collect()
+}
+
+/// Starts with the first of these ways.
+pub(super) fn begin(state: &mut AppState, mut queue: VecDeque<Way>) {
+    let (Some(_), Some(ends)) = (refresh::fitting_pair(state), state.endpoints) else {
         return;
     };
-    let mut queue: VecDeque<Family> = state.compared_families().into();
-    let (Some(data), Some(family)) = (&state.data, queue.pop_front()) else {
+    let (Some(data), Some(way)) = (&state.data, queue.pop_front()) else {
         return;
     };
-    if state.is_fitting() || state.compare.running.is_some() {
+    if state.is_fitting() || state.runs_job(Purpose::Align) || state.compare.running.is_some() {
         return;
     }
-    let data_revision = data.revision;
-    let n_families = queue.len() + 1;
+    let (data_revision, n_ways) = (data.revision, queue.len() + 1);
     state.compare.failures.clear();
-    let step = Step::Fresh;
-    let running = RunningComparison { family, number: 1, n_families, queue, step, ends, end, data_revision };
+    let running =
+        RunningComparison { way, number: 1, n_ways, queue, step: Step::Fresh, ends, end: None, data_revision };
     state.compare.running = Some(running);
-    set_up(state, family);
+    set_up(state, way);
 }
 
 /// Ends the comparison; what was found stays.
@@ -79,7 +125,7 @@ pub(super) fn end(state: &mut AppState) {
     state.compare.running = None;
 }
 
-/// Goes on to the next family when one is done, or ends when something else was set up meanwhile.
+/// Goes on to the next way when one is done, or ends when something else was set up meanwhile.
 pub(super) fn advance(state: &mut AppState) {
     let Some(running) = &state.compare.running else {
         return;
@@ -89,7 +135,9 @@ pub(super) fn advance(state: &mut AppState) {
         return;
     }
     match &running.step {
-        Step::Fresh => {}
+        Step::Unaligned(_) | Step::Fresh => {}
+        Step::Aligning if state.runs_job(Purpose::Align) => {}
+        Step::Aligning => find_end(state),
         Step::Searching if state.is_fitting() => {}
         Step::Searching => set_step(state, Step::Evaluating),
         Step::Evaluating => match evaluation(state) {
@@ -101,32 +149,39 @@ pub(super) fn advance(state: &mut AppState) {
     }
 }
 
-/// Starts the search for the path of the family at work, once a fresh path stands.
-pub(super) fn start_search(state: &mut AppState, effects: &mut Vec<Effect>) {
-    let Some(running) = state.compare.running.as_ref().filter(|running| running.step == Step::Fresh) else {
+/// Starts what the way at work needs next: its alignment, or the search for its path once a fresh one stands.
+pub(super) fn start_work(state: &mut AppState, effects: &mut Vec<Effect>) {
+    let Some(running) = &state.compare.running else {
         return;
     };
-    let family = running.family;
-    if !family.is_fitted() && !family.is_connected() {
-        set_step(state, Step::Evaluating);
-        return;
-    }
-    let started = search::find_path(state);
-    set_step(state, if started.is_some() { Step::Searching } else { Step::Failed("it could not start".to_owned()) });
+    let family = running.way.family;
+    let (started, step) = match running.step {
+        Step::Unaligned(method) => {
+            state.settings.align.options.method = method;
+            (alignment::begin(state), Step::Aligning)
+        }
+        Step::Fresh if !family.is_fitted() && !family.is_connected() => {
+            set_step(state, Step::Evaluating);
+            return;
+        }
+        Step::Fresh => (search::find_path(state), Step::Searching),
+        _ => return,
+    };
+    set_step(state, if started.is_some() { step } else { Step::Failed("it could not start".to_owned()) });
     effects.extend(started);
 }
 
-/// The search for a path failed: the next family has its turn.
+/// An alignment or a search for a path failed: the next way has its turn.
 pub(super) fn on_failed(state: &mut AppState, purpose: Purpose, reason: String) {
-    if purpose == Purpose::FindPath && state.compare.running.is_some() {
+    if matches!(purpose, Purpose::FindPath | Purpose::Align) && state.compare.running.is_some() {
         set_step(state, Step::Failed(reason));
     }
 }
 
 fn still_stands(state: &AppState, running: &RunningComparison) -> bool {
     state.endpoints == Some(running.ends)
-        && state.settings.path.family == running.family
-        && state.path_end().is_some_and(|end| Arc::ptr_eq(&end, &running.end))
+        && state.settings.path.family == running.way.family
+        && running.end.as_ref().is_none_or(|end| state.path_end().is_some_and(|now| Arc::ptr_eq(&now, end)))
         && state.data.as_ref().is_some_and(|data| data.revision == running.data_revision)
 }
 
@@ -151,7 +206,7 @@ fn evaluation(state: &AppState) -> Evaluation {
 
 fn fail(state: &mut AppState, reason: String) {
     if let Some(running) = &state.compare.running {
-        state.compare.failures.push((running.family, reason));
+        state.compare.failures.push((running.way, reason));
     }
     next(state);
 }
@@ -160,20 +215,41 @@ fn next(state: &mut AppState) {
     let Some(running) = &mut state.compare.running else {
         return;
     };
-    let Some(family) = running.queue.pop_front() else {
+    let Some(way) = running.queue.pop_front() else {
         end(state);
         return;
     };
-    running.family = family;
+    running.way = way;
     running.number += 1;
-    running.step = Step::Fresh;
-    set_up(state, family);
+    set_up(state, way);
 }
 
-/// A fresh path of a family takes the place of the present one.
-fn set_up(state: &mut AppState, family: Family) {
-    update::choose_family(&mut state.settings, family);
+/// A fresh path of the way's family takes the place of the present one, once its end is known.
+fn set_up(state: &mut AppState, way: Way) {
+    update::choose_family(&mut state.settings, way.family);
     state.path = None;
+    match way.end {
+        EndAt::Current => find_end(state),
+        EndAt::Loaded => {
+            state.use_aligned = false;
+            find_end(state);
+        }
+        EndAt::Aligned(method) => {
+            if let Some(running) = &mut state.compare.running {
+                running.end = None;
+            }
+            set_step(state, Step::Unaligned(method));
+        }
+    }
+}
+
+/// The path is to end where it would end now.
+fn find_end(state: &mut AppState) {
+    let end = state.path_end();
+    if let Some(running) = &mut state.compare.running {
+        running.end = end;
+        running.step = Step::Fresh;
+    }
 }
 
 fn set_step(state: &mut AppState, step: Step) {

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::state::{AlignmentState, DataState, ModeState, PathState, Purpose, Suggestion};
+use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, candidates, compare, decisions, kept_trainings, planes,
-    predictions, refresh, runs, search, training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
+    ensemble, inspection, kept_trainings, planes, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, Connection, GroupCheck, PointValue};
+use crate::compute::{Connection, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
 use crate::geometry::{Family, Path};
 use crate::net::ParamVec;
@@ -17,8 +17,6 @@ use crate::worker::{DiskEvent, Event, JobId};
 
 /// Another normalisation is offered from this gain in accuracy on.
 const WORTH_OFFERING: f64 = 0.02;
-/// Largest logit difference that rounding explains; beyond it an alignment is not trusted.
-const SEAL_TOLERANCE: f64 = 1e-2;
 
 /// Changes the state and returns the work that follows. Events of jobs that are no longer wanted change nothing.
 pub fn on_event(state: &mut AppState, event: Event) -> Vec<Effect> {
@@ -36,8 +34,9 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line asks ensembles and trains maps of neurons so far.
-        Event::Started { .. } | Event::EnsembleScored { .. } | Event::FlowTrained { .. } => {}
+        // Only the command line trains maps of neurons.
+        Event::Started { .. } | Event::FlowTrained { .. } => {}
+        Event::EnsembleScored { job, ensemble } => ensemble::on_scored(state, job, *ensemble),
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
                 info.done = done;
@@ -69,7 +68,12 @@ fn take_in(state: &mut AppState, event: Event) {
         Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
-                on_aligned(state, *alignment);
+                alignment::on_aligned(state, *alignment);
+            }
+        }
+        Event::Rearranged { job, alignment } => {
+            if state.jobs.contains_key(&job) {
+                by_hand::on_rearranged(state, *alignment);
             }
         }
         Event::ConnectStep { job, note, path } => on_connect_step(state, job, note, path),
@@ -78,6 +82,8 @@ fn take_in(state: &mut AppState, event: Event) {
             predictions::on_classified(state, job, &logits);
             decisions::on_classified(state, job, logits);
         }
+        Event::Excited { job, excited } => inspection::on_excited(state, job, *excited),
+        Event::WeightsCompared { job, matrices } => inspection::on_weights(state, job, *matrices),
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -110,6 +116,9 @@ pub fn on_disk_event(state: &mut AppState, event: DiskEvent) -> Vec<Effect> {
         DiskEvent::Flow { name, model } => {
             state.notify(Notice::info(format!("{name}: a map {}", search::served_families(&model))));
             state.settings.path.connect.options.flow = Some(model);
+        }
+        DiskEvent::Permutations { path, permutations } => {
+            effects.extend(alignment::apply(state, &path, permutations));
         }
         DiskEvent::Bends(bends) => set_bends(state, &bends),
         DiskEvent::Data { dataset, usual } => {
@@ -254,19 +263,24 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
                 plane.revision = revision;
             }
         }
+        Purpose::Repair => repaired::on_values(state, values),
         Purpose::WatchTraining => {
             if let Some((_, value)) = values.last() {
                 training::on_score(state, *value);
             }
         }
         Purpose::Align
+        | Purpose::Rearrange
         | Purpose::FindPath
         | Purpose::PathPlane
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
         | Purpose::Decide
-        | Purpose::Predict => {}
+        | Purpose::Predict
+        | Purpose::Ensemble
+        | Purpose::Excite
+        | Purpose::CompareWeights => {}
     }
 }
 
@@ -286,6 +300,8 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
             }
         }
         Purpose::Train => training::on_end(state, false),
+        Purpose::Ensemble => ensemble::on_interrupted(state),
+        Purpose::Rearrange => by_hand::on_interrupted(state),
         _ => {}
     }
 }
@@ -358,21 +374,6 @@ fn on_verified(state: &mut AppState, job: JobId, check: GroupCheck) {
     } else {
         entry.check = Some(check);
     }
-}
-
-fn on_aligned(state: &mut AppState, alignment: Alignment) {
-    let Some(endpoints) = state.endpoints else {
-        return;
-    };
-    let seal = alignment.seal;
-    if SEAL_TOLERANCE < seal.max_logit_difference || seal.max_logit_difference.is_nan() {
-        let detail = format!("the largest difference of the logits is {:.3e}", seal.max_logit_difference);
-        state
-            .notify(Notice::warning("The aligned network does not compute what B computes").with_details(vec![detail]));
-    }
-    state.look = None;
-    state.alignment = Some(AlignmentState { endpoints, result: Arc::new(alignment) });
-    state.use_aligned = true;
 }
 
 fn on_finished(state: &mut AppState, job: JobId) {

@@ -3,32 +3,45 @@
 //! state and into [`Effect`]s. No egui, no burn, no files: all of it is tested without a window.
 
 mod action;
+mod alignment;
+mod by_hand;
 mod candidates;
 mod compare;
 pub mod compare_table;
 mod decisions;
+mod ensemble;
 mod estimate;
 pub mod events;
+mod inspection;
 mod kept_trainings;
 mod notice;
+mod pairing_game;
 mod planes;
 mod predictions;
 mod refresh;
+mod repaired;
 mod runs;
 mod search;
 mod settings;
 mod state;
 mod training;
 mod trajectories;
+pub mod units_table;
 pub mod update;
 
 pub use action::{Action, Effect, Export};
-pub use compare::{CompareState, RunningComparison};
+pub use alignment::AlignedBy;
+pub use by_hand::{Barrier, ByHandState};
+pub use compare::{CompareState, EndAt, RunningComparison, Way};
 pub use decisions::DecisionState;
+pub use ensemble::{EnsembleFound, EnsembleOf, EnsembleState, POINTS as ENSEMBLE_POINTS};
+pub use inspection::{Answer, Answers, PairsShown, WeightsShown};
 pub use kept_trainings::InterruptedTraining;
 pub use notice::{Notice, Remedy, Severity};
+pub use pairing_game::PairingGame;
 pub use planes::marks_third_point;
 pub use predictions::{Prediction, PredictionState};
+pub use repaired::RepairedState;
 pub use runs::{Run, RunId};
 pub use search::Expectation;
 pub use settings::{

@@ -7,7 +7,8 @@ use std::time::Instant;
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{
-    AppState, BatchNormSettings, Effect, ModeId, candidates, compare, decisions, predictions, training, trajectories,
+    AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble, predictions,
+    repaired, training, trajectories,
 };
 use crate::compute::EvaluateSpec;
 use crate::data::SplitName;
@@ -38,6 +39,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     if sync_pair(state) {
         drop_job(state, Purpose::Align, &mut effects);
     }
+    by_hand::forget_stale(state, &mut effects);
     compare::advance(state);
     sync_path(state);
     let stray =
@@ -45,14 +47,17 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     if stray {
         drop_job(state, Purpose::FindPath, &mut effects);
     }
-    compare::start_search(state, &mut effects);
+    compare::start_work(state, &mut effects);
     refresh_scores(state, &mut effects);
     verify_groups(state, &mut effects);
     refresh_curve(state, &mut effects);
+    by_hand::refresh(state, &mut effects);
     planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
     decisions::refresh(state, &mut effects);
     predictions::refresh(state, &mut effects);
+    ensemble::refresh(state, &mut effects);
+    repaired::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -97,6 +102,15 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Predict) {
         predictions::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Repair) {
+        repaired::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Excite) {
+        state.excitement.forget_question();
+    }
+    if !state.runs_job(Purpose::CompareWeights) {
+        state.weight_matrices.forget_question();
     }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;
@@ -152,7 +166,7 @@ fn sync_path(state: &mut AppState) {
     if fits {
         return;
     }
-    let aligned = state.current_alignment().is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
+    let aligned = state.shown_alignment().is_some_and(|alignment| Arc::ptr_eq(&alignment.aligned, &end));
     let path = Path::straight(&pair.network, curve, Arc::clone(&pair.a), Arc::clone(&end));
     state.path = Some(PathState {
         path: Arc::new(path),
@@ -318,8 +332,8 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     };
     let quick = state.is_fitting();
     let settings = state.settings.plane.clone();
-    // One family after another would leave a plane half done each; the last one gets its own.
-    if state.compare.running.is_some() || state.runs_job(Purpose::PathPlane) {
+    // One end or family after another would leave a plane half done each; the last one gets its own.
+    if state.compare.running.is_some() || state.is_end_moving() || state.runs_job(Purpose::PathPlane) {
         return;
     }
     // Behind a moving bend the picture keeps its pace: the next plane starts when the last one stands.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
-use super::{AppState, Effect, Settings, refresh};
+use super::{AppState, ByHandState, Effect, Settings, refresh};
 use crate::data::SplitName;
 use crate::geometry::Family;
 
@@ -25,6 +25,8 @@ pub struct Run {
     pub pair: String,
     pub settings: Settings,
     pub alignment: Option<AlignmentState>,
+    /// What the user had changed about it.
+    pub by_hand: Option<ByHandState>,
     pub path: PathState,
     pub curve: CurveState,
     pub plane: Option<PlaneState>,
@@ -49,7 +51,10 @@ impl Run {
     /// The way it was found, for tables: a path that was not bent is the straight line, whatever its family.
     pub fn method(&self) -> String {
         let method = if self.path.is_line() { Family::Linear.label().to_owned() } else { self.title() };
-        if self.path.aligned { format!("{method}, aligned") } else { method }
+        match phrase(self.alignment.as_ref(), self.by_hand.is_some()) {
+            Some(phrase) => format!("{method}, {phrase}"),
+            None => method,
+        }
     }
 
     /// Whether this is the card of a path: the same one, or the same straight line drawn again.
@@ -71,6 +76,11 @@ impl Run {
     pub fn worst_accuracy(&self) -> Option<f64> {
         self.curve.accuracy_summary(SplitName::Test).map(|s| s.min)
     }
+}
+
+/// How the end of a path was aligned, if it was.
+fn phrase(alignment: Option<&AlignmentState>, is_by_hand: bool) -> Option<String> {
+    alignment.map(|alignment| if is_by_hand { "aligned by hand".to_owned() } else { alignment.by.phrase() })
 }
 
 /// Makes or renews the card of the current path once its values along t are complete.
@@ -106,8 +116,14 @@ pub(super) fn record(state: &mut AppState) {
         run.settings = state.settings.clone();
         return;
     }
-    let b = if path.aligned { "aligned " } else { "" };
-    let pair = format!("{} to {b}{}", state.letter(endpoints.0), state.letter(endpoints.1));
+    let by_hand = state.by_hand.clone().filter(|_| path.aligned && state.is_changed_by_hand());
+    let alignment = state.alignment.clone().filter(|_| path.aligned);
+    let (a, b) = (state.letter(endpoints.0), state.letter(endpoints.1));
+    let pair = match phrase(alignment.as_ref(), by_hand.is_some()) {
+        Some(phrase) if phrase == "aligned" => format!("{a} to aligned {b}"),
+        Some(phrase) => format!("{a} to {b}, {phrase}"),
+        None => format!("{a} to {b}"),
+    };
     let number = state.runs.iter().map(|run| run.number).max().unwrap_or(0) + 1;
     let run = Run {
         id: RunId(state.next_id + 1),
@@ -115,16 +131,21 @@ pub(super) fn record(state: &mut AppState) {
         endpoints,
         pair,
         settings: state.settings.clone(),
-        alignment: state.alignment.clone().filter(|_| path.aligned),
+        alignment,
+        by_hand,
         path: path.clone(),
         curve,
         plane,
         pinned: false,
     };
     state.next_id += 1;
-    // A path dragged further is the same card, not one card for every tug.
+    // What is dragged further is the same card, not one card for every tug.
     if path.by_hand {
         state.runs.retain(|old| !old.path.by_hand || old.pinned || old.endpoints != endpoints);
+    }
+    if run.by_hand.is_some() && path.is_straight() {
+        let is_older = |old: &Run| old.by_hand.is_some() && old.path.is_straight() && old.endpoints == endpoints;
+        state.runs.retain(|old| !is_older(old) || old.pinned);
     }
     state.runs.push(run);
     if MAX_RUNS < state.runs.len()
@@ -148,6 +169,7 @@ pub(super) fn restore(state: &mut AppState, id: RunId, effects: &mut Vec<Effect>
     state.use_aligned = run.path.aligned;
     if run.alignment.is_some() {
         state.alignment = run.alignment;
+        state.by_hand = run.by_hand;
     }
     state.path = Some(run.path);
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::compute::{BATCH_NORM_IMAGES, ConnectOptions, TSampling};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Family};
+use crate::matching::MatchOptions;
 use crate::recipe::Descent;
 
 /// All controls that shape results.
@@ -37,12 +38,13 @@ pub struct AlignSettings {
     /// Images whose activations are correlated, the first ones of the split.
     pub n_samples: usize,
     pub split: SplitName,
+    pub options: MatchOptions,
 }
 
 impl Default for AlignSettings {
     /// Tatro et al. 2020: the first 10,000 training images.
     fn default() -> Self {
-        Self { n_samples: 10_000, split: SplitName::Train }
+        Self { n_samples: 10_000, split: SplitName::Train, options: MatchOptions::default() }
     }
 }
 

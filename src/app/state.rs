@@ -4,17 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::alignment::AlignedBy;
+use super::by_hand::ByHandState;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
+use super::ensemble::EnsembleState;
+use super::inspection::{Answers, PairsShown, WeightsShown};
 use super::predictions::PredictionState;
+use super::repaired::RepairedState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
+use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
+use crate::matching::WeightMatrices;
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -35,6 +41,8 @@ pub struct AppState {
     /// The endpoints' parameters in A's layout; an error says why they cannot be joined.
     pub pair: Option<Result<Pair, String>>,
     pub alignment: Option<AlignmentState>,
+    /// What the user changed about it.
+    pub by_hand: Option<ByHandState>,
     /// Whether paths end at aligned B (once there is an alignment).
     pub use_aligned: bool,
     pub path: Option<PathState>,
@@ -44,6 +52,8 @@ pub struct AppState {
     pub decisions: Option<DecisionState>,
     /// What the network at t makes of some test images, where the user wants to see it.
     pub predictions: Option<PredictionState>,
+    /// The repaired curve, where the user wants to see it.
+    pub repaired: Option<RepairedState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -55,10 +65,15 @@ pub struct AppState {
     pub notices: Vec<Notice>,
     pub training: TrainingState,
     pub compare: CompareState,
+    pub ensembles: EnsembleState,
     /// Operations a second that the families' last connections came to.
     pub(super) speeds: BTreeMap<Family, f64>,
+    /// What the alignment that runs is by.
+    pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
+    pub(super) excitement: Answers<PairsShown, Excited>,
+    pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
 }
 
@@ -165,6 +180,7 @@ pub struct Pair {
 #[derive(Clone, Debug)]
 pub struct AlignmentState {
     pub endpoints: (ModeId, ModeId),
+    pub by: AlignedBy,
     pub result: Arc<Alignment>,
 }
 
@@ -316,6 +332,16 @@ impl CurveState {
         summarise(&self.ts, &values?, &self.steps)
     }
 
+    /// Statistics of the test loss, and the least images that one of its values rests on, when every point has a value of
+    /// this very curve.
+    pub(super) fn fresh_test_loss(&self) -> Option<(Summary, usize)> {
+        if self.stale.0.contains(&true) {
+            return None;
+        }
+        let n_images = self.test.iter().flatten().map(|value| value.n_images).min()?;
+        Some((self.loss_summary(SplitName::Test)?, n_images))
+    }
+
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
         let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
@@ -418,6 +444,8 @@ pub enum Purpose {
         candidate: usize,
     },
     Align,
+    /// The alignment as the user changed it.
+    Rearrange,
     /// The path is fitted or worked out.
     FindPath,
     /// A new mode.
@@ -427,6 +455,8 @@ pub enum Purpose {
     /// Steps that tell how long a training takes.
     EstimateTraining,
     Curve(SplitName),
+    /// The repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -434,6 +464,12 @@ pub enum Purpose {
     Decide,
     /// What the network at t makes of some images.
     Predict,
+    /// Several networks together.
+    Ensemble,
+    /// What excites matched units.
+    Excite,
+    /// Weight matrices of two networks side by side.
+    CompareWeights,
 }
 
 /// Another normalisation that scores better.
@@ -485,11 +521,6 @@ impl AppState {
         (Some(alignment.endpoints) == self.endpoints).then_some(&alignment.result)
     }
 
-    /// The alignment that is drawn and that paths end at.
-    pub fn shown_alignment(&self) -> Option<&Arc<Alignment>> {
-        self.current_alignment()
-    }
-
     /// Where paths end: aligned B, or B as it was loaded.
     pub fn path_end(&self) -> Option<Arc<ParamVec>> {
         match self.shown_alignment() {
@@ -511,9 +542,14 @@ impl AppState {
         self.runs_job(Purpose::FindPath)
     }
 
-    /// The path is on the move: fitted or dragged.
+    /// The path is on the move: fitted, dragged, or its end follows the hand.
     pub(super) fn is_path_moving(&self) -> bool {
-        self.is_fitting() || self.path.as_ref().is_some_and(|p| p.dragging)
+        self.is_fitting() || self.path.as_ref().is_some_and(|p| p.dragging) || self.is_end_moving()
+    }
+
+    /// Aligned B follows the hand.
+    pub(super) fn is_end_moving(&self) -> bool {
+        self.by_hand.as_ref().is_some_and(ByHandState::is_moving)
     }
 
     pub fn notify(&mut self, notice: Notice) {

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, candidates, compare, predictions, refresh, runs,
-    search, training, trajectories,
+    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare, ensemble,
+    inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
-use crate::compute::AlignSpec;
 use crate::data::SplitName;
 use crate::geometry::{Family, Path};
-use crate::worker::{Command, DiskRequest, Lane, Request};
+use crate::worker::{Command, DiskRequest};
 
 /// Changes the state and returns the work that follows.
 pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
@@ -43,7 +42,24 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             state.look = None;
         }
         Action::ChangeSettings(settings) => change_settings(state, *settings, &mut effects),
-        Action::Align => align(state, &mut effects),
+        Action::Align => effects.extend(alignment::begin(state)),
+        Action::OpenPermutation(path) => effects.extend(alignment::open(state, &path)),
+        Action::EditPermutation { edits, done } => {
+            stop(state, Purpose::FindPath, &mut effects);
+            by_hand::edit(state, edits, done);
+        }
+        Action::UndoEdit => {
+            stop(state, Purpose::FindPath, &mut effects);
+            by_hand::undo(state);
+        }
+        Action::ResetPermutation => {
+            stop(state, Purpose::FindPath, &mut effects);
+            by_hand::reset(state);
+        }
+        Action::SweepLayers => {
+            stop(state, Purpose::FindPath, &mut effects);
+            by_hand::sweep(state);
+        }
         Action::UseAligned(aligned) => {
             stop(state, Purpose::FindPath, &mut effects);
             state.use_aligned = aligned;
@@ -60,6 +76,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::KeepRun => runs::record(state),
         Action::ShowPredictions(shown) => predictions::show(state, shown),
+        Action::ShowRepaired(shown) => repaired::show(state, shown, &mut effects),
+        Action::Excite(pairs) => inspection::excite(state, pairs, &mut effects),
+        Action::CompareWeights(weights) => inspection::compare_weights(state, weights, &mut effects),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);
@@ -70,7 +89,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
-        Action::Compare => compare::begin(state),
+        Action::AskTogether { n_points } => ensemble::ask(state, n_points),
+        Action::Compare => compare::begin(state, compare::families(state)),
+        Action::CompareFourCurves => compare::begin(state, compare::FOUR_CURVES.into()),
         Action::LeaveOut(family, left_out) => {
             if left_out {
                 state.compare.left_out.insert(family);
@@ -176,17 +197,6 @@ pub(super) fn choose_family(settings: &mut Settings, family: Family) {
     settings.path.family = family;
 }
 
-fn align(state: &mut AppState, effects: &mut Vec<Effect>) {
-    let (Some(pair), Some(data)) = (refresh::fitting_pair(state), &state.data) else {
-        return;
-    };
-    let settings = &state.settings.align;
-    let samples = data.split(settings.split, Some(settings.n_samples));
-    let spec = AlignSpec { with_null: true, ..AlignSpec::new(pair.network, pair.a, pair.b, samples) };
-    let label = "Aligning B to A".to_owned();
-    effects.push(refresh::start(state, Purpose::Align, Lane::Alignment, label, Request::Align(spec)));
-}
-
 fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, effects: &mut Vec<Effect>) {
     stop(state, Purpose::FindPath, effects);
     let revision = state.fresh();
@@ -225,7 +235,8 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
             state.notify(Notice::warning("There is nothing to save yet"));
             Vec::new()
         }
-        (Export::AlignedB, Some(pair)) => match state.current_alignment() {
+        (Export::Permutation, Some(_)) => alignment::save(state, path).into_iter().collect(),
+        (Export::AlignedB, Some(pair)) => match state.shown_alignment() {
             Some(alignment) => {
                 let network = state.endpoints.and_then(|(_, b)| state.mode(b)).map(|m| Arc::clone(&m.mode.network));
                 let network = network.unwrap_or(pair.network);

@@ -8,7 +8,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{CheckpointError, RawTensor};
+use super::npz::NpzWriter;
+use super::{CheckpointError, MAX_FILE_BYTES, RawTensor};
 use crate::files::{self, FileError};
 use crate::matching::Permutation;
 use crate::net::{Network, ParamKind, PermutationGroup};
@@ -27,6 +28,8 @@ pub enum PermutationsError {
     Json { path: String, source: serde_json::Error },
     #[error("`{name}`: expected a permutation of {n_units} units, found {found}: {path}")]
     Array { path: String, name: String, n_units: usize, found: String },
+    #[error("could not write the arrays ({source}): {path}")]
+    Write { path: String, source: std::io::Error },
     #[error("expected a permutation for each of the groups {expected}, found {found}: {path}")]
     Names { path: String, expected: String, found: String },
 }
@@ -43,8 +46,29 @@ struct Layer {
     permutation: Vec<usize>,
 }
 
-/// Permutations as JSON, one for each of `network.groups()`; [`read`] reads it back.
-pub fn to_json(network: &Network, permutations: &[Permutation]) -> String {
+/// Writes permutations, one for each of `network.groups()`: arrays where the name ends in `.npz`, otherwise JSON. [`read`]
+/// reads both back.
+pub fn write(path: &Path, network: &Network, permutations: &[Permutation]) -> Result<(), PermutationsError> {
+    let is_npz = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz"));
+    let bytes = if is_npz {
+        let arrays = to_npz(network, permutations);
+        arrays.map_err(|source| PermutationsError::Write { path: path.display().to_string(), source })?
+    } else {
+        to_json(network, permutations).into_bytes()
+    };
+    Ok(files::write_atomic(path, &bytes)?)
+}
+
+fn to_npz(network: &Network, permutations: &[Permutation]) -> std::io::Result<Vec<u8>> {
+    let mut arrays = NpzWriter::new();
+    for (group, permutation) in network.groups().iter().zip(permutations) {
+        let sources: Vec<i64> = permutation.sources().iter().map(|&source| source as i64).collect();
+        arrays.add(&group.name, &[sources.len()], &sources)?;
+    }
+    arrays.finish()
+}
+
+fn to_json(network: &Network, permutations: &[Permutation]) -> String {
     let layers = network.groups().iter().zip(permutations);
     let layers = layers
         .map(|(group, permutation)| Layer { name: group.name.clone(), permutation: permutation.sources().to_vec() });
@@ -54,15 +78,23 @@ pub fn to_json(network: &Network, permutations: &[Permutation]) -> String {
 /// Reads permutations for the groups of `network`, in their order. JSON is told by its name (`.json`); anything else is read
 /// as a checkpoint is, its tensors being the permutations.
 pub fn read(path: &Path, network: &Network) -> Result<Vec<Permutation>, PermutationsError> {
-    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let layers = if is_json {
-        let bytes = files::read_limited(path, MAX_JSON_BYTES)?;
-        let parsed: Result<Document, _> = serde_json::from_slice(&bytes);
+    let most_bytes = if is_json(path) { MAX_JSON_BYTES } else { MAX_FILE_BYTES };
+    parse(&files::read_limited(path, most_bytes)?, path, network)
+}
+
+/// Reads them from the bytes of a file, as its name says.
+pub fn parse(bytes: &[u8], path: &Path, network: &Network) -> Result<Vec<Permutation>, PermutationsError> {
+    let layers = if is_json(path) {
+        let parsed: Result<Document, _> = serde_json::from_slice(bytes);
         parsed.map_err(|source| PermutationsError::Json { path: path.display().to_string(), source })?.layers
     } else {
-        super::read(path)?.tensors.iter().map(|tensor| layer(tensor, path)).collect::<Result<_, _>>()?
+        super::parse(bytes, path)?.tensors.iter().map(|tensor| layer(tensor, path)).collect::<Result<_, _>>()?
     };
     in_order(layers, network, path)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }
 
 /// A tensor as a list of units.
@@ -172,8 +204,10 @@ mod tests {
         let permutations = random(&network);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.json");
-        std::fs::write(&path, to_json(&network, &permutations)).unwrap();
-        assert_eq!(read(&path, &network).unwrap(), permutations);
+        for path in [&path, &folder.path().join("p.npz")] {
+            write(path, &network, &permutations).unwrap();
+            assert_eq!(read(path, &network).unwrap(), permutations);
+        }
         std::fs::write(&path, "[1, 2]").unwrap();
         assert!(matches!(read(&path, &network), Err(PermutationsError::Json { .. })));
     }

@@ -1,7 +1,7 @@
 //! `lowroad align`: puts the units of B in the order of A's.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 
 use super::align_report::{AlignReport, BeforeAfter};
-use super::arrays::Npz;
 use super::choices::{choice, possible_values};
 use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
@@ -21,11 +20,7 @@ use super::score::score_networks;
 use crate::checkpoint::permutations;
 use crate::compute::{AlignSpec, Alignment, DataRef};
 use crate::data::{Attack, SplitName};
-use crate::files;
-use crate::matching::{
-    AlignMethod, Choice as _, MatchOptions, PamOptions, Permutation, ReadAt, Similarity, StreamRule,
-};
-use crate::net::Network;
+use crate::matching::{AlignMethod, Choice as _, MatchOptions, PamOptions, ReadAt, Similarity, StreamRule};
 
 /// Above this difference of logits the permuted network cannot be called the same.
 const SEAL_TOLERANCE: f64 = 1e-3;
@@ -186,7 +181,7 @@ pub(super) fn run(args: &Align) -> Result<()> {
         save_network(out, &ends.b.network, &alignment.aligned, &args.command(), Some(args.matching.seed))?;
     }
     if let Some(path) = &args.export {
-        export(path, &ends.network, &alignment.report.permutations())?;
+        permutations::write(path, &ends.network, &alignment.report.permutations())?;
     }
     let found = AlignReport::new(args.method_name(), args.matching.options(), &alignment, scores);
     if let Some(folder) = &args.report {
@@ -243,19 +238,4 @@ pub(super) fn warn_if_broken(alignment: &Alignment) {
     if 0 < n_non_finite {
         say(&format!("warning: {n_non_finite} correlations are NaN or infinite and were counted as 0"));
     }
-}
-
-/// Permutations as arrays or as JSON.
-fn export(path: &Path, network: &Network, found: &[Permutation]) -> Result<()> {
-    let bytes = if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
-        let mut arrays = Npz::new();
-        for (group, permutation) in network.groups().iter().zip(found) {
-            let sources: Vec<i64> = permutation.sources().iter().map(|&source| source as i64).collect();
-            arrays.add(&group.name, &[sources.len()], &sources)?;
-        }
-        arrays.finish()?
-    } else {
-        permutations::to_json(network, found).into_bytes()
-    };
-    Ok(files::write_atomic(path, &bytes)?)
 }

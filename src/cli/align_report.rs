@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::output::{Number, accuracy_text, loss_text, numbers, table, write_json};
 use super::score::ScoreReport;
+use crate::app::units_table::Units;
 use crate::compute::Alignment;
 use crate::files;
 use crate::matching::{Evidence, GroupReport, MatchOptions, MatchReport, Permutation, Spread};
@@ -155,7 +156,9 @@ impl AlignReport {
                 .chars()
                 .map(|c| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' })
                 .collect();
-            files::write_atomic(&folder.join(format!("{index:02}-{name}.csv")), &units_csv(group)?)?;
+            let contested = group.contested();
+            let csv = Units { group, contested: &contested }.to_csv(0..group.n_units());
+            files::write_atomic(&folder.join(format!("{index:02}-{name}.csv")), csv.as_bytes())?;
         }
         Ok(())
     }
@@ -224,25 +227,4 @@ impl AlignReport {
         }
         text
     }
-}
-
-/// Every unit of A and its partner.
-fn units_csv(group: &GroupReport) -> Result<Vec<u8>> {
-    let mut out = csv::Writer::from_writer(Vec::new());
-    let heads = ["unit", "source", "before", "after", "margin", "best source", "best", "dead", "source dead"];
-    out.write_record(heads)?;
-    for (unit, found) in group.units.iter().enumerate() {
-        out.write_record([
-            unit.to_string(),
-            found.source.to_string(),
-            found.before.to_string(),
-            found.after.to_string(),
-            found.margin.to_string(),
-            found.best_source.to_string(),
-            found.best.to_string(),
-            found.is_dead.to_string(),
-            found.is_source_dead.to_string(),
-        ])?;
-    }
-    out.into_inner().context("could not write the rows")
 }

@@ -5,7 +5,6 @@
 mod align;
 mod align_report;
 mod along;
-mod arrays;
 mod choices;
 mod compare;
 mod connectors;
@@ -27,10 +26,12 @@ mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod records;
 mod repair;
 mod robust;
 mod score;
 mod signature;
+mod spread;
 mod train;
 mod tree;
 

@@ -18,6 +18,9 @@ mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
 mod evaluate_tensors;
+mod excite;
+mod excite_lanes;
+mod excite_tensors;
 mod fit;
 mod fit_dense;
 mod fit_lanes;
@@ -30,6 +33,7 @@ mod lanes;
 mod measured_statistics;
 mod optimizer_tensors;
 mod remeasure;
+mod repair;
 mod score;
 mod score_rows;
 mod scorer;
@@ -39,11 +43,11 @@ mod test_data;
 mod unit_distribution;
 mod verify;
 
-pub use align::{Align, AlignSpec, AlignStep, Alignment, Seal, align_all, seal};
+pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
 pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
-pub use classify::{Classify, ClassifySpec, logits};
+pub use classify::{Classifier, Classify, ClassifySpec, logits};
 pub use connect::{
     AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
     Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
@@ -53,9 +57,10 @@ pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_en
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
+pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
-pub use unit_distribution::unit_distributions;
+pub use repair::{Repair, RepairSpec, repaired_path};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;
@@ -79,6 +84,8 @@ pub enum ComputeError {
     Unsuited { family: &'static str, reason: String },
     #[error("the permutations do not fit the network: {0}")]
     Permutations(String),
+    #[error("the path cannot be repaired: {reason}")]
+    Repair { reason: String },
     #[error("the map of neurons cannot be trained: {0}")]
     Flow(String),
     #[error("the fit cannot start there: {0}")]

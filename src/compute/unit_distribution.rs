@@ -26,7 +26,7 @@ struct Moments {
 ///
 /// # Errors
 /// When the network does not fit the data, or the device fails.
-pub fn unit_distributions(
+pub(super) fn unit_distributions(
     engine: &Engine,
     network: &Arc<Network>,
     params: &Arc<ParamVec>,

@@ -53,23 +53,26 @@ impl Spread {
     /// Quantiles interpolate linearly between neighbours, as NumPy's do. All 0 for no values.
     pub fn of(values: impl IntoIterator<Item = f32>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().map(f64::from).collect();
-        let Some(last) = sorted.len().checked_sub(1) else {
+        if sorted.is_empty() {
             return Self::default();
-        };
+        }
         sorted.sort_by(f64::total_cmp);
-        let quantile = |share: f64| {
-            let place = share * last as f64;
-            let below = place.floor();
-            let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
-            low + (place - below) * (high - low)
-        };
         Self {
             mean: sorted.iter().sum::<f64>() / sorted.len() as f64,
-            lower_quartile: quantile(0.25),
-            median: quantile(0.5),
-            upper_quartile: quantile(0.75),
+            lower_quartile: quantile(&sorted, 0.25),
+            median: quantile(&sorted, 0.5),
+            upper_quartile: quantile(&sorted, 0.75),
         }
     }
+}
+
+/// The value that a share of others, 0..1, stays below: linear between neighbours, as NumPy's. `sorted`: at least one value.
+pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+    let last = sorted.len() - 1;
+    let place = share * last as f64;
+    let below = place.floor();
+    let (low, high) = (sorted[below as usize], sorted[last.min(below as usize + 1)]);
+    low + (place - below) * (high - low)
 }
 
 /// One unit of A and its partner.
@@ -111,6 +114,8 @@ pub struct GroupReport {
     /// What the best assignment reaches where each sample of A meets another sample of B: what chance alone gives. `None`
     /// where it was not asked for, or there are too few images.
     pub null: Option<Spread>,
+    /// The correlations that `null` sums up, from low to high; empty without one.
+    pub null_sorted: Vec<f64>,
     /// Correlations that were NaN or infinite.
     pub n_non_finite: usize,
     /// Units of A and of B that give the same for every sample.
@@ -156,25 +161,49 @@ impl GroupReport {
         let n = permutation.len();
         let n_non_finite = correlation.iter().filter(|c| !c.is_finite()).count();
         let finite = correlation.iter().map(|&c| if c.is_finite() { c as f32 } else { 0.0 }).collect();
-        let correlation = Matrix::new(n, finite);
+        let correlation = Arc::new(Matrix::new(n, finite));
         let units: Vec<UnitMatch> = (0..n).map(|unit| unit_match(&correlation, &permutation, dead, unit)).collect();
-        let of = |value: fn(&UnitMatch) -> f32| Spread::of(units.iter().map(value));
+        let mut null_sorted = null.unwrap_or_default().to_vec();
+        null_sorted.sort_by(f64::total_cmp);
         let order = seriate(&correlation, &permutation, dead[0]);
         Self {
             name,
             overview: Overview::new(&correlation, &permutation, &order),
             unordered_overview: Overview::new(&correlation, &permutation, &(0..n).collect::<Vec<_>>()),
             order,
-            before: of(|unit| unit.before),
-            after: of(|unit| unit.after),
-            best: of(|unit| unit.best),
-            margin: of(|unit| unit.margin),
+            before: Spread::of(units.iter().map(|unit| unit.before)),
+            after: Spread::of(units.iter().map(|unit| unit.after)),
+            best: Spread::of(units.iter().map(|unit| unit.best)),
+            margin: Spread::of(units.iter().map(|unit| unit.margin)),
             null: null.map(|null| Spread::of(null.iter().map(|&c| c as f32))),
+            null_sorted,
             n_non_finite,
             n_dead: dead.map(|dead| dead.iter().filter(|dead| **dead).count()),
             permutation,
-            correlation: Arc::new(correlation),
+            correlation,
             units,
+        }
+    }
+
+    /// The same correlations, shared, with B's units in another order. `permutation`: of the group's units.
+    pub fn with_permutation(&self, permutation: Permutation) -> Self {
+        let mut dead = [vec![false; self.n_units()], vec![false; self.n_units()]];
+        for (place, unit) in self.units.iter().enumerate() {
+            dead[0][place] = unit.is_dead;
+            dead[1][unit.source] = unit.is_source_dead;
+        }
+        let dead = [&dead[0][..], &dead[1][..]];
+        let match_of = |unit| unit_match(&self.correlation, &permutation, dead, unit);
+        let units: Vec<UnitMatch> = (0..self.n_units()).map(match_of).collect();
+        let own_order: Vec<usize> = (0..self.n_units()).collect();
+        Self {
+            overview: Overview::new(&self.correlation, &permutation, &self.order),
+            unordered_overview: Overview::new(&self.correlation, &permutation, &own_order),
+            after: Spread::of(units.iter().map(|unit| unit.after)),
+            margin: Spread::of(units.iter().map(|unit| unit.margin)),
+            permutation,
+            units,
+            ..self.clone()
         }
     }
 
@@ -266,6 +295,25 @@ mod tests {
         assert_eq!(diagonal(&found.overview.after), [0.9, 0.7, 0.8]);
         assert_eq!(*found.unordered_overview.before, *found.correlation);
         assert_eq!(diagonal(&found.unordered_overview.after), [0.9, 0.8, 0.7]);
+    }
+
+    #[test]
+    fn another_permutation_is_judged_as_if_it_had_been_found() {
+        let correlation = [0.9, 0.2, 0.1, 0.8, 0.5, 0.3, 0.0, 0.4, 0.6];
+        let dead = [&[false, false, true][..], &[false, true, false]];
+        let report = |sources: Vec<usize>| {
+            let permutation = Permutation::new(sources).unwrap();
+            GroupReport::new("layer".to_owned(), permutation, &correlation, dead, Some(&[0.1, 0.3, 0.2]))
+        };
+        let moved = Permutation::new(vec![2, 0, 1]).unwrap();
+        let before = report(vec![1, 2, 0]);
+        let found = before.with_permutation(moved);
+        assert_eq!(found.order, before.order, "units stay where they are drawn");
+        let drawn = found.order.iter().map(|&unit| found.units[unit].after).collect::<Vec<_>>();
+        assert_eq!([0, 1, 2].map(|place| found.overview.after.at(place, place)), drawn[..]);
+        let expected = report(vec![2, 0, 1]);
+        let (order, overview) = (found.order.clone(), found.overview.clone());
+        assert_eq!(found, GroupReport { order, overview, ..expected });
     }
 
     #[test]

@@ -1,40 +1,150 @@
 //! The controls that line B up with A, and what came of it.
 
-use egui::{Color32, RichText, Ui};
+use egui::{Color32, ComboBox, DragValue, ProgressBar, RichText, Stroke, Ui};
 
+use super::descent_controls::{number_row, small_plot};
 use super::landscape::push_settings;
 use super::theme;
-use crate::app::{Action, AppState, Purpose};
+use crate::app::{Action, AlignSettings, AppState, Purpose};
 use crate::compute::Alignment;
+use crate::data::SplitName;
+use crate::matching::{AlignMethod, Choice, MatchOptions};
+use crate::net::Network;
+
+/// Width of the menus of methods and their variants.
+const MENU_WIDTH: f32 = 150.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
-    let running = state.runs_job(Purpose::Align);
-    let ready = state.curve.is_some() && !running;
     let mut settings = state.settings.clone();
-    ui.horizontal(|ui| {
-        let tip = "Reorder B's hidden units so that they respond to the images as A's do. B computes the same function as \
-                   before, but the straight line to it is usually much lower (Ctrl+L)";
-        if ui.add_enabled(ready, egui::Button::new("Align")).on_hover_text(tip).clicked() {
-            actions.push(Action::Align);
-        }
-        let label = ui.label("on").on_hover_text("The first images of the training split (the paper: 10,000)");
-        let samples = egui::DragValue::new(&mut settings.align.n_samples).range(10..=1_000_000).speed(50.0);
-        ui.add(samples).labelled_by(label.id);
-        ui.label("images");
-        if running {
-            ui.spinner();
-        }
+    choice_menu(ui, "Match by", &mut settings.align.options.method);
+    let entry = settings.align.options.method.entry();
+    ui.label(RichText::new(entry.explanation).small()).on_hover_text(entry.source);
+    egui::CollapsingHeader::new("Match settings").id_salt("match settings").show(ui, |ui| {
+        options(ui, state.joined().map(|pair| &*pair.network), &mut settings.align.options);
+        samples(ui, &mut settings.align);
     });
     push_settings(state, settings, actions);
-    let Some(result) = state.current_alignment() else {
+    start(ui, state, actions);
+    let Some(found) = state.current_alignment() else {
         return;
     };
     let mut aligned = state.use_aligned;
     if ui.checkbox(&mut aligned, "Path ends at aligned B").changed() {
         actions.push(Action::UseAligned(aligned));
     }
-    seal(ui, result);
-    layers(ui, result);
+    if state.is_changed_by_hand() {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new("Changed by hand").small().color(ui.visuals().warn_fg_color));
+            if ui.small_button("Undo all changes").on_hover_text("Go back to the alignment that was found").clicked() {
+                actions.push(Action::ResetPermutation);
+            }
+        });
+    }
+    let shown = state.shown_alignment().unwrap_or(found);
+    seal(ui, shown);
+    layers(ui, shown);
+    let method = state.alignment.as_ref().map_or_else(String::new, |alignment| alignment.by.phrase());
+    trace(ui, &method, &found.traces);
+}
+
+/// The button, and how far an alignment is.
+fn start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
+    let running = state.jobs.values().find(|job| job.purpose == Purpose::Align);
+    ui.horizontal(|ui| {
+        let tip = "Reorder B's hidden units so that they stand where A's do. B computes the same function as before, but the \
+                   straight line to it is usually much lower (Ctrl+L)";
+        let ready = state.curve.is_some() && running.is_none();
+        if ui.add_enabled(ready, egui::Button::new("Align")).on_hover_text(tip).clicked() {
+            actions.push(Action::Align);
+        }
+        if let Some(job) = running {
+            let text = format!("{:.0} %", 100.0 * job.done);
+            ui.add(ProgressBar::new(job.done as f32).desired_width(MENU_WIDTH).text(text)).on_hover_text(&job.label);
+        }
+    });
+}
+
+/// What the method asks beside the images.
+fn options(ui: &mut Ui, network: Option<&Network>, options: &mut MatchOptions) {
+    let matches_activations = matches!(options.method, AlignMethod::Activation | AlignMethod::PamAligned);
+    if matches_activations {
+        choice_menu(ui, "Alike in", &mut options.similarity);
+        choice_menu(ui, "Read", &mut options.read_at);
+        let has_streams = |network: &Network| network.groups().iter().any(|group| 1 < group.readings.len());
+        if network.is_some_and(has_streams) {
+            choice_menu(ui, "Streams", &mut options.stream);
+        }
+    }
+    match options.method {
+        AlignMethod::Weight => {
+            let tip = "Descents in different orders of the layers; the best is kept";
+            number_row(ui, "Descents", &mut options.n_restarts, 1..=1_000, tip);
+        }
+        AlignMethod::Pam | AlignMethod::PamAligned => {
+            let tip = "Passes over the training images, each about as long as one of a fit (the paper: 20)";
+            number_row(ui, "Epochs", &mut options.pam.epochs, 1..=1_000, tip);
+        }
+        AlignMethod::Activation | AlignMethod::Random | AlignMethod::Identity => {}
+    }
+    if !matches!(options.method, AlignMethod::Activation | AlignMethod::Identity) {
+        ui.horizontal(|ui| {
+            let label = ui.label("Seed");
+            ui.add(DragValue::new(&mut options.seed)).labelled_by(label.id);
+        });
+    }
+}
+
+/// Images whose activations are correlated.
+fn samples(ui: &mut Ui, settings: &mut AlignSettings) {
+    ui.horizontal(|ui| {
+        let tip = "The first images of the split: what activations are correlated over, for every method to be judged by (the \
+                   paper: 10,000 training images)";
+        let label = ui.label("On").on_hover_text(tip);
+        ui.add(DragValue::new(&mut settings.n_samples).range(10..=1_000_000).speed(50.0)).labelled_by(label.id);
+        let menu = ComboBox::from_id_salt("alignment split").selected_text(settings.split.images());
+        let shown = menu.show_ui(ui, |ui| {
+            for split in [SplitName::Train, SplitName::Test] {
+                ui.selectable_value(&mut settings.split, split, split.images());
+            }
+        });
+        shown.response.labelled_by(label.id);
+    });
+}
+
+/// A menu of all that can be chosen, each with its explanation.
+fn choice_menu<T: Choice>(ui: &mut Ui, label: &str, chosen: &mut T) {
+    ui.horizontal(|ui| {
+        let label_id = ui.label(label).id;
+        let entry = chosen.entry();
+        let menu = ComboBox::from_id_salt(label).selected_text(entry.label).width(MENU_WIDTH);
+        let shown = menu.show_ui(ui, |ui| {
+            for &choice in T::ALL {
+                let entry = choice.entry();
+                ui.selectable_value(chosen, choice, entry.label).on_hover_text(entry.explanation);
+            }
+        });
+        shown.response.labelled_by(label_id).on_hover_text(entry.explanation);
+    });
+}
+
+/// How the search went: the descent that ended highest, or the loss of each epoch.
+fn trace(ui: &mut Ui, method: &str, traces: &[Vec<f64>]) {
+    let last = |trace: &&Vec<f64>| trace.last().copied().unwrap_or(f64::NEG_INFINITY);
+    let best = traces.iter().max_by(|one, other| last(one).total_cmp(&last(other)));
+    let Some((first, end, trace)) = best.and_then(|trace| Some((trace.first()?, trace.last()?, trace))) else {
+        return;
+    };
+    if trace.len() < 2 {
+        return;
+    }
+    let text = format!("Course of the search ({method}): {first:.4} to {end:.4} in {} steps", trace.len() - 1);
+    ui.label(RichText::new(&text).small()).on_hover_text(
+        "By weights: the sum of products of A's and B's weights after each sweep over the layers, of the descent that was \
+         kept. PAM: the mean loss of each epoch",
+    );
+    let points = trace.iter().enumerate().map(|(step, &value)| [step as f64, value]).collect();
+    let color = theme::trace_color(ui.visuals().dark_mode);
+    small_plot(ui, "course of the alignment", &text, points, Stroke::new(1.2, color));
 }
 
 /// The proof that aligning changed nothing but the order.

@@ -8,7 +8,7 @@ use super::landscape::{APART_UPWARDS, plot_points, round_marks};
 use super::path_statistics::{self, BARRIER, worst_t};
 use super::{View, predictions, theme, walk_controls};
 use crate::app::{Action, AppState, CurveState, Metric};
-use crate::compute::Trace;
+use crate::compute::{PointValue, Trace};
 use crate::data::SplitName;
 use crate::geometry::Path;
 
@@ -64,6 +64,14 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, ac
         if ui.toggle_value(&mut predictions, "Predictions").on_hover_text(tip).changed() {
             actions.push(Action::ShowPredictions(predictions));
         }
+        if state.can_repair() {
+            let mut repaired = state.repaired.is_some();
+            let tip = "Also draw the test values with mean and deviation of every unit put right at every point (REPAIR, Jordan \
+                       et al. 2023): what averaging takes from units that are not quite alike";
+            if ui.toggle_value(&mut repaired, "Repaired").on_hover_text(tip).changed() {
+                actions.push(Action::ShowRepaired(repaired));
+            }
+        }
         if state.path.as_ref().is_some_and(|path| !path.traces.is_empty()) {
             let tip = "Also draw what was found beside the path, scaled to the height of the picture";
             ui.toggle_value(&mut view.curve.traces, "Traces").on_hover_text(tip);
@@ -73,13 +81,17 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, ac
             let text = format!("Barrier {} nats", theme::nats(loss.barrier));
             ui.label(RichText::new(text).strong()).on_hover_text(BARRIER);
         }
+        if let Some(loss) = state.repaired.as_ref().and_then(|repaired| repaired.loss_summary(curve)) {
+            let text = format!("repaired {} nats", theme::nats(loss.barrier));
+            ui.label(RichText::new(text).color(repaired_color(ui.visuals().dark_mode))).on_hover_text(BARRIER);
+        }
         if let Some(accuracy) = curve.accuracy_summary(SplitName::Test) {
             ui.label(format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve)));
         }
     });
 }
 
-fn value_of(metric: Metric, value: crate::compute::PointValue) -> f64 {
+fn value_of(metric: Metric, value: PointValue) -> f64 {
     match metric {
         Metric::Loss => value.loss,
         Metric::Accuracy => 100.0 * value.accuracy,
@@ -94,7 +106,12 @@ fn height_of(view: &View, value: f64) -> Option<f64> {
 }
 
 fn line_of(curve: &CurveState, split: SplitName, view: &View) -> Vec<[f64; 2]> {
-    let known = curve.ts.iter().zip(curve.split(split));
+    line_through(curve, curve.split(split), view)
+}
+
+/// `values`: at the curve's t.
+fn line_through(curve: &CurveState, values: &[Option<PointValue>], view: &View) -> Vec<[f64; 2]> {
+    let known = curve.ts.iter().zip(values);
     known.filter_map(|(&t, value)| Some([t, height_of(view, value_of(view.curve.metric, (*value)?))?])).collect()
 }
 
@@ -141,6 +158,10 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
                     .style(LineStyle::dashed_dense()),
             );
         }
+        if let Some(repaired) = &state.repaired {
+            let points = line_through(curve, &repaired.values, view);
+            repaired_line(plot, points, dark);
+        }
         let points = line_of(curve, SplitName::Test, view);
         plot.line(Line::new("test", plot_points(points.clone())).color(ink).width(2.2));
         if let Some(path) = state.path.as_ref().filter(|_| view.curve.traces) {
@@ -160,6 +181,21 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
     }
     let summary = summary(curve);
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
+}
+
+fn repaired_color(dark: bool) -> Color32 {
+    theme::mode_color(4, dark)
+}
+
+/// The curve with the units' statistics put right, and its name in the middle.
+fn repaired_line(plot: &mut egui_plot::PlotUi<'_>, points: Vec<[f64; 2]>, dark: bool) {
+    let color = repaired_color(dark);
+    if let Some(middle) = points.get(points.len() / 2) {
+        let at = PlotPoint::new(middle[0], middle[1]);
+        let text = RichText::new("repaired").size(11.0);
+        plot.text(Text::new("", at, text).anchor(Align2::CENTER_TOP).color(color));
+    }
+    plot.line(Line::new("repaired", plot_points(points)).color(color).width(1.6).style(LineStyle::dashed_loose()));
 }
 
 /// Where one stage ends and the next begins.

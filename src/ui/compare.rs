@@ -1,9 +1,10 @@
 //! The pane that compares families: the table of what their paths come to, and the list of those that are run.
 
-use egui::{Align, Button, Checkbox, Color32, Label, Layout, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{Align, Button, Checkbox, Layout, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::{Column as TableColumn, TableBuilder, TableRow};
 
 use super::family_menu::GROUPS;
+use super::tables::{number, order_mark};
 use super::{View, theme};
 use crate::app::compare_table::{Column, CompareRow, Scope, rows, sort, text_of, to_csv, to_markdown};
 use crate::app::{Action, AppState};
@@ -28,13 +29,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     }
     header(ui, state, &mut view.compare, &found, actions);
     if let Some(running) = &state.compare.running {
-        let text = format!("{} of {}: {}…", running.number, running.n_families, running.family.label());
+        let text = format!("{} of {}: {}…", running.number, running.n_ways, running.way.title());
         ui.label(RichText::new(text).small());
     } else if view.compare.choosing {
         choice(ui, state, view, actions);
     }
-    for (family, reason) in &state.compare.failures {
-        let text = format!("{}: {reason}", family.label());
+    for (way, reason) in &state.compare.failures {
+        let text = format!("{}: {reason}", way.title());
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if found.is_empty() {
@@ -56,6 +57,11 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compar
             let tip = "Choose families and run them one after another on this pair";
             ui.add_enabled_ui(state.curve.is_some() && !state.is_fitting(), |ui| {
                 ui.toggle_value(&mut view.choosing, "Run all…").on_hover_text(tip);
+                let tip = "Bézier curves between A and B as loaded, aligned, permuted by PAM, and aligned and permuted by \
+                           PAM, one after another (Tatro et al. 2020)";
+                if ui.button("Four curves of Tatro et al.").on_hover_text(tip).clicked() {
+                    actions.push(Action::CompareFourCurves);
+                }
             });
         }
         ui.separator();
@@ -165,14 +171,6 @@ fn head(ui: &mut Ui, view: &mut CompareView, column: Column) {
     }
 }
 
-/// A triangle that points down where the highest value comes first; drawn, since the font has no arrows.
-fn order_mark(ui: &mut Ui, highest_first: bool) {
-    let (rect, _) = ui.allocate_exact_size(egui::Vec2::splat(7.0), Sense::hover());
-    let (base, tip) = if highest_first { (rect.top(), rect.bottom()) } else { (rect.bottom(), rect.top()) };
-    let corners = vec![egui::pos2(rect.left(), base), egui::pos2(rect.right(), base), egui::pos2(rect.center().x, tip)];
-    ui.painter().add(egui::Shape::convex_polygon(corners, ui.visuals().text_color(), egui::Stroke::NONE));
-}
-
 fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6], actions: &mut Vec<Action>) {
     row.col(|ui| {
         let response = ui.add(Button::new(&entry.title).frame(false).truncate()).on_hover_text("Go back to this run");
@@ -205,12 +203,6 @@ fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6]
             ui.painter().rect_filled(rect, 1.0, theme::run_color(entry.number, ui.visuals().dark_mode));
         }
     });
-}
-
-/// A cell's number; clicks go to its row.
-fn number(text: String, color: Option<Color32>) -> Label {
-    let text = RichText::new(text).small();
-    Label::new(color.map_or_else(|| text.clone(), |color| text.clone().color(color).strong())).selectable(false)
 }
 
 /// The highest accuracies and the lowest barrier, where there are several to choose from; other columns have no best value.

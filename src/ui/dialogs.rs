@@ -18,6 +18,7 @@ pub(super) enum Wish {
     OpenCheckpoints,
     OpenBends,
     OpenFlow,
+    OpenPermutation,
     OpenData,
     /// The network that the panel trains.
     DescribeTraining,
@@ -28,11 +29,14 @@ pub(super) enum Wish {
     SavePathPoint,
     SaveBends,
     SaveAligned,
+    SavePermutation,
     SaveMode(ModeId),
     ExportLandscapePng,
     ExportLandscapeSvg,
     ExportCurveSvg,
     ExportCurveCsv,
+    /// What was handed over with the wish.
+    SaveUnits,
 }
 
 impl Wish {
@@ -41,15 +45,18 @@ impl Wish {
             Self::OpenCheckpoints => "Open checkpoints",
             Self::OpenBends => "Open bends",
             Self::OpenFlow => "Open a map",
+            Self::OpenPermutation => "Open a permutation",
             Self::OpenData => "Open a data folder",
             Self::DescribeTraining | Self::DescribeCheckpoint => "Choose the description of a network (.toml)",
             Self::TrajectoryFolder => "Choose a folder for the networks on the way",
             Self::SavePathPoint => "Save the network at t",
             Self::SaveBends => "Save the bends",
             Self::SaveAligned => "Save aligned B",
+            Self::SavePermutation => "Save the permutation (.json or .npz)",
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+            Self::SaveUnits => "Save the table of units",
         }
     }
 
@@ -59,6 +66,7 @@ impl Wish {
             Self::OpenCheckpoints
             | Self::OpenBends
             | Self::OpenFlow
+            | Self::OpenPermutation
             | Self::OpenData
             | Self::DescribeTraining
             | Self::DescribeCheckpoint
@@ -66,11 +74,13 @@ impl Wish {
             Self::SavePathPoint => Some("path.safetensors"),
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
+            Self::SavePermutation => Some("permutation.json"),
             Self::SaveMode(_) => Some("mode.safetensors"),
             Self::ExportLandscapePng => Some("landscape.png"),
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
             Self::ExportCurveCsv => Some("curves.csv"),
+            Self::SaveUnits => Some("units.csv"),
         }
     }
 }
@@ -101,12 +111,20 @@ pub(super) struct Dialogs {
     chosen: Vec<Chosen>,
     /// The checkpoint that a description is asked for.
     described: Option<PathBuf>,
+    /// What goes into the file that is asked for, where it is written already.
+    to_save: Vec<u8>,
 }
 
 impl Dialogs {
     /// Whether the path box stands open, which Escape closes.
     pub(super) fn is_open(&self) -> bool {
         self.path_box.is_some()
+    }
+
+    /// Asks for a file for these bytes.
+    pub(super) fn save(&mut self, wish: Wish, bytes: Vec<u8>) {
+        self.to_save = bytes;
+        self.ask(wish);
     }
 
     /// Opens the system's dialog, unless one is open already.
@@ -206,6 +224,7 @@ impl Dialogs {
             Wish::OpenCheckpoints => Action::Open(chosen.paths.clone()),
             Wish::OpenBends => Action::OpenBends(chosen.paths.clone()),
             Wish::OpenFlow => Action::OpenFlow(first),
+            Wish::OpenPermutation => Action::OpenPermutation(first),
             Wish::OpenData => Action::OpenData(first.to_string_lossy().into_owned()),
             Wish::DescribeTraining => Action::TrainDescribed(first),
             Wish::DescribeCheckpoint => {
@@ -215,7 +234,9 @@ impl Dialogs {
             Wish::SavePathPoint => Action::Save(first, Export::PathPoint),
             Wish::SaveBends => Action::Save(first, Export::Bends),
             Wish::SaveAligned => Action::Save(first, Export::AlignedB),
+            Wish::SavePermutation => Action::Save(first, Export::Permutation),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
+            Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
             Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
                 return None;
             }
@@ -235,6 +256,10 @@ async fn choose(wish: Wish) -> Vec<PathBuf> {
             chosen.into_iter().map(|h| h.path().to_owned()).collect()
         }
         (Wish::OpenFlow, _) => one(dialog.add_filter("Maps", &["safetensors"]).pick_file().await),
+        (Wish::OpenPermutation, _) => {
+            let dialog = dialog.add_filter("Permutations", &["json", "npz"]).add_filter("All files", &["*"]);
+            one(dialog.pick_file().await)
+        }
         (Wish::DescribeTraining | Wish::DescribeCheckpoint, _) => {
             one(dialog.add_filter("Descriptions", &["toml"]).pick_file().await)
         }
@@ -270,5 +295,15 @@ mod tests {
     fn a_dialog_that_the_user_closed_asks_no_further() {
         let dialogs = after_an_empty_answer(TOO_FAST * 2);
         assert!(dialogs.path_box.is_none() && dialogs.pending.is_none() && dialogs.chosen.is_empty());
+    }
+
+    #[test]
+    fn what_is_to_be_saved_goes_into_the_file_that_is_chosen() {
+        let mut dialogs = Dialogs { to_save: b"unit,source".to_vec(), ..Dialogs::default() };
+        let chosen = Chosen { wish: Wish::SaveUnits, paths: vec![PathBuf::from("units.csv")] };
+        let action = dialogs.action_of(&chosen).unwrap();
+        assert!(
+            matches!(action, Action::SaveBytes(path, bytes) if path.ends_with("units.csv") && bytes == b"unit,source")
+        );
     }
 }

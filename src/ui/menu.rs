@@ -41,6 +41,11 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
     if ui.button("Open data…").clicked() {
         view.dialogs.ask(Wish::OpenData);
     }
+    let tip = "B's units in an order of yours or of another program (JSON, NPZ), judged as if it had been found";
+    let open_permutation = ui.add_enabled(state.curve.is_some(), egui::Button::new("Open a permutation…"));
+    if open_permutation.on_hover_text(tip).clicked() {
+        view.dialogs.ask(Wish::OpenPermutation);
+    }
     if ui.button("Train modes…").clicked() {
         actions.push(Action::ShowTraining(true));
     }
@@ -62,6 +67,7 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         (has_path, "Save the network at t…", Wish::SavePathPoint),
         (has_bends, "Save the bends…", Wish::SaveBends),
         (has_alignment, "Save aligned B…", Wish::SaveAligned),
+        (has_alignment, "Save the permutation…", Wish::SavePermutation),
         (state.plane.is_some(), "Export the landscape as PNG…", Wish::ExportLandscapePng),
         (state.plane.is_some(), "Export the landscape as SVG…", Wish::ExportLandscapeSvg),
         (state.curve.is_some(), "Export the curves as SVG…", Wish::ExportCurveSvg),

@@ -8,6 +8,7 @@ mod connect_controls;
 mod controls;
 mod descent_controls;
 mod dialogs;
+mod ensemble;
 mod exports;
 mod family_menu;
 mod family_options;
@@ -18,10 +19,12 @@ mod menu;
 mod path_controls;
 mod path_statistics;
 mod permutations;
+mod pictures;
 mod popups;
 mod predictions;
 mod sketch;
 mod status_bar;
+mod tables;
 mod theme;
 mod train_panel;
 mod walk_controls;
@@ -41,6 +44,7 @@ use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::boundary::BoundaryView;
 use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
+use crate::ui::ensemble::EnsembleView;
 use crate::ui::fields::Fields;
 use crate::ui::permutations::PermutationsView;
 use crate::ui::predictions::Pictures;
@@ -55,6 +59,7 @@ enum Pane {
     Permutations,
     AlongPath,
     Compare,
+    Ensemble,
     Runs,
 }
 
@@ -67,6 +72,7 @@ struct View {
     auto_clip: bool,
     curve: CurveView,
     compare: CompareView,
+    ensemble: EnsembleView,
     pictures: Pictures,
     boundary: BoundaryView,
     permutations: PermutationsView,
@@ -117,6 +123,7 @@ impl View {
             auto_clip: true,
             curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
             compare: CompareView::default(),
+            ensemble: EnsembleView::default(),
             pictures: Pictures::default(),
             boundary: BoundaryView::default(),
             permutations: PermutationsView::default(),
@@ -160,12 +167,13 @@ fn default_layout() -> Tree<Pane> {
     let boundary = tiles.insert_pane(Pane::Boundary);
     let along_path = tiles.insert_pane(Pane::AlongPath);
     let compare = tiles.insert_pane(Pane::Compare);
+    let ensemble = tiles.insert_pane(Pane::Ensemble);
     let runs = tiles.insert_pane(Pane::Runs);
     let permutations = tiles.insert_pane(Pane::Permutations);
     let above = tiles.insert_tab_tile(vec![landscape, permutations]);
     let pictures = tiles.insert_horizontal_tile(vec![above, boundary]);
     set_shares(&mut tiles, pictures, &[(above, 0.58), (boundary, 0.42)]);
-    let below = tiles.insert_tab_tile(vec![along_path, compare]);
+    let below = tiles.insert_tab_tile(vec![along_path, compare, ensemble]);
     let middle = tiles.insert_vertical_tile(vec![pictures, below]);
     set_shares(&mut tiles, middle, &[(pictures, 0.6), (below, 0.4)]);
     let root = tiles.insert_horizontal_tile(vec![controls, middle, runs]);
@@ -225,6 +233,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
                 Pane::Permutations => permutations::show(ui, self.state, self.view, self.actions),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
                 Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
+                Pane::Ensemble => ensemble::show(ui, self.state, &mut self.view.ensemble, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
             }
         });
@@ -239,6 +248,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
             Pane::Permutations => "Permutations",
             Pane::AlongPath => "Along the path",
             Pane::Compare => "Compare",
+            Pane::Ensemble => "Ensemble",
             Pane::Runs => "Runs",
         }
         .into()

@@ -9,10 +9,13 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::causes::causes;
-use crate::checkpoint::{self, CheckpointError, Mends, Mode, ModeError, OpenOptions, Trajectory, save_params};
+use crate::checkpoint::{
+    self, CheckpointError, Mends, Mode, ModeError, OpenOptions, Trajectory, permutations, save_params,
+};
 use crate::compute::FitCheckpoint;
 use crate::data::{Dataset, Normalization};
 use crate::geometry::FlowModel;
+use crate::matching::Permutation;
 use crate::net::{Network, ParamVec};
 use crate::recipe::{self, Interrupted, Resume};
 use crate::{data, files};
@@ -35,6 +38,17 @@ pub enum DiskRequest {
     OpenBends(Vec<PathBuf>),
     OpenFlow(PathBuf),
     OpenData(String),
+    /// Answered by `DiskEvent::Permutations`.
+    OpenPermutation {
+        path: PathBuf,
+        network: Arc<Network>,
+    },
+    /// One a permutation group of the network: arrays where the name ends in `.npz`, otherwise JSON.
+    SavePermutation {
+        path: PathBuf,
+        network: Arc<Network>,
+        permutations: Vec<Permutation>,
+    },
     SaveParams {
         path: PathBuf,
         network: Arc<Network>,
@@ -79,6 +93,11 @@ pub enum DiskEvent {
     },
     /// Checkpoints for the bends of a path, in order.
     Bends(Vec<Mode>),
+    /// One a permutation group of the network that was asked for.
+    Permutations {
+        path: PathBuf,
+        permutations: Vec<Permutation>,
+    },
     /// A map of neurons and the name of its file.
     Flow {
         name: String,
@@ -174,6 +193,16 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
             Err(error) => failed("The map cannot be opened".to_owned(), &error),
         }],
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
+        DiskRequest::OpenPermutation { path, network } => vec![match permutations::read(&path, &network) {
+            Ok(permutations) => DiskEvent::Permutations { path, permutations },
+            Err(error) => failed("The permutation cannot be opened".to_owned(), &error),
+        }],
+        DiskRequest::SavePermutation { path, network, permutations } => {
+            vec![match permutations::write(&path, &network, &permutations) {
+                Ok(()) => DiskEvent::Saved(path),
+                Err(error) => failed(format!("{} was not saved", path.display()), &error),
+            }]
+        }
         DiskRequest::SaveParams { path, network, params, description } => {
             vec![match save_network(&path, &network, &params, description) {
                 Ok(()) => DiskEvent::Saved(path),

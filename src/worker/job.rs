@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
-use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
+use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
-    Align, AlignStep, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine, EnsembleScore,
-    EnsembleStep, Evaluate, EvaluateSpec, Fit, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
+    EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, Rearrange, Repair,
+    StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{PathPlaneSearch, Sample};
+use crate::matching::WeightComparison;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -20,6 +22,8 @@ const SLICE: Duration = Duration::from_millis(20);
 const FIT_SLICE: Duration = Duration::from_millis(50);
 /// Weights that the search for a path's plane takes in between two looks at the clock: some milliseconds.
 const PLANE_VALUES: usize = 1 << 14;
+/// Weights that a comparison takes in between two looks at the clock: about a millisecond.
+const COMPARED_WEIGHTS: usize = 1 << 17;
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 /// How long a fit goes on within an epoch before it hands over a checkpoint.
@@ -56,12 +60,16 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
+    Repair(Box<Repair>),
     Align(Box<Align>),
+    Rearrange(Box<Rearrange>),
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
     FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
+    Excite(Box<Excite>),
+    CompareWeights(Box<WeightComparison>),
     Fit(Box<FitWork>),
     TrainFlow(Box<TrainFlowWork>),
 }
@@ -145,9 +153,10 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
-        Lane::Path | Lane::Training | Lane::Alignment | Lane::Flow => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair => 0,
+        Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -197,25 +206,37 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
+        Request::Repair(spec) => Work::Repair(Box::new(Repair::new(engine, spec))),
         Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm }) => {
             let Sample { basis, rows } = path.sample(&ts);
             let spec = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
             Work::Evaluate(Box::new(Evaluate::new(engine, spec)?))
         }
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
+        Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
         Request::TrainFlow(spec) => {
             let training = TrainFlow::new(engine, spec)?;
             Work::TrainFlow(Box::new(TrainFlowWork { training, last_checkpoint: Instant::now() }))
         }
         Request::Connect(spec) => Work::Connect(Box::new(Connect::new(engine, spec)?)),
         Request::Ensemble(spec) => Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?)),
-        // The network at t is made here: for a large one that takes longer than a frame may.
+        // Networks on a path are made here: for large ones that takes longer than a frame may.
+        Request::EnsembleOnPath(PathEnsembleSpec { network, path, n_points, data, batch_norm }) => {
+            let points = path.ts_by_length(n_points).into_iter().map(|t| Arc::new(path.point(t)));
+            let spec = EnsembleSpec { network, members: points.collect(), data, batch_norm };
+            Work::Ensemble(Box::new(EnsembleScore::new(engine, spec)?))
+        }
         Request::Predict(PredictSpec { network, path, t, inputs, batch_norm }) => {
             let params = Arc::new(path.point(t));
             Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
         }
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
+        Request::Excite(spec) => Work::Excite(Box::new(Excite::new(engine, spec)?)),
+        Request::CompareWeights(spec) => {
+            let wrong = || ComputeError::Permutations("expected a tensor that carries units of the group".to_owned());
+            Work::CompareWeights(Box::new(WeightComparison::new(spec).ok_or_else(wrong)?))
+        }
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -282,24 +303,16 @@ fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Resul
 
 fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     match work {
-        Work::Evaluate(evaluate) => {
-            let step = evaluate.step(SLICE)?;
-            let finished = step.finished;
-            if !step.changed.is_empty() && outbox.send(Event::Values { job: id, values: step.changed }).is_err() {
-                return Ok(Err(Closed));
-            }
-            outbox.send_lossy(Event::Progress { job: id, done: step.done });
-            Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+        Work::Evaluate(evaluate) => Ok(evaluate_slice(id, evaluate.step(SLICE)?, outbox)),
+        Work::Repair(repair) => Ok(evaluate_slice(id, repair.step(SLICE)?, outbox)),
+        Work::Align(align) => {
+            let step = align.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Aligned { job: id, alignment }))
         }
-        Work::Align(align) => match align.step()? {
-            AlignStep::Working(done) => {
-                outbox.send_lossy(Event::Progress { job: id, done });
-                Ok(Ok(Turn::Again))
-            }
-            AlignStep::Finished(alignment) => {
-                Ok(outbox.send(Event::Aligned { job: id, alignment }).map(|()| Turn::Over))
-            }
-        },
+        Work::Rearrange(rearrange) => {
+            let step = rearrange.step()?;
+            Ok(align_slice(id, step, outbox, |alignment| Event::Rearranged { job: id, alignment }))
+        }
         Work::Connect(connect) => match connect.step(FIT_SLICE)? {
             ConnectStep::Working { done, note, path } => {
                 outbox.send_lossy(Event::ConnectStep { job: id, note, path });
@@ -334,12 +347,55 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
         },
+        Work::Excite(excite) => match excite.step(SLICE)? {
+            None => {
+                outbox.send_lossy(Event::Progress { job: id, done: excite.done() });
+                Ok(Ok(Turn::Again))
+            }
+            Some(excited) => {
+                Ok(outbox.send(Event::Excited { job: id, excited: Box::new(excited) }).map(|()| Turn::Over))
+            }
+        },
+        Work::CompareWeights(comparison) => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                if comparison.advance(COMPARED_WEIGHTS) < 1.0 {
+                    continue;
+                }
+                let matrices = Box::new(comparison.finish());
+                return Ok(outbox.send(Event::WeightsCompared { job: id, matrices }).map(|()| Turn::Over));
+            }
+            Ok(Ok(Turn::Again))
+        }
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
         Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
+    }
+}
+
+fn evaluate_slice(id: JobId, step: EvaluateStep, outbox: &Outbox) -> Result<Turn, Closed> {
+    if !step.changed.is_empty() {
+        outbox.send(Event::Values { job: id, values: step.changed })?;
+    }
+    outbox.send_lossy(Event::Progress { job: id, done: step.done });
+    Ok(if step.finished { Turn::Over } else { Turn::Again })
+}
+
+fn align_slice(
+    id: JobId,
+    step: AlignStep,
+    outbox: &Outbox,
+    answer: impl FnOnce(Box<Alignment>) -> Event,
+) -> Result<Turn, Closed> {
+    match step {
+        AlignStep::Working(done) => {
+            outbox.send_lossy(Event::Progress { job: id, done });
+            Ok(Turn::Again)
+        }
+        AlignStep::Finished(alignment) => outbox.send(answer(alignment)).map(|()| Turn::Over),
     }
 }
 

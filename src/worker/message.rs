@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
-    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, StepReport,
-    TrainedFlow,
+    Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec, GroupCheck,
+    PointValue, RearrangeSpec, RepairSpec, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
+use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -35,6 +36,8 @@ pub enum Lane {
     /// A mode under one of several normalisations, by number.
     Trial(usize),
     Alignment,
+    /// An alignment that is changed by hand.
+    Rearrangement,
     /// A path: its bends are trained, or it is worked out.
     Path,
     /// A new mode.
@@ -49,6 +52,8 @@ pub enum Lane {
     Flow,
     /// Values along the path.
     Curve(SplitName),
+    /// Values along the repaired path.
+    Repair,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -56,6 +61,10 @@ pub enum Lane {
     Decisions,
     /// What the network at t makes of some images.
     Predictions,
+    /// What excites matched units.
+    Excite,
+    /// Weight matrices of two networks side by side.
+    CompareWeights,
 }
 
 /// What is asked for.
@@ -64,9 +73,13 @@ pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
     /// Answered by `Event::Values`.
+    Repair(RepairSpec),
+    /// Answered by `Event::Values`.
     EvaluatePath(AlongSpec),
     /// Answered by `Event::Aligned`.
     Align(AlignSpec),
+    /// Answered by `Event::Rearranged`.
+    Rearrange(RearrangeSpec),
     /// Answered by `Event::FitStep`, `Event::Trained` and, where the spec asks for them, `Event::Checkpoint`.
     Fit(FitSpec),
     /// Answered by `Event::ConnectStep` and `Event::Connected`.
@@ -77,10 +90,16 @@ pub enum Request {
     FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
+    /// Answered by `Event::EnsembleScored`.
+    EnsembleOnPath(PathEnsembleSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
+    /// Answered by `Event::Excited`.
+    Excite(ExciteSpec),
+    /// Answered by `Event::WeightsCompared`.
+    CompareWeights(WeightSpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -102,6 +121,17 @@ pub struct PredictSpec {
     pub path: Arc<Path>,
     pub t: f64,
     pub inputs: DataRef,
+    pub batch_norm: BatchNorm,
+}
+
+/// Points of a path that are asked together.
+#[derive(Clone, Debug)]
+pub struct PathEnsembleSpec {
+    pub network: Arc<Network>,
+    pub path: Arc<Path>,
+    /// Both ends among them; between neighbours the path is equally long.
+    pub n_points: usize,
+    pub data: DataRef,
     pub batch_norm: BatchNorm,
 }
 
@@ -184,6 +214,10 @@ pub enum Event {
         job: JobId,
         alignment: Box<Alignment>,
     },
+    Rearranged {
+        job: JobId,
+        alignment: Box<Alignment>,
+    },
     EnsembleScored {
         job: JobId,
         ensemble: Box<Ensemble>,
@@ -192,6 +226,14 @@ pub enum Event {
     Classified {
         job: JobId,
         logits: Vec<f32>,
+    },
+    Excited {
+        job: JobId,
+        excited: Box<Excited>,
+    },
+    WeightsCompared {
+        job: JobId,
+        matrices: Box<WeightMatrices>,
     },
     Verified {
         job: JobId,

@@ -7,7 +7,7 @@ mod job;
 mod message;
 
 pub use disk::{Disk, DiskEvent, DiskRequest};
-pub use message::{AlongSpec, Command, Event, JobError, JobId, Lane, PredictSpec, Request};
+pub use message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;

@@ -18,6 +18,7 @@ use lowroad::worker::{Command, Disk, DiskEvent, DiskRequest, Event, JobId, Lane,
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
+mod by_hand;
 mod networks;
 
 /// Far more than anything here takes; only a test that fails waits so long.

@@ -118,7 +118,7 @@ impl Desk {
 
     /// Answers until the comparison has come to this family.
     fn until_at(&mut self, family: Family) {
-        while self.state.compare.running.as_ref().is_some_and(|running| running.family != family) {
+        while self.state.compare.running.as_ref().is_some_and(|running| running.way.family != family) {
             assert!(self.answer(), "nothing is asked any more");
         }
     }
@@ -156,7 +156,7 @@ fn a_comparison_runs_the_chosen_families_in_order_and_fills_the_table() {
     let left_out = *families.last().unwrap();
     desk.act(Action::LeaveOut(left_out, true));
     desk.act(Action::Compare);
-    assert_eq!(desk.state.compare.running.as_ref().map(|r| (r.number, r.n_families)), Some((1, families.len() - 1)));
+    assert_eq!(desk.state.compare.running.as_ref().map(|r| (r.number, r.n_ways)), Some((1, families.len() - 1)));
     desk.answer_all();
     assert!(desk.state.compare.running.is_none() && desk.state.compare.failures.is_empty());
     assert_eq!(desk.seen, families[..families.len() - 1]);
@@ -177,8 +177,8 @@ fn a_family_that_fails_is_named_with_its_reason_and_the_others_go_on() {
     desk.act(Action::Compare);
     desk.answer_all();
     assert!(desk.state.compare.running.is_none());
-    let [(family, reason)] = desk.state.compare.failures.as_slice() else { panic!("one family fails") };
-    assert_eq!(*family, connected[0]);
+    let [(way, reason)] = desk.state.compare.failures.as_slice() else { panic!("one family fails") };
+    assert_eq!(way.family, connected[0]);
     assert!(reason.contains("no path today"), "{reason}");
     assert!(!desk.titles().contains(&connected[0].label().to_owned()), "a failed path is no card of its own");
     assert!(desk.titles().contains(&connected[1].label().to_owned()));

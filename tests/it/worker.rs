@@ -81,7 +81,10 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }
+        | Event::Rearranged { job, .. }
         | Event::Classified { job, .. }
+        | Event::Excited { job, .. }
+        | Event::WeightsCompared { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }

@@ -3,6 +3,7 @@
 //! What an array inflates to is known from its header before memory is asked for, and bounded by the size of the file.
 
 mod npy;
+mod write;
 
 use std::borrow::Cow;
 use std::io::{self, Read as _};
@@ -14,6 +15,7 @@ use thiserror::Error;
 pub(super) use self::npy::NPY_MAGIC;
 pub use self::npy::NpyFault;
 use self::npy::{Header, MAX_PREFIX_BYTES};
+pub use self::write::NpzWriter;
 use super::archive::{Archive, ArchiveFault, CompressionMethod};
 use super::{Checkpoint, CheckpointError, Dtype, Format, MAX_VALUES, RawTensor, is_plain_name, shown};
 

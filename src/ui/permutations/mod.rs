@@ -6,8 +6,10 @@ mod focus;
 mod gallery;
 mod layer_strip;
 mod matrix;
+mod of_group;
 mod quality;
 mod strands;
+mod unit_images;
 mod units;
 mod weights;
 
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 use egui::{Align, Color32, Layout, RichText, Ui, Visuals};
 
+use super::dialogs::Wish;
 use super::{View, align_controls, theme};
 use crate::app::{Action, AppState, Purpose};
 use crate::compute::Alignment;
@@ -27,7 +30,7 @@ const STRIP_WIDTH: f32 = 190.0;
 const LEAST_WIDTH: f32 = 240.0;
 
 /// What the pane shows of the alignment.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct PermutationsView {
     /// The group that is shown.
     group: usize,
@@ -91,7 +94,7 @@ struct Shown<'a> {
 }
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    let (renderer, view) = (view.renderer, &mut view.permutations);
+    let (renderer, dialogs, view) = (view.renderer, &mut view.dialogs, &mut view.permutations);
     let Some(alignment) = state.shown_alignment() else {
         empty(ui, state, actions);
         return;
@@ -127,6 +130,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             part(ui, &shown, view, renderer, actions);
         });
     });
+    if let Some(table) = view.units.take_to_save() {
+        dialogs.save(Wish::SaveUnits, table.into_bytes());
+    }
     let focused = view.focus.hovered().zip(alignment.report.groups.get(view.group));
     let text = focused.and_then(|(place, report)| Some(describe(place, report.units.get(place)?)));
     let text = text.unwrap_or_else(|| "Point at a unit to find it in every part; click to select it".to_owned());
