@@ -8,10 +8,8 @@ pub struct SignatureLine {
     pub label: String,
     pub color: [u8; 3],
     pub dashed: bool,
-    /// By layer.
-    pub means: Vec<f64>,
-    /// One a layer, drawn as bars; empty where there are none.
-    pub deviations: Vec<f64>,
+    /// By layer, with half the length of its bar, if it has one.
+    pub values: Vec<(f64, Option<f64>)>,
 }
 
 /// Lines that are drawn together.
@@ -34,16 +32,16 @@ pub fn signature_figure(panels: &[SignaturePanel], n_layers: usize, caption: Str
     }
     StackedFigure {
         panels: drawn,
+        columns: 1,
         title: "Correlation of paired units by layer".to_owned(),
         caption,
         metadata: Some(command),
-        ..StackedFigure::default()
     }
 }
 
 fn panel_figure(panel: &SignaturePanel, n_layers: usize) -> CurveFigure {
     CurveFigure {
-        series: panel.lines.iter().map(series).collect(),
+        series: panel.lines.iter().map(series_of).collect(),
         x_label: "layer".to_owned(),
         y_label: panel.y_label.clone(),
         counts_x: true,
@@ -52,27 +50,41 @@ fn panel_figure(panel: &SignaturePanel, n_layers: usize) -> CurveFigure {
     }
 }
 
-fn series(line: &SignatureLine) -> Series {
-    let points = line.means.iter().enumerate().map(|(index, mean)| ((index + 1) as f64, *mean)).collect();
-    let (label, deviations) = (line.label.clone(), line.deviations.clone());
-    Series { label, color: line.color, dashed: line.dashed, points, deviations }
+fn series_of(line: &SignatureLine) -> Series {
+    let points = line.values.iter().enumerate().map(|(index, (mean, _))| ((index + 1) as f64, *mean)).collect();
+    // What is not finite is not drawn.
+    let deviations = line.values.iter().map(|(_, half)| half.unwrap_or(f64::NAN)).collect();
+    Series { label: line.label.clone(), color: line.color, dashed: line.dashed, points, deviations }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn line(label: &str, values: Vec<(f64, Option<f64>)>) -> SignatureLine {
+        SignatureLine { label: label.to_owned(), color: [0; 3], dashed: false, values }
+    }
+
+    #[test]
+    fn layers_have_bars_where_there_is_a_deviation() {
+        let values = vec![(0.5, Some(0.1)), (0.7, None), (0.8, Some(0.2))];
+        let lines_of = |values: Vec<(f64, Option<f64>)>| {
+            let panel = SignaturePanel { y_label: "correlation".to_owned(), lines: vec![line("after", values)] };
+            let figure = signature_figure(&[panel], 3, String::new(), "lowroad".to_owned());
+            figure.to_svg().matches("<polyline").count()
+        };
+        let plain = values.iter().map(|(mean, _)| (*mean, None)).collect();
+        assert_eq!(lines_of(values), lines_of(plain) + 6, "two bars of three lines each");
+    }
+
     #[test]
     fn the_legend_lists_what_only_a_later_panel_has_and_nothing_twice() {
         let panel = |lines| SignaturePanel { y_label: "correlation".to_owned(), lines };
-        let line = |label: &str| SignatureLine {
-            label: label.to_owned(),
-            color: [0; 3],
-            dashed: false,
-            means: vec![0.1, 0.3],
-            deviations: vec![0.1, 0.2],
-        };
-        let panels = [panel(vec![line("before")]), panel(vec![line("before"), line("linear")])];
+        let values = vec![(0.1, None), (0.3, None)];
+        let panels = [
+            panel(vec![line("before", values.clone())]),
+            panel(vec![line("before", values.clone()), line("linear", values)]),
+        ];
         let svg = signature_figure(&panels, 2, String::new(), "lowroad".to_owned()).to_svg();
         assert_eq!((svg.matches(">before<").count(), svg.matches(">linear<").count()), (1, 1));
     }

@@ -148,10 +148,11 @@ impl SignatureReport {
     /// The figure.
     pub(super) fn svg(&self) -> String {
         let line = |label: &str, color: [u8; 3], dashed: bool, of: &dyn Fn(&LayerReport) -> Option<&OverPairs>| {
-            let over: Vec<&OverPairs> = self.layers.iter().filter_map(of).collect();
-            let means = over.iter().map(|over| over.mean.0).collect();
-            let deviations = over.iter().filter_map(|over| Some(over.std?.0)).collect();
-            SignatureLine { label: label.to_owned(), color, dashed, means, deviations }
+            let values = self.layers.iter().map(|layer| {
+                let over = of(layer);
+                (over.map_or(f64::NAN, |over| over.mean.0), over.and_then(|over| over.std).map(|std| std.0))
+            });
+            SignatureLine { label: label.to_owned(), color, dashed, values: values.collect() }
         };
         let mut panels = vec![SignaturePanel {
             y_label: "correlation of A and B".to_owned(),
