@@ -154,10 +154,10 @@ fn strands_and_cycles_stand_beside_what_chance_would_give() {
     let (found, expected) = (n_crossings(group.permutation.sources()), random.mean().round() as u64);
     // Thousands are parted by commas.
     let told = |n: u64| if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) };
-    assert_shows(&screen, &format!("{} crossings; a random permutation has {}", told(found), told(expected)));
+    assert_shows(&screen, &format!("{} crossings (a random permutation: {}", told(found), told(expected)));
     let cycles = CycleType::of(&group.permutation);
-    assert_shows(&screen, &format!("{} cycles (a random permutation: ", cycles.n_cycles()));
-    assert_shows(&screen, "The order of units in networks that were trained apart is arbitrary");
+    assert_shows(&screen, &format!("{} cycles (random: ", cycles.n_cycles()));
+    assert_shows(&screen, "Networks trained apart have their units in arbitrary order");
     assert_shows(&screen, &format!("Strands of {} units from A to B", group.n_units()));
     let longest = group.permutation.cycles().into_iter().rev().max_by_key(Vec::len).unwrap();
     let label = format!("Cycle of {} units", longest.len());

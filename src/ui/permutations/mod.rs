@@ -121,7 +121,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         if LEAST_WIDTH <= half {
             column(ui, half, height, |ui| matrix::show(ui, &shown, &mut view.matrix, &mut view.focus, renderer));
         }
-        column(ui, if LEAST_WIDTH <= half { half } else { width }, height, |ui| {
+        // What is left: the matrix takes a little more than its half where its controls do.
+        column(ui, ui.available_width(), height, |ui| {
             ui.horizontal_wrapped(|ui| {
                 for part in Part::ALL {
                     ui.selectable_value(&mut view.part, part, part.label()).on_hover_text(part.explanation());
@@ -145,12 +146,12 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
 fn part(ui: &mut Ui, shown: &Shown<'_>, view: &mut PermutationsView, renderer: Renderer, actions: &mut Vec<Action>) {
     let focus = &mut view.focus;
     match view.part {
-        Part::Quality => quality::show(ui, shown, &mut view.quality, focus, actions),
+        Part::Quality => quality::show(ui, shown, &mut view.quality, focus),
         Part::Gallery => gallery::show(ui, shown, &mut view.gallery, focus, actions),
-        Part::Strands => strands::show(ui, shown, &mut view.strands, focus, actions),
+        Part::Strands => strands::show(ui, shown, &mut view.strands, focus),
         Part::Weights => weights::show(ui, shown, &mut view.weights, focus, renderer, actions),
         Part::ByHand => by_hand::show(ui, shown, &mut view.by_hand, focus, actions),
-        Part::Units => units::show(ui, shown, &mut view.units, focus, actions),
+        Part::Units => units::show(ui, shown, &mut view.units, focus),
     }
 }
 

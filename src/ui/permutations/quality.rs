@@ -8,7 +8,6 @@ use egui::{RichText, Ui};
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, theme};
-use crate::app::Action;
 use crate::matching::{AMBIGUOUS_MARGIN, GroupReport};
 use histogram::Histogram;
 use scatter::{Scatter, ScatterView};
@@ -65,13 +64,7 @@ impl Figures {
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut QualityView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut QualityView, focus: &mut Focus) {
     let Some(figures) = view.figures.get(shown, |group| Some(Figures::of(group))) else { return };
     ui.label(RichText::new(figures.describe()).small()).on_hover_text(
         "Chance: the best assignment where each image of A meets another image of B. Pairs with a dead unit are left out.",
@@ -122,6 +115,27 @@ impl Part {
             Self::Histogram => figures.histogram.show(ui, room, shown, null, focus),
             Self::Scatter => figures.scatter.show(ui, room, view, null, focus),
         }
+    }
+}
+
+/// Names of the axes inside the picture, where they take no room from it.
+fn axis_names(ui: &Ui, frame: egui::Rect, upwards: &str, across: &str) {
+    let (font, color) = (egui::FontId::proportional(10.0), ui.visuals().weak_text_color());
+    let inside = frame.shrink(4.0);
+    for (at, anchor, name) in [
+        (inside.left_top(), egui::Align2::LEFT_TOP, upwards),
+        (inside.right_bottom(), egui::Align2::RIGHT_BOTTOM, across),
+    ] {
+        ui.painter().with_clip_rect(frame).text(at, anchor, name, font.clone(), color);
+    }
+}
+
+/// A mark's number without needless zeros.
+fn round_number(value: f64) -> String {
+    let text = format!("{value:.3}");
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
     }
 }
 

@@ -9,13 +9,14 @@ use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Role, Sense, Shape, Ui
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, focus_color, selected_color, theme};
-use crate::app::Action;
 use crate::matching::{GroupReport, RandomCrossings, n_crossings};
 use crate::render::ColorMap;
 use cycles::Cycles;
 
 /// Strands at most: more than these hide each other.
 const MOST_STRANDS: usize = 128;
+/// Strands of a sample, where there are more units than that and none is selected.
+const SAMPLE: usize = 64;
 /// How near to a strand the mouse must be, in points.
 const REACH: f32 = 7.0;
 /// Room for the numbers of units on either side, and the least room that a number takes, in points.
@@ -27,8 +28,6 @@ const PIECES: usize = 24;
 #[derive(Debug, Default)]
 pub(super) struct StrandsView {
     found: OfGroup<Option<Found>>,
-    /// The cycle under the mouse in the last frame.
-    pointed_cycle: Option<usize>,
 }
 
 /// What is worked out of one group.
@@ -61,22 +60,18 @@ impl Strands {
     }
 }
 
-/// The units whose strands are drawn: all where they are few, else the first of the selected ones.
+/// The units whose strands are drawn: all where they are few, else the first of the selected ones, or a sample.
 fn drawn_places(n_units: usize, selected: &BTreeSet<usize>) -> Vec<usize> {
     if n_units <= MOST_STRANDS {
         (0..n_units).collect()
+    } else if selected.is_empty() {
+        (0..SAMPLE).map(|index| index * n_units / SAMPLE).collect()
     } else {
         selected.iter().copied().filter(|&place| place < n_units).take(MOST_STRANDS).collect()
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut StrandsView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut StrandsView, focus: &mut Focus) {
     let found = view.found.get(shown, |group| {
         let (cycles, n_crossings) = (Cycles::of(&group.permutation), n_crossings(group.permutation.sources()));
         Some(Found { n_crossings, cycles, strands: Strands::default() })
@@ -87,13 +82,14 @@ pub(super) fn show(
     if places != strands.places {
         *strands = Strands::of(shown.report, places);
     }
-    let text = format!("All {} units: {}", theme::count(n_units), crossings_text(*n_crossings, n_units));
+    let text = format!("{} units: {}", theme::count(n_units), crossings_text(*n_crossings, n_units));
     ui.label(RichText::new(text).small()).on_hover_text("Pairs of strands that cross; of a random permutation half do");
     if MOST_STRANDS < n_units {
         ui.label(RichText::new(selection_text(strands, focus.selected().len())).small());
     }
-    let height = (ui.available_height() - cycles.height(ui)).max(80.0);
-    let (rect, response) = ui.allocate_exact_size(egui::vec2(ui.available_width(), height), Sense::CLICK);
+    let pointed = cycles.show(ui, shown, focus);
+    let size = egui::vec2(ui.available_width(), ui.available_height().max(80.0));
+    let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
     response.widget_info(|| {
         let (n, correlated) = (strands.places.len(), shown.report.after.mean);
         let label = format!("Strands of {n} units from A to B, mean correlation {correlated:.2}");
@@ -106,29 +102,24 @@ pub(super) fn show(
             focus.toggle(place);
         }
     }
-    let marked = view.pointed_cycle.map(|cycle| cycles.members(cycle));
-    draw(ui, &frame, shown.report, strands, focus, marked);
-    let pointed = cycles.show(ui, shown, focus);
-    if pointed != view.pointed_cycle {
-        view.pointed_cycle = pointed;
-        // The strands above were drawn without it.
-        ui.ctx().request_repaint();
-    }
+    draw(ui, &frame, shown.report, strands, focus, pointed);
 }
 
-/// `1,012 crossings; a random permutation has 1,008 ± 86`.
+/// `1,012 crossings (a random permutation: 1,008 ± 86)`.
 fn crossings_text(n_crossings: u64, n_strands: usize) -> String {
     let random = RandomCrossings { n_strands };
     let [found, mean, deviation] =
         [n_crossings as usize, random.mean().round() as usize, random.deviation().round() as usize].map(theme::count);
-    format!("{found} crossings; a random permutation has {mean} ± {deviation}")
+    format!("{found} crossings (a random permutation: {mean} ± {deviation})")
 }
 
 /// Which of many units have strands.
 fn selection_text(strands: &Strands, n_selected: usize) -> String {
     let n = strands.places.len();
     match n {
-        0 => format!("Select up to {MOST_STRANDS} units, here or in another part, to see their strands"),
+        _ if n_selected == 0 => {
+            format!("{n} units, evenly taken; select up to {MOST_STRANDS} in any part to see theirs instead")
+        }
         _ if n < n_selected => format!(
             "The first {n} of {} selected units: {}",
             theme::count(n_selected),
@@ -188,7 +179,7 @@ fn draw(ui: &Ui, frame: &Frame, group: &GroupReport, strands: &Strands, focus: &
     let painter = ui.painter().with_clip_rect(frame.rect);
     painter.rect_filled(frame.rect, 3.0, visuals.extreme_bg_color);
     let is_pointed = |place: usize| match marked {
-        Some(members) => members.contains(&place),
+        Some(members) => members.binary_search(&place).is_ok(),
         None => focus.hovered() == Some(place),
     };
     let is_any_pointed = strands.places.iter().any(|&place| is_pointed(place));
@@ -270,7 +261,8 @@ mod tests {
         assert_eq!(drawn_places(128, &selected).len(), 128);
         assert_eq!(drawn_places(129, &selected), (3..129).step_by(2).collect::<Vec<_>>());
         assert_eq!(drawn_places(5000, &(0..500).collect()).len(), MOST_STRANDS);
-        assert!(drawn_places(129, &BTreeSet::new()).is_empty());
+        let sample = drawn_places(130, &BTreeSet::new());
+        assert_eq!((sample.len(), &sample[..3], sample[SAMPLE - 1]), (SAMPLE, &[0, 2, 4][..], 127));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use egui_extras::{Column, TableBuilder, TableRow};
 
 use super::of_group::OfGroup;
 use super::{Focus, Shown, theme};
-use crate::app::Action;
 use crate::app::units_table::{UnitColumn, UnitFilter, UnitQuery, Units};
 use crate::ui::tables::{number, order_mark};
 
@@ -59,13 +58,7 @@ impl TableView {
     }
 }
 
-pub(super) fn show(
-    ui: &mut Ui,
-    shown: &Shown<'_>,
-    view: &mut TableView,
-    focus: &mut Focus,
-    _actions: &mut Vec<Action>,
-) {
+pub(super) fn show(ui: &mut Ui, shown: &Shown<'_>, view: &mut TableView, focus: &mut Focus) {
     let TableView { query, found, to_save } = view;
     let Found { contested, rows } =
         found.get(shown, |group| Found { contested: group.contested(), rows: Rows::default() });
@@ -108,7 +101,7 @@ fn question(ui: &mut Ui, query: &mut UnitQuery) {
         })
         .response
         .widget_info(|| WidgetInfo::labeled(Role::ComboBox, true, "Units shown"));
-        let field = TextEdit::singleline(&mut query.numbers).hint_text("Numbers of units").desired_width(110.0);
+        let field = TextEdit::singleline(&mut query.numbers).hint_text("Unit numbers").desired_width(110.0);
         let response = ui.add(field).on_hover_text("Numbers find units of A and of B; several are parted by blanks");
         response.widget_info(|| WidgetInfo::labeled(Role::TextInput, true, "Find units"));
     });

@@ -3,8 +3,8 @@
 use egui::{Color32, Role, Stroke, Ui, Vec2, Visuals, WidgetInfo};
 use egui_plot::{Bar, BarChart, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotUi, Points, VLine};
 
-use super::super::{after_color, before_color, focus_color, null_color, selected_color};
-use super::{Focus, Shown, theme};
+use super::super::{after_color, focus_color, null_color, selected_color};
+use super::{Focus, Shown, axis_names, round_number, theme};
 use crate::matching::{Bins, GroupReport};
 use crate::ui::landscape::{APART_ACROSS, APART_UPWARDS, round_marks};
 
@@ -40,7 +40,7 @@ impl Series {
     fn label(self) -> &'static str {
         match self {
             Self::Matched => "matched",
-            Self::Best => "best, whoever else wants it",
+            Self::Best => "best unconstrained",
             Self::Null => "chance",
         }
     }
@@ -56,7 +56,7 @@ impl Series {
     fn color(self, visuals: &Visuals) -> Color32 {
         match self {
             Self::Matched => after_color(visuals),
-            Self::Best => before_color(visuals),
+            Self::Best => theme::mode_color(2, visuals.dark_mode),
             Self::Null => null_color(visuals),
         }
     }
@@ -96,7 +96,9 @@ impl Histogram {
         ui.horizontal(|ui| {
             ui.set_height(KEY_HEIGHT - ui.spacing().item_spacing.y);
             for series in Series::ALL.into_iter().rev().filter(|series| !self.counts(*series).is_empty()) {
-                key(ui, series);
+                let highest = self.counts(series).iter().copied().max().unwrap_or(0);
+                let is_cut = self.height() < highest as f64;
+                key(ui, series, if is_cut { format!(", up to {}", theme::count(highest)) } else { String::new() });
             }
         });
         let height = (room.y - KEY_HEIGHT).max(60.0);
@@ -104,18 +106,17 @@ impl Histogram {
         let response = Plot::new("match histogram")
             .width(room.x)
             .height(height)
-            .x_axis_label("correlation")
-            .y_axis_label("pairs")
             .x_grid_spacer(round_marks(room.x / APART_ACROSS, false))
+            .x_axis_formatter(|mark, _| round_number(mark.value))
             .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
             .set_margin_fraction(egui::vec2(0.02, 0.05))
-            .include_y(0.0)
             .allow_drag(false)
             .allow_zoom(false)
             .allow_scroll(false)
             .allow_boxed_zoom(false)
             .label_formatter(|_| None)
             .show(ui, |plot| {
+                plot.set_plot_bounds_y(0.0..=self.height());
                 for series in Series::ALL {
                     self.draw(plot, bins, series, &visuals);
                 }
@@ -125,6 +126,7 @@ impl Histogram {
                 }
                 marks(plot, shown.report, focus, &visuals);
             });
+        axis_names(ui, *response.transform.frame(), "pairs", "correlation");
         response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, self.describe(bins)));
         let Some(at) = response.response.hover_pos().map(|at| response.transform.value_from_position(at)) else {
             return;
@@ -135,6 +137,11 @@ impl Histogram {
             }
             response.response.on_hover_text_at_pointer(self.describe_bin(bins, bin));
         }
+    }
+
+    /// Height of the picture, in pairs: chance, which lies close together, may rise out of it.
+    fn height(&self) -> f64 {
+        1.12 * self.matched.iter().chain(&self.best).copied().max().unwrap_or(1) as f64
     }
 
     fn draw(&self, plot: &mut PlotUi<'_>, bins: Bins, series: Series, visuals: &Visuals) {
@@ -184,7 +191,10 @@ fn outline(bins: Bins, counts: &[usize]) -> Vec<[f64; 2]> {
         [[bins.edge(bin), height], [bins.edge(bin + 1), height]]
     });
     let ends = [[bins.edge(0), 0.0], [bins.edge(bins.n), 0.0]];
-    std::iter::once(ends[0]).chain(tops).chain([ends[1]]).collect()
+    let mut points: Vec<[f64; 2]> = std::iter::once(ends[0]).chain(tops).chain([ends[1]]).collect();
+    // Strokes go astray where a piece has no length.
+    points.dedup();
+    points
 }
 
 /// Where the hovered unit and the selected ones lie.
@@ -200,7 +210,7 @@ fn marks(plot: &mut PlotUi<'_>, group: &GroupReport, focus: &Focus, visuals: &Vi
 }
 
 /// A piece of the stroke and what it stands for.
-fn key(ui: &mut Ui, series: Series) {
+fn key(ui: &mut Ui, series: Series, remark: String) {
     let (rect, _) = ui.allocate_exact_size(egui::vec2(22.0, 10.0), egui::Sense::hover());
     let stroke = Stroke::new(1.6, series.color(ui.visuals()));
     let ends = [rect.left_center(), rect.right_center()];
@@ -210,5 +220,19 @@ fn key(ui: &mut Ui, series: Series) {
         LineStyle::Dotted { spacing } => egui::Shape::dotted_line(&ends, stroke.color, spacing, 1.0),
     };
     ui.painter().extend(shapes);
-    ui.label(egui::RichText::new(series.label()).small());
+    ui.label(egui::RichText::new(series.label().to_owned() + &remark).small());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outline_turns_only_where_neighbouring_bins_differ() {
+        let bins = Bins::covering([0.0, 0.04], 4).unwrap();
+        assert_eq!((bins.n, bins.width), (4, 0.01));
+        let points = outline(bins, &[0, 2, 2, 1]);
+        assert_eq!(points.iter().map(|point| point[1]).collect::<Vec<_>>(), [0.0, 0.0, 2.0, 2.0, 2.0, 1.0, 1.0, 0.0]);
+        assert!(points.windows(2).all(|pair| pair[0] != pair[1]));
+    }
 }

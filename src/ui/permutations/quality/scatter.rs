@@ -4,7 +4,7 @@ use egui::{Color32, Pos2, Rect, Role, Stroke, StrokeKind, Ui, Vec2, Visuals, Wid
 use egui_plot::{HLine, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, VLine};
 
 use super::super::{after_color, focus_color, null_color, selected_color};
-use super::{Focus, theme};
+use super::{Focus, axis_names, round_number, theme};
 use crate::matching::{AMBIGUOUS_MARGIN, GroupReport};
 use crate::ui::landscape::{APART_ACROSS, APART_UPWARDS, round_marks};
 
@@ -50,14 +50,14 @@ impl Kind {
     fn radius(self) -> f32 {
         match self {
             Self::Plain => 2.2,
-            Self::Contested | Self::Dead => 3.4,
+            Self::Contested | Self::Dead => 3.2,
         }
     }
 
     fn color(self, visuals: &Visuals) -> Color32 {
         match self {
             Self::Plain => after_color(visuals).gamma_multiply(0.75),
-            Self::Contested => visuals.warn_fg_color,
+            Self::Contested => visuals.warn_fg_color.gamma_multiply(0.85),
             Self::Dead => null_color(visuals),
         }
     }
@@ -96,16 +96,17 @@ impl Scatter {
         let response = Plot::new("match scatter")
             .width(room.x)
             .height(height)
-            .x_axis_label("correlation with its partner")
-            .y_axis_label("margin")
             .x_grid_spacer(round_marks(room.x / APART_ACROSS, false))
             .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
+            .x_axis_formatter(|mark, _| round_number(mark.value))
+            .y_axis_formatter(|mark, _| round_number(mark.value))
             .set_margin_fraction(egui::vec2(0.04, 0.06))
             .allow_drag(false)
             .allow_scroll(false)
             .allow_boxed_zoom(false)
             .label_formatter(|_| None)
             .show(ui, |plot| self.draw(plot, null, focus, &visuals));
+        axis_names(ui, *response.transform.frame(), "margin", "correlation");
         response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, self.describe()));
         self.point_at(&response, focus);
         self.drag_box(ui, &response, view, focus);

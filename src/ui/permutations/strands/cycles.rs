@@ -10,8 +10,6 @@ const MOST_BARS: usize = 32;
 const BAR_HEIGHT: f32 = 22.0;
 const LEAST_WIDTH: f32 = 5.0;
 const GAP: f32 = 3.0;
-/// Lines of text above the bars and below, at most.
-const LINES: f32 = 4.0;
 /// Members that are listed.
 const MOST_LISTED: usize = 60;
 
@@ -82,19 +80,8 @@ impl Cycles {
         Self { found: CycleType::of(permutation), bars }
     }
 
-    /// Places of a bar's units, in order.
-    pub(super) fn members(&self, bar: usize) -> &[usize] {
-        self.bars.get(bar).map_or(&[], |bar| &bar.members)
-    }
-
-    /// Height to keep for all of it, in points.
-    pub(super) fn height(&self, ui: &Ui) -> f32 {
-        let spacing = ui.spacing().item_spacing.y;
-        BAR_HEIGHT + LINES * ui.text_style_height(&egui::TextStyle::Small) + 3.0 * spacing
-    }
-
-    /// The bar under the mouse.
-    pub(super) fn show(&self, ui: &mut Ui, shown: &Shown<'_>, focus: &mut Focus) -> Option<usize> {
+    /// Returns the places, in order, of the bar under the mouse.
+    pub(super) fn show(&self, ui: &mut Ui, shown: &Shown<'_>, focus: &mut Focus) -> Option<&[usize]> {
         ui.label(RichText::new(self.describe(shown.report.n_units())).small());
         let (row, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), BAR_HEIGHT), Sense::hover());
         let mut pointed = None;
@@ -106,7 +93,7 @@ impl Cycles {
                 focus.select(bar.members.iter().copied());
             }
             if response.hovered() {
-                pointed = Some(index);
+                pointed = Some(bar.members.as_slice());
             }
             response.on_hover_ui(|ui| drop(ui.label(bar.list())));
         }
@@ -117,7 +104,7 @@ impl Cycles {
     fn describe(&self, n_units: usize) -> String {
         let (found, random) = (&self.found, RandomCycles { n_units });
         format!(
-            "{} cycles (a random permutation: {:.1} ± {:.1}), the longest of {} units ({:.0}), {} that keep their number ({:.0})",
+            "{} cycles (random: {:.1} ± {:.1}), the longest of {} units (random: {:.0}), {} unmoved (random: {:.0})",
             theme::count(found.n_cycles()),
             random.n_cycles(),
             random.n_cycles_deviation(),
@@ -133,8 +120,8 @@ impl Cycles {
 fn caution(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Independent => {
-            "The order of units in networks that were trained apart is arbitrary: crossings and cycles are then those of a \
-             random permutation, and mean nothing"
+            "Networks trained apart have their units in arbitrary order: these are the crossings and cycles of chance, and \
+             mean nothing"
         }
         Verdict::CommonAncestor => "Both come from one network: units that keep their number were never told apart",
         Verdict::Twins => "One network is the other in a new order: this permutation is the one that was applied",
@@ -192,8 +179,8 @@ mod tests {
     fn long_cycles_come_first_and_units_that_stay_share_the_last_bar() {
         let permutation = Permutation::new(vec![2, 1, 4, 3, 0, 6, 5]).unwrap();
         let cycles = Cycles::of(&permutation);
-        let members: Vec<&[usize]> = (0..4).map(|bar| cycles.members(bar)).collect();
-        assert_eq!(members, [&[0, 2, 4][..], &[5, 6], &[1, 3], &[]]);
+        let members: Vec<&[usize]> = cycles.bars.iter().map(|bar| bar.members.as_slice()).collect();
+        assert_eq!(members, [&[0, 2, 4][..], &[5, 6], &[1, 3]]);
         assert_eq!(cycles.bars[2].label(), "2 units that keep their numbers");
         assert!(cycles.bars[0].list().starts_with("Cycle of 3 units: 0, 2, 4\n"), "{}", cycles.bars[0].list());
     }
