@@ -246,11 +246,12 @@ pub(super) fn refresh(state: &mut AppState, effects: &mut Vec<Effect>) {
     let is_shown = by_hand.applied == wanted;
     if is_shown && by_hand.asked.take().is_some() {
         drop_job(state, Purpose::Rearrange, effects);
-    } else if !is_shown && by_hand.may_ask(&wanted) {
-        if let Some(effect) = work_out(state, &by_hand, wanted.clone()) {
-            effects.push(effect);
-            by_hand.asked = Some(wanted);
-        }
+    } else if !is_shown
+        && by_hand.may_ask(&wanted)
+        && let Some(effect) = work_out(state, &by_hand, wanted.clone())
+    {
+        effects.push(effect);
+        by_hand.asked = Some(wanted);
     }
     state.by_hand = Some(by_hand);
 }
