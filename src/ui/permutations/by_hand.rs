@@ -5,22 +5,23 @@ mod barriers;
 mod game;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Weak};
 
 use egui::{Button, DragValue, Response, RichText, Role, ScrollArea, Slider, Ui, WidgetInfo};
 
+use super::of_group::OfGroup;
 use super::{Focus, Shown, theme};
 use crate::app::{Action, PairingGame};
-use crate::matching::{Edits, GroupEdits, MatchReport};
+use crate::matching::{Edits, GroupEdits, GroupReport};
 
-/// Rows of the list of contested units that are in sight.
+/// Height of the list of contested units.
 const CONTESTED_HEIGHT: f32 = 96.0;
 
 #[derive(Default)]
 pub(super) struct ByHandView {
     /// The unit of B that is to be pinned, and the place that it was chosen for.
     pinned: Option<(usize, usize)>,
-    contested: Option<Contested>,
+    /// Units that would rather have another partner.
+    contested: OfGroup<Vec<usize>>,
     game: Option<game::GameView>,
     /// Games that were begun: every one is another.
     n_games: u64,
@@ -180,10 +181,7 @@ fn contested(
     actions: &mut Vec<Action>,
 ) {
     let report = shown.report;
-    if view.contested.as_ref().is_none_or(|contested| !contested.is_of(shown)) {
-        view.contested = Some(Contested::find(shown));
-    }
-    let Some(Contested { places, .. }) = &view.contested else { return };
+    let places = view.contested.get(shown, dissatisfied);
     if places.is_empty() {
         ui.label(RichText::new("Every unit has its first choice").small());
         return;
@@ -219,24 +217,14 @@ fn contested(
 }
 
 /// Live units whose partner is not their first choice, those that lose most by it first.
-struct Contested {
-    of: Weak<MatchReport>,
-    group: usize,
-    places: Vec<usize>,
-}
-
-impl Contested {
-    fn find(shown: &Shown<'_>) -> Self {
-        let units = &shown.report.units;
-        let wants_another = |place: &usize| units[*place].best_source != units[*place].source && !units[*place].is_dead;
-        let mut places: Vec<usize> = (0..units.len()).filter(wants_another).collect();
-        places.sort_by(|one, other| units[*one].margin.total_cmp(&units[*other].margin));
-        Self { of: Arc::downgrade(&shown.alignment.report), group: shown.group, places }
-    }
-
-    fn is_of(&self, shown: &Shown<'_>) -> bool {
-        self.group == shown.group && std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(&shown.alignment.report))
-    }
+fn dissatisfied(report: &GroupReport) -> Vec<usize> {
+    let wants_another = |place: &usize| {
+        let unit = &report.units[*place];
+        unit.best_source != unit.source && !unit.is_dead
+    };
+    let mut places: Vec<usize> = (0..report.n_units()).filter(wants_another).collect();
+    places.sort_by(|one, other| report.units[*one].margin.total_cmp(&report.units[*other].margin));
+    places
 }
 
 /// What was changed about the layer, each with a button that takes it back.
