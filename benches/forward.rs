@@ -1,5 +1,5 @@
-//! Networks on the CPU executor: images a second of a forward pass (batches of 128, weights laid out anew for each, as for each
-//! point of a plane), and training steps a second (128 images), on random bytes as images.
+//! Networks on the CPU executor: images a second of a forward pass (batches of 128, weights laid out once), and training steps a
+//! second (128 images), on random bytes as images.
 //!
 //! Arguments name networks of [`NETWORKS`]; without any, all are measured.
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -9,7 +9,7 @@ mod common;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lowroad::compute::{DataRef, Engine, Fit, FitSpec, logits};
+use lowroad::compute::{Classifier, DataRef, Engine, Fit, FitSpec};
 use lowroad::data::{Dataset, ImageShape, Normalization, Split, SplitName, Values};
 use lowroad::net::zoo;
 use rand::{RngExt as _, SeedableRng as _};
@@ -45,8 +45,10 @@ fn measure(name: &str, shape: ImageShape) {
         normalization: Normalization { mean: vec![0.5; shape.channels], std: vec![0.25; shape.channels] },
         limit: None,
     };
+    let classifier = Classifier::new(&engine, &network, &params);
+    let indices: Vec<u32> = (0..BATCH as u32).collect();
     let batches = rate(|| {
-        logits(&engine, &network, &params, &data, BATCH).expect("the network fits the data");
+        classifier.logits(&data, &indices).expect("the network fits the data");
     });
     // One epoch is one step; there are more epochs than anyone waits for.
     let spec =

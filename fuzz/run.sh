@@ -1,21 +1,22 @@
 #!/bin/sh
-# Runs every fuzz target for MINUTES (1 if not given), one after the other, from the fixtures of the tests.
+# Runs every fuzz target for SECONDS (60 if not given), one after the other, from the fixtures of the tests.
 #
-#   fuzz/run.sh [MINUTES] [TARGET..]
+#   fuzz/run.sh [SECONDS] [TARGET..]
 #
 # Needs cargo-fuzz (`cargo install cargo-fuzz`), a C++ compiler for libFuzzer, and unzip for some of the seeds. A nightly
 # toolchain is not needed: no sanitizer is asked for (the code under test has no unsafe blocks), and RUSTC_BOOTSTRAP lets the
-# stable compiler count the branches taken. The targets csv and cifar write their files where TMPDIR says: a folder in memory
-# makes them faster. The first build takes minutes.
+# stable compiler count the branches taken. CARGO_TARGET_DIR says where it is built (fuzz/target). The targets csv and cifar
+# write their files where TMPDIR says: a folder in memory makes them faster. The first build takes minutes.
 set -eu
 cd "$(dirname "$0")/.."
 command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
-minutes=${1:-1}
+seconds=${1:-60}
 [ $# -gt 0 ] && shift
 fixtures=tests/fixtures/checkpoints
 targets=${*:-$(RUSTC_BOOTSTRAP=1 cargo fuzz list)}
 export RUSTC_BOOTSTRAP=1
-cargo fuzz build -s none
+built=${CARGO_TARGET_DIR:-fuzz/target}
+cargo fuzz build -s none --target-dir "$built"
 
 # What lies inside the fixtures, for the targets that wrap it themselves.
 seeds() {
@@ -55,6 +56,20 @@ seeds() {
             >"fuzz/corpus/$1/cifar10"
         { printf '\001\003\005'; head -c 3072 $fixtures/strides.pt; printf '\001\001'; head -c 3072 $fixtures/dtypes.pt; } \
             >"fuzz/corpus/$1/cifar100" ;;
+    flow_file)
+        # The header of a map of three coordinates, and its tensors.
+        {
+            printf '{"config":{"kind":"realnvp","neuron":{"n_inputs":1,"bias":true,"n_outputs":1},"n_layers":1,"hidden":2,'
+            printf '"n_hidden":1,"batch_norm":false},"training":{"objective":"likelihood","steps":1,"seed":1,"n_networks":1,'
+            printf '"n_neurons":3}}\n\nneuron.mean 1 3\nneuron.std 1 3\n'
+            for part in scale shift; do
+                printf "layer.0.$part.%s\n" '0.weight 2 2' '0.bias 1 2' '1.weight 1 2' '1.bias 1 1'
+            done
+        } >"fuzz/corpus/$1/map" ;;
+    permutations)
+        printf '{"layers":[{"name":"fc1","permutation":[2,0,1]},{"name":"fc2","permutation":[0,2,1]}]}' \
+            >"fuzz/corpus/$1/json"
+        printf 'P_0 2 0 1\nP_1 0 2 1\n' >"fuzz/corpus/$1/arrays" ;;
     normalization) printf '0.485,0.456,0.406/0.229,0.224,0.225' >"fuzz/corpus/$1/imagenet" ;;
     esac
 }
@@ -66,8 +81,8 @@ for target in $targets; do
     echo "== $target"
     log=fuzz/artifacts/$target.log
     # A crash leaves its input in the folder of the target and ends this script.
-    "fuzz/target/$host/release/$target" "fuzz/corpus/$target" -artifact_prefix="fuzz/artifacts/$target/" \
-        -max_total_time=$((minutes * 60)) -max_len=16384 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
+    "$built/$host/release/$target" "fuzz/corpus/$target" -artifact_prefix="fuzz/artifacts/$target/" \
+        -max_total_time="$seconds" -max_len=16384 -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 \
         >"$log" 2>&1 || { tail -n 40 "$log"; exit 1; }
     grep -E 'DONE|number_of_executed|new_units_added|peak_rss' "$log"
 done

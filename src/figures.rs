@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::app::{Metric, marks_third_point};
 use crate::compute::{BatchNorm, PointValue};
-use crate::data::SplitName;
-use crate::geometry::{Curve, Grid, Path, Plane};
+use crate::data::{Attack, SplitName};
+use crate::geometry::{Curve, Grid, Path, Plane, spectrum};
 use crate::render::figure::{CurveFigure, Marker, MarkerKind, PlaneFigure, Polyline, Series, StackedFigure};
 use crate::render::{Field, HeatmapStyle};
 
@@ -88,6 +88,8 @@ pub struct PlanePicture<'a> {
     pub path: Option<&'a Path>,
     /// What was done about batch norm, where there is some.
     pub statistics: Option<BatchNorm>,
+    /// What moved the images before they were scored.
+    pub attack: Option<Attack>,
     /// What makes the picture again.
     pub command: Option<String>,
 }
@@ -130,6 +132,9 @@ impl PlanePicture<'_> {
         if let Some(statistics) = &self.statistics {
             caption += &format!(" Points between networks have {}.", statistics.caption(self.values));
         }
+        if let Some(attack) = self.attack {
+            caption += &format!(" Every point is scored on images that were attacked for it ({attack}).");
+        }
         if 1e-3 * self.plane.length() < off {
             caption += &format!(" The path runs up to {off:.2} off this plane.");
         }
@@ -140,12 +145,19 @@ impl PlanePicture<'_> {
             style: self.style.clone(),
             title: format!(
                 "{} on the plane through {}, {} and {}",
-                title(self.metric),
+                match (self.attack, self.metric) {
+                    (None, metric) => title(metric),
+                    (Some(_), Metric::Loss) => "Robust loss",
+                    (Some(_), Metric::Accuracy) => "Robust accuracy",
+                },
                 self.names[0],
                 self.names[1],
                 self.names[2]
             ),
-            value_label: value_label(self.metric, self.split),
+            value_label: match self.attack {
+                Some(_) => format!("robust {}", value_label(self.metric, self.split)),
+                None => value_label(self.metric, self.split),
+            },
             x_label: format!("distance from {} towards {}", self.names[0], self.names[1]),
             y_label: format!("distance towards {}", self.names[2]),
             markers,
@@ -190,6 +202,7 @@ pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command
         color: curve.color,
         dashed: curve.dashed,
         points: curve.ts.iter().zip(curve.values).filter_map(|(t, v)| Some((*t, value(v.as_ref()?)))).collect(),
+        ..Series::default()
     });
     CurveFigure {
         title: format!("{} along the path", title(metric)),
@@ -200,7 +213,7 @@ pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command
 }
 
 /// A family's values along t.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FamilyCurve {
     pub label: String,
     pub dashed: bool,
@@ -208,28 +221,83 @@ pub struct FamilyCurve {
     pub losses: Vec<(f64, f64)>,
     /// (t, 0..1)
     pub accuracies: Vec<(f64, f64)>,
+    /// Over runs, one a point; empty where there is one run.
+    pub loss_deviations: Vec<f64>,
+    pub accuracy_deviations: Vec<f64>,
 }
 
 /// Loss above accuracy of several families along t.
 pub fn families_figure(curves: &[FamilyCurve], split: SplitName, caption: String) -> StackedFigure {
-    let panel = |metric: Metric| {
-        let series = curves.iter().enumerate().map(|(place, curve)| Series {
-            label: curve.label.clone(),
-            color: curve_ink(place),
-            dashed: curve.dashed,
-            points: match metric {
-                Metric::Loss => curve.losses.clone(),
-                Metric::Accuracy => curve.accuracies.clone(),
-            },
-        });
-        along_t(series.collect(), value_label(metric, split))
-    };
+    let panel = |metric: Metric| family_panel(curves, metric, value_label(metric, split));
     StackedFigure {
         panels: vec![panel(Metric::Loss), panel(Metric::Accuracy)],
         title: "Loss and accuracy along paths from A to B".to_owned(),
         caption,
-        metadata: None,
+        ..StackedFigure::default()
     }
+}
+
+/// Clean and robust loss above clean and robust accuracy along t (METHODS-ALIGNMENT, F8). The curves of both are in the same
+/// order; those under attack are listed nowhere.
+pub fn robust_figure(
+    clean: &[FamilyCurve],
+    robust: &[FamilyCurve],
+    split: SplitName,
+    caption: String,
+) -> StackedFigure {
+    let mut panels = Vec::with_capacity(4);
+    for metric in [Metric::Loss, Metric::Accuracy] {
+        for (name, curves) in [("clean", clean), ("robust", robust)] {
+            panels.push(family_panel(curves, metric, format!("{name} {}", value_label(metric, split))));
+        }
+    }
+    let title = "Clean and robust loss and accuracy along paths from A to B".to_owned();
+    StackedFigure { panels, columns: 2, title, caption, ..StackedFigure::default() }
+}
+
+/// Wavenumbers of a spectrum.
+const WAVENUMBERS: usize = 8;
+
+/// The spectra of losses along t, a line a family (METHODS-ALIGNMENT, F7).
+pub fn spectrum_figure(curves: &[FamilyCurve], split: SplitName, caption: String) -> CurveFigure {
+    let series = curves.iter().enumerate().map(|(place, curve)| {
+        let losses: Vec<f64> = curve.losses.iter().map(|(_, loss)| *loss).collect();
+        let magnitudes = spectrum(&losses, WAVENUMBERS).into_iter().enumerate();
+        Series {
+            label: curve.label.clone(),
+            color: curve_ink(place),
+            dashed: curve.dashed,
+            points: magnitudes.map(|(index, magnitude)| ((index + 1) as f64, magnitude)).collect(),
+            ..Series::default()
+        }
+    });
+    CurveFigure {
+        series: series.collect(),
+        x_label: "wavenumber: waves from A to B".to_owned(),
+        y_label: format!("|FFT| of the {split} loss over that at 0"),
+        title: "Spectrum of the loss along the path".to_owned(),
+        log: true,
+        x_range: Some((1.0, WAVENUMBERS as f64)),
+        caption,
+        ..CurveFigure::default()
+    }
+}
+
+fn family_panel(curves: &[FamilyCurve], metric: Metric, y_label: String) -> CurveFigure {
+    let series = curves.iter().enumerate().map(|(place, curve)| Series {
+        label: curve.label.clone(),
+        color: curve_ink(place),
+        dashed: curve.dashed,
+        points: match metric {
+            Metric::Loss => curve.losses.clone(),
+            Metric::Accuracy => curve.accuracies.clone(),
+        },
+        deviations: match metric {
+            Metric::Loss => curve.loss_deviations.clone(),
+            Metric::Accuracy => curve.accuracy_deviations.clone(),
+        },
+    });
+    along_t(series.collect(), y_label)
 }
 
 /// Accuracy of ensembles against their number of members: labels and `(members, 0..1)`.
@@ -237,8 +305,8 @@ pub fn members_figure(curves: Vec<(String, Vec<(f64, f64)>)>, split: &str, capti
     let series = curves.into_iter().enumerate().map(|(place, (label, points))| Series {
         label,
         color: curve_ink(place),
-        dashed: false,
         points,
+        ..Series::default()
     });
     CurveFigure {
         series: series.collect(),

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use lowroad_fuzz::checkpoint::{TensorOut, to_safetensors};
-use lowroad_fuzz::open_mode;
+use lowroad_fuzz::{named_shapes, open_mode};
 
 /// Values that all the tensors of one file are cut from.
 const ZEROS: [f32; 1 << 16] = [0.0; 1 << 16];
@@ -13,7 +13,7 @@ fuzz_target!(|data: &[u8]| {
     let Ok(text) = str::from_utf8(data) else {
         return;
     };
-    let lines: Vec<(&str, Vec<usize>)> = text.lines().map(tensor).collect();
+    let lines = named_shapes(text);
     let tensors = lines.iter().filter_map(|(name, shape)| {
         let n_values = shape.iter().try_fold(1_usize, |product, &n| product.checked_mul(n))?;
         Some(TensorOut { name, shape, values: ZEROS.get(..n_values)? })
@@ -22,9 +22,3 @@ fuzz_target!(|data: &[u8]| {
         open_mode(&file);
     }
 });
-
-fn tensor(line: &str) -> (&str, Vec<usize>) {
-    let mut words = line.split(' ');
-    let name = words.next().unwrap_or_default();
-    (name, words.filter_map(|word| word.parse().ok()).collect())
-}

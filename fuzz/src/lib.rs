@@ -50,6 +50,16 @@ pub fn open_data(files: &[(&str, &[u8])], opened: &str) {
     }
 }
 
+/// Names with numbers behind them, one a line, between spaces: tensors and their dimensions.
+pub fn named_shapes(text: &str) -> Vec<(&str, Vec<usize>)> {
+    let named = |line| {
+        let mut words = str::split(line, ' ');
+        let name = words.next().unwrap_or_default();
+        (name, words.filter_map(|word| word.parse().ok()).collect())
+    };
+    text.lines().map(named).collect()
+}
+
 /// A sound zip file of stored entries, so that what is inside is reached past the checksums.
 pub fn zip_of(entries: &[(String, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));

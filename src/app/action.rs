@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ModeId, RunId, Settings, TrainingForm, TrajectoryId};
+use super::{ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
@@ -80,6 +80,10 @@ pub enum Action {
     },
     /// Shows or hides the curve with the units' statistics put right.
     ShowRepaired(bool),
+    /// Looks for what excites some pairs of the alignment that is shown.
+    Excite(PairsShown),
+    /// Lays the weights of a group's units in A and aligned B side by side.
+    CompareWeights(WeightsShown),
     /// Runs the chosen families on this pair, one after another.
     Compare,
     /// Runs the four curves of Tatro et al. one after another.

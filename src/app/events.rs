@@ -6,7 +6,7 @@ use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    ensemble, kept_trainings, planes, predictions, refresh, repaired, runs, search, training, trajectories,
+    ensemble, inspection, kept_trainings, planes, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
@@ -82,6 +82,8 @@ fn take_in(state: &mut AppState, event: Event) {
             predictions::on_classified(state, job, &logits);
             decisions::on_classified(state, job, logits);
         }
+        Event::Excited { job, excited } => inspection::on_excited(state, job, *excited),
+        Event::WeightsCompared { job, matrices } => inspection::on_weights(state, job, *matrices),
         Event::Verified { job, check } => on_verified(state, job, check),
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
@@ -276,7 +278,9 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::Verify { .. }
         | Purpose::Decide
         | Purpose::Predict
-        | Purpose::Ensemble => {}
+        | Purpose::Ensemble
+        | Purpose::Excite
+        | Purpose::CompareWeights => {}
     }
 }
 

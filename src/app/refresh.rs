@@ -106,6 +106,12 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     if !state.runs_job(Purpose::Repair) {
         repaired::on_interrupted(state);
     }
+    if !state.runs_job(Purpose::Excite) {
+        state.excitement.forget_question();
+    }
+    if !state.runs_job(Purpose::CompareWeights) {
+        state.weight_matrices.forget_question();
+    }
     for index in 0..state.modes.len() {
         let mode = state.modes[index].id;
         let missing = [SplitName::Test, SplitName::Train].into_iter().any(|split| {

@@ -10,15 +10,17 @@ use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
 use super::ensemble::EnsembleState;
+use super::inspection::{Answers, PairsShown, WeightsShown};
 use super::predictions::PredictionState;
 use super::repaired::RepairedState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
 use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
-use crate::compute::{Alignment, BatchNorm, DataRef, GroupCheck, PointValue, StepReport, Trace};
+use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
 use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
+use crate::matching::WeightMatrices;
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
 
@@ -70,6 +72,8 @@ pub struct AppState {
     pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
+    pub(super) excitement: Answers<PairsShown, Excited>,
+    pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
 }
 
@@ -462,6 +466,10 @@ pub enum Purpose {
     Predict,
     /// Several networks together.
     Ensemble,
+    /// What excites matched units.
+    Excite,
+    /// Weight matrices of two networks side by side.
+    CompareWeights,
 }
 
 /// Another normalisation that scores better.

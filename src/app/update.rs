@@ -7,7 +7,7 @@ use super::action::Export;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
     Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare, ensemble,
-    predictions, refresh, repaired, runs, search, training, trajectories,
+    inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::data::SplitName;
 use crate::geometry::{Family, Path};
@@ -77,6 +77,8 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::KeepRun => runs::record(state),
         Action::ShowPredictions(shown) => predictions::show(state, shown),
         Action::ShowRepaired(shown) => repaired::show(state, shown, &mut effects),
+        Action::Excite(pairs) => inspection::excite(state, pairs, &mut effects),
+        Action::CompareWeights(weights) => inspection::compare_weights(state, weights, &mut effects),
         Action::SetT(t) => state.t = t.clamp(0.0, 1.0),
         Action::Restore(id) => {
             runs::restore(state, id, &mut effects);

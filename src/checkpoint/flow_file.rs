@@ -57,10 +57,11 @@ pub fn save_flow(path: &Path, model: &FlowModel, metadata: &BTreeMap<String, Str
 /// # Errors
 /// A file that cannot be read, is none of ours, or whose tensors are not those that its header promises.
 pub fn open_flow(path: &Path) -> Result<FlowModel, FlowFileError> {
-    parse(&files::read_limited(path, MAX_FILE_BYTES).map_err(CheckpointError::from)?, path)
+    parse_flow(&files::read_limited(path, MAX_FILE_BYTES).map_err(CheckpointError::from)?, path)
 }
 
-fn parse(bytes: &[u8], path: &Path) -> Result<FlowModel, FlowFileError> {
+/// Reads a map from the bytes of a file. `path` is only named in errors.
+pub fn parse_flow(bytes: &[u8], path: &Path) -> Result<FlowModel, FlowFileError> {
     // Checks the declared sizes against the bytes that are there.
     let metadata = safetensors::metadata(bytes, path)?;
     let text = metadata.get(KEY).ok_or_else(|| FlowFileError::NoFlow { path: path.to_owned() })?;

@@ -29,7 +29,7 @@ pub use self::archive::ArchiveFault;
 pub use self::burn_pack::BurnPackFault;
 pub use self::dtype::Dtype;
 pub use self::error::CheckpointError;
-pub use self::flow_file::{FlowFileError, open_flow, save_flow};
+pub use self::flow_file::{FlowFileError, open_flow, parse_flow, save_flow};
 pub use self::pickled_dict::{PickledDict, PickledDictFault, read_pickled_dict};
 pub use self::report::{Likely, LoadReport, Mends, Mismatch};
 pub use self::safetensors::error::{SafetensorsFault, WriteFault};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::npz::NpzWriter;
-use super::{CheckpointError, RawTensor};
+use super::{CheckpointError, MAX_FILE_BYTES, RawTensor};
 use crate::files::{self, FileError};
 use crate::matching::Permutation;
 use crate::net::{Network, ParamKind, PermutationGroup};
@@ -78,15 +78,23 @@ fn to_json(network: &Network, permutations: &[Permutation]) -> String {
 /// Reads permutations for the groups of `network`, in their order. JSON is told by its name (`.json`); anything else is read
 /// as a checkpoint is, its tensors being the permutations.
 pub fn read(path: &Path, network: &Network) -> Result<Vec<Permutation>, PermutationsError> {
-    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let layers = if is_json {
-        let bytes = files::read_limited(path, MAX_JSON_BYTES)?;
-        let parsed: Result<Document, _> = serde_json::from_slice(&bytes);
+    let most_bytes = if is_json(path) { MAX_JSON_BYTES } else { MAX_FILE_BYTES };
+    parse(&files::read_limited(path, most_bytes)?, path, network)
+}
+
+/// Reads them from the bytes of a file, as its name says.
+pub fn parse(bytes: &[u8], path: &Path, network: &Network) -> Result<Vec<Permutation>, PermutationsError> {
+    let layers = if is_json(path) {
+        let parsed: Result<Document, _> = serde_json::from_slice(bytes);
         parsed.map_err(|source| PermutationsError::Json { path: path.display().to_string(), source })?.layers
     } else {
-        super::read(path)?.tensors.iter().map(|tensor| layer(tensor, path)).collect::<Result<_, _>>()?
+        super::parse(bytes, path)?.tensors.iter().map(|tensor| layer(tensor, path)).collect::<Result<_, _>>()?
     };
     in_order(layers, network, path)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"))
 }
 
 /// A tensor as a list of units.

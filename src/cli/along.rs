@@ -13,6 +13,7 @@ use super::robust::RobustReport;
 use super::score::ScoreReport;
 use crate::compute::{EvaluateSpec, PointValue, Trace};
 use crate::data::SplitName;
+use crate::figures::FamilyCurve;
 use crate::geometry::comparison::{self, Figures};
 use crate::geometry::{Curve, Distances, Path, Summary, summarise};
 use crate::net::Network;
@@ -216,6 +217,18 @@ pub(super) fn evaluate_path(
         robust: None,
     };
     Ok(PathResult { report, ts, values: all_values, figures })
+}
+
+impl PathResult {
+    /// What is drawn of the first split.
+    pub(super) fn curve(&self) -> Option<(SplitName, FamilyCurve)> {
+        let (split, values) = self.values.first()?;
+        let along = |value: fn(&PointValue) -> f64| {
+            self.ts.iter().zip(values).filter_map(|(&t, found)| Some((t, value(found.as_ref()?)))).collect()
+        };
+        let (losses, accuracies) = (along(|value| value.loss), along(|value| value.accuracy));
+        Some((*split, FamilyCurve { losses, accuracies, ..FamilyCurve::default() }))
+    }
 }
 
 /// Of the losses, and of the shares of wrong answers.

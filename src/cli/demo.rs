@@ -106,7 +106,7 @@ pub(super) fn run(args: &Demo) -> Result<()> {
     let into = |name: &str| args.out.join(name);
     let names = PlaneNames { points: ["A", "B", "bend"].map(str::to_owned), path: Some(&curve) };
     for (name, metric) in [("plane-loss", Metric::Loss), ("plane-accuracy", Metric::Accuracy)] {
-        let svg = plane_svg(&plane, grid, &landscape, metric, &names, COMMAND)?;
+        let svg = plane_svg(&plane, grid, &landscape.shown()?, metric, &names, COMMAND);
         save_svg_and_png(Some(&into(&format!("{name}.svg"))), Some(&into(&format!("{name}.png"))), &svg)?;
     }
     let labels = ["straight line", "straight line to aligned B", "Bézier curve"];

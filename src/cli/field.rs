@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text, numbers, table};
+use super::robust::RobustPlaneReport;
 use crate::compute::{BatchNorm, EvaluateSpec, PointValue};
 use crate::data::SplitName;
 use crate::geometry::{Grid, Plane};
@@ -31,6 +32,9 @@ pub(super) struct PlaneReport {
     pub(super) test: Option<Field>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) train: Option<Field>,
+    /// The same points under attack.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) robust: Option<RobustPlaneReport>,
 }
 
 #[derive(Serialize)]
@@ -49,6 +53,18 @@ pub(super) struct Field {
     pub(super) images: usize,
 }
 
+impl Field {
+    /// `values`: one a grid point, x first.
+    pub(super) fn new(grid: Grid, values: &[PointValue]) -> Self {
+        let by_row = || values.chunks(grid.x.n.max(1));
+        Self {
+            loss: by_row().map(|row| numbers(row.iter().map(|v| v.loss))).collect(),
+            accuracy: by_row().map(|row| numbers(row.iter().map(|v| v.accuracy))).collect(),
+            images: values.first().map_or(0, |v| v.n_images),
+        }
+    }
+}
+
 /// Evaluates a grid on each of `data`.
 pub(super) fn evaluate_plane(
     jobs: &Jobs,
@@ -58,8 +74,14 @@ pub(super) fn evaluate_plane(
     measure: &Measure,
 ) -> Result<PlaneResult> {
     let [a, b, c] = plane.anchors().map(|(x, y)| [x, y]);
-    let mut report =
-        PlaneReport { x: grid.x.values(), y: grid.y.values(), anchors: Anchors { a, b, c }, test: None, train: None };
+    let mut report = PlaneReport {
+        x: grid.x.values(),
+        y: grid.y.values(),
+        anchors: Anchors { a, b, c },
+        test: None,
+        train: None,
+        robust: None,
+    };
     let mut all_values = Vec::with_capacity(measure.data.len());
     for data in &measure.data {
         let rows = grid.points().into_iter().map(|(x, y)| plane.coefficients(x, y).to_vec()).collect();
@@ -68,12 +90,7 @@ pub(super) fn evaluate_plane(
             ..EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone())
         };
         let values = jobs.evaluate(&format!("evaluating the plane on {}", data.split.images()), spec)?;
-        let by_row = || values.chunks(grid.x.n.max(1));
-        let field = Field {
-            loss: by_row().map(|row| numbers(row.iter().map(|v| v.loss))).collect(),
-            accuracy: by_row().map(|row| numbers(row.iter().map(|v| v.accuracy))).collect(),
-            images: values.first().map_or(0, |v| v.n_images),
-        };
+        let field = Field::new(grid, &values);
         match data.split {
             SplitName::Test => report.test = Some(field),
             SplitName::Train => report.train = Some(field),
@@ -85,9 +102,12 @@ pub(super) fn evaluate_plane(
 }
 
 impl PlaneReport {
-    pub(super) fn fields(&self) -> impl Iterator<Item = (SplitName, &Field)> {
-        let both = [(SplitName::Test, self.test.as_ref()), (SplitName::Train, self.train.as_ref())];
-        both.into_iter().filter_map(|(split, field)| Some((split, field?)))
+    /// By the split's name; that of the attacked images is `robust`.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (String, &Field)> {
+        let robust = self.robust.as_ref().map(|robust| &robust.field);
+        let clean = [(SplitName::Test, self.test.as_ref()), (SplitName::Train, self.train.as_ref())];
+        let named = clean.map(|(split, field)| (split.to_string(), field));
+        named.into_iter().chain([("robust".to_owned(), robust)]).filter_map(|(name, field)| Some((name, field?)))
     }
 
     /// The three points, and the extremes of each split.
@@ -108,7 +128,7 @@ impl PlaneReport {
                 let max = |values: &[f64]| values.iter().copied().fold(f64::NAN, f64::max);
                 let n_bad = self.x.len() * self.y.len() - losses.len();
                 vec![
-                    split.to_string(),
+                    split,
                     loss_text(min(&losses)),
                     loss_text(max(&losses)),
                     accuracy_text(min(&accuracies)),

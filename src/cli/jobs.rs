@@ -1,5 +1,6 @@
 //! Jobs of the compute thread, one after the other, with a progress bar on a terminal.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,13 @@ use crate::worker::{Event, Lane, Request, Worker};
 
 /// Steps of a progress bar.
 pub(super) const BAR_STEPS: u64 = 1000;
+
+/// What a fit came to.
+pub(super) struct Fitted {
+    pub(super) vectors: Vec<Arc<ParamVec>>,
+    /// Epochs from 0, and the mean minibatch loss of each in nats. Epochs shorter than a slice of work may be left out.
+    pub(super) epoch_losses: Vec<(usize, f64)>,
+}
 
 /// The compute thread as the commands use it.
 pub(super) struct Jobs {
@@ -79,13 +87,26 @@ impl Jobs {
 
     /// The trained vectors.
     pub(super) fn fit(&self, what: &str, spec: FitSpec) -> Result<Vec<Arc<ParamVec>>> {
+        Ok(self.fit_traced(what, spec)?.vectors)
+    }
+
+    /// The trained vectors, and how the training went.
+    pub(super) fn fit_traced(&self, what: &str, spec: FitSpec) -> Result<Fitted> {
         let mut found = None;
-        self.run(what, Lane::Path, Request::Fit(spec), |event| {
-            if let Event::Trained { vectors, .. } = event {
-                found = Some(vectors);
+        // By epoch, the sum of what was reported and how often.
+        let mut losses: BTreeMap<usize, (f64, usize)> = BTreeMap::new();
+        self.run(what, Lane::Path, Request::Fit(spec), |event| match event {
+            Event::Trained { vectors, .. } => found = Some(vectors),
+            Event::FitStep { report, .. } => {
+                let (sum, n) = losses.entry(report.epoch).or_default();
+                *sum += report.loss;
+                *n += 1;
             }
+            _ => {}
         })?;
-        found.context("internal error: the fit came back empty")
+        let vectors = found.context("internal error: the fit came back empty")?;
+        let epoch_losses = losses.into_iter().map(|(epoch, (sum, n))| (epoch, sum / n as f64)).collect();
+        Ok(Fitted { vectors, epoch_losses })
     }
 
     /// Trains; `on_checkpoint` gets what the fit has after each epoch, and at times within long ones.
@@ -157,6 +178,7 @@ impl Jobs {
                 }
                 Some(Event::FitStep { job, report }) if job == own => {
                     bar.set_message(format!("epoch {} · loss {:.4}", report.epoch + 1, report.loss));
+                    on_event(Event::FitStep { job, report });
                 }
                 Some(Event::ConnectStep { job, note, .. }) if job == own => bar.set_message(note),
                 Some(Event::Finished { job }) if job == own => break Ok(()),

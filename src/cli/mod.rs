@@ -26,10 +26,12 @@ mod path;
 mod pictures;
 mod plane;
 mod plane_files;
+mod records;
 mod repair;
 mod robust;
 mod score;
 mod signature;
+mod spread;
 mod train;
 mod tree;
 

@@ -177,6 +177,13 @@ pub(super) fn command_line() -> String {
     std::iter::once("lowroad".to_owned()).chain(std::env::args().skip(1)).collect::<Vec<_>>().join(" ")
 }
 
+/// The same in Markdown.
+pub(super) fn markdown_table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let rows = rows.iter().map(|cells| format!("| {} |\n", cells.join(" | ")));
+    let rule = "---:|".repeat(heads.len().saturating_sub(1));
+    format!("| {} |\n|---|{rule}\n{}", heads.join(" | "), rows.collect::<String>())
+}
+
 /// A loss in nats, short.
 pub(super) fn loss_text(loss: f64) -> String {
     format!("{loss:.4}")
@@ -209,6 +216,8 @@ mod tests {
 
     #[test]
     fn columns_stand_under_their_heads() {
+        let text = markdown_table(&["t", "loss"], &[vec!["0.5".to_owned(), "12.25".to_owned()]]);
+        assert_eq!(text, "| t | loss |\n|---|---:|\n| 0.5 | 12.25 |\n");
         let text = table(&["t", "loss"], &[vec!["0.5".to_owned(), "12.25".to_owned()]]);
         assert_eq!(text, "t     loss\n0.5  12.25\n");
     }

@@ -16,13 +16,17 @@ use super::jobs::Jobs;
 use super::networks::{Endpoints, Opener};
 use super::open::Images;
 use super::options::{CommonOptions, UsageError, positive};
-use super::output::{check_targets, report, save_corners, save_network, say, write_json};
+use super::output::{check_targets, command_line, report, save_corners, save_network, say, write_json};
+use super::pictures::{figure_file, save_figure};
 use super::repair::Repair;
-use super::robust::evaluate_robustly;
+use super::robust::{RobustReport, evaluate_robustly};
 use crate::compute::EnsembleSpec;
+use crate::data::SplitName;
+use crate::figures::{FamilyCurve, families_figure, robust_figure};
 use crate::geometry::Family;
 use crate::net::ParamVec;
 use crate::recipe::Descent;
+use crate::render::figure::StackedFigure;
 
 /// Fits and evaluates a path of networks from A to B
 #[derive(Args, Debug)]
@@ -59,6 +63,9 @@ pub(super) struct Path {
     /// need be
     #[arg(long, value_name = "DIR")]
     save: Option<PathBuf>,
+    /// Draws loss and accuracy along t, and with `--pgd` those under attack beside them, as .svg or .png
+    #[arg(long, value_name = "FILE", value_parser = figure_file)]
+    figure: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -124,7 +131,7 @@ impl Path {
 
 pub(super) fn run(args: &Path) -> Result<()> {
     args.check()?;
-    check_targets([args.common.json.json.as_ref(), args.save_point.as_ref()])?;
+    check_targets([args.common.json.json.as_ref(), args.save_point.as_ref(), args.figure.as_ref()])?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
@@ -147,7 +154,9 @@ pub(super) fn run(args: &Path) -> Result<()> {
         repaired = Some(Box::new(repair.evaluate(&path, args.align.name(), args.points, &measure)?));
         measure = Repair::raw(&measure);
     }
-    let mut report_found = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?.report;
+    let result = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?;
+    let clean = result.curve();
+    let mut report_found = result.report;
     report_found.repaired = repaired;
     if let Some(attack) = args.find.fit.pgd {
         let found = evaluate_robustly(&jobs, &ends.network, &path, args.points, &measure, attack)?;
@@ -155,6 +164,10 @@ pub(super) fn run(args: &Path) -> Result<()> {
     }
     report_found.notes = found.notes;
     report_found.traces = found.traces;
+    if let Some(file) = &args.figure {
+        let (split, clean) = clean.context("internal error: a path without values")?;
+        save_figure(file, &figure(args, split, clean, report_found.robust.as_ref()).to_svg())?;
+    }
     let command = args.command(epochs);
     if let Some(folder) = &args.save {
         for (index, bend) in path.bends().iter().enumerate() {
@@ -181,6 +194,25 @@ pub(super) fn run(args: &Path) -> Result<()> {
         say(&format!("saved the network at t = {t} as {}", file.display()));
     }
     report(&args.common.json, &report_found, &report_found.describe())
+}
+
+/// Two panels, or four where the path was attacked.
+fn figure(args: &Path, split: SplitName, clean: FamilyCurve, robust: Option<&RobustReport>) -> StackedFigure {
+    let name = if args.align == EndAt::AsItIs {
+        args.family.name().to_owned()
+    } else {
+        format!("aligned/{}", args.family.name())
+    };
+    let clean = [FamilyCurve { label: name, ..clean }];
+    let caption = format!("{} points.", args.points);
+    let drawn = match (robust, args.find.fit.pgd) {
+        (Some(robust), Some(attack)) => {
+            let caption = format!("{caption} Robust: on images that were attacked at each point anew ({attack}).");
+            robust_figure(&clean, &[robust.curve()], split, caption)
+        }
+        _ => families_figure(&clean, split, caption),
+    };
+    StackedFigure { metadata: Some(command_line()), ..drawn }
 }
 
 fn open_bends(args: &Path, opener: &Opener<'_>, ends: &Endpoints) -> Result<Option<Vec<Arc<ParamVec>>>> {

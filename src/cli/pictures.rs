@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result};
 use super::along::PathResult;
 use super::field::PlaneResult;
 use crate::app::Metric;
-use crate::data::SplitName;
+use crate::compute::{BatchNorm, PointValue};
+use crate::data::{Attack, SplitName};
 use crate::figures::{CurveLine, PlanePicture, auto_clip, curve_figure, field_of, ink};
 use crate::files;
 use crate::geometry::{self, Grid, Plane};
@@ -23,16 +24,34 @@ pub(super) struct PlaneNames<'a> {
     pub(super) path: Option<&'a geometry::Path>,
 }
 
-/// The plane on the first split that was evaluated.
+/// What a picture of a plane shows.
+pub(super) struct PlaneValues<'a> {
+    pub(super) split: SplitName,
+    /// `[y * nx + x]`.
+    pub(super) values: &'a [Option<PointValue>],
+    /// What was done about batch norm, where there is some.
+    pub(super) statistics: Option<&'a BatchNorm>,
+    /// What moved the images before they were scored.
+    pub(super) attack: Option<Attack>,
+}
+
+impl PlaneResult {
+    /// The first split that was evaluated.
+    pub(super) fn shown(&self) -> Result<PlaneValues<'_>> {
+        let (split, values) = self.values.first().context("internal error: a plane without values")?;
+        Ok(PlaneValues { split: *split, values, statistics: self.statistics.as_ref(), attack: None })
+    }
+}
+
 pub(super) fn plane_svg(
     plane: &Plane,
     grid: Grid,
-    found: &PlaneResult,
+    shown: &PlaneValues<'_>,
     metric: Metric,
     names: &PlaneNames<'_>,
     command: &str,
-) -> Result<String> {
-    let (split, values) = found.values.first().context("internal error: a plane without values")?;
+) -> String {
+    let &PlaneValues { split, values, statistics, attack } = shown;
     let field = field_of(grid, values, metric);
     let style = HeatmapStyle {
         // A plane of nothing but NaN has no range, and is hatched whatever the range.
@@ -44,14 +63,15 @@ pub(super) fn plane_svg(
         grid,
         values,
         metric,
-        split: *split,
+        split,
         style,
         names: names.points.clone(),
         path: names.path,
-        statistics: found.statistics.clone(),
+        statistics: statistics.cloned(),
+        attack,
         command: Some(command.to_owned()),
     };
-    Ok(picture.figure().to_svg())
+    picture.figure().to_svg()
 }
 
 /// Each path's test values along t.

@@ -12,9 +12,11 @@ use super::networks::Opener;
 use super::open::Images;
 use super::options::{CommonOptions, non_negative_real};
 use super::output::{check_targets, report};
-use super::pictures::{PlaneNames, plane_svg, save_svg_and_png};
+use super::pictures::{PlaneNames, PlaneValues, plane_svg, save_svg_and_png};
 use super::plane_files;
+use super::robust::evaluate_plane_robustly;
 use crate::app::Metric;
+use crate::data::Attack;
 use crate::files;
 use crate::geometry::{self, Axis, Grid};
 
@@ -54,6 +56,10 @@ pub(super) struct Plane {
     /// What the picture shows
     #[arg(long, value_enum, default_value_t = MetricName::Loss)]
     metric: MetricName,
+    /// Also evaluates the plane under an attack by projected gradient descent, at each point anew: EPS,STEP,STEPS, such as
+    /// 8/255,2/255,5. Its pictures are saved beside the others, as NAME.robust.png and NAME.robust.svg
+    #[arg(long, value_name = "EPS,STEP,STEPS", value_parser = Attack::from_str)]
+    pgd: Option<Attack>,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -103,22 +109,37 @@ pub(super) fn run(args: &Plane) -> Result<()> {
         format!("no plane through {a}, {b} and {c}")
     })?;
     let grid = grid_over(&plane, args.grid, args.margin);
-    let found =
-        evaluate_plane(&jobs, &ends.network, &plane, grid, &images.measure(args.common.score, &args.common.network))?;
-    if let Some(path) = &args.npz {
-        files::write_atomic(path, &plane_files::npz(&found.report)?)?;
-    }
-    if let Some(path) = &args.csv {
-        files::write_atomic(path, &plane_files::csv(&found.report)?)?;
-    }
+    let measure = images.measure(args.common.score, &args.common.network);
+    let mut found = evaluate_plane(&jobs, &ends.network, &plane, grid, &measure)?;
+    let robust = args.pgd.map(|attack| evaluate_plane_robustly(&jobs, &ends.network, &plane, grid, &measure, attack));
+    let robust = robust.transpose()?;
     if args.png.is_some() || args.svg.is_some() {
         let metric = match args.metric {
             MetricName::Loss => Metric::Loss,
             MetricName::Accuracy => Metric::Accuracy,
         };
         let names = PlaneNames { points: names_of([&args.a, &args.b, &args.c]), path: None };
-        let svg = plane_svg(&plane, grid, &found, metric, &names, &args.command())?;
+        let svg = plane_svg(&plane, grid, &found.shown()?, metric, &names, &args.command());
         save_svg_and_png(args.svg.as_deref(), args.png.as_deref(), &svg)?;
+        if let Some(robust) = &robust {
+            let shown = PlaneValues {
+                split: robust.split,
+                values: &robust.values,
+                statistics: found.statistics.as_ref(),
+                attack: args.pgd,
+            };
+            let svg = plane_svg(&plane, grid, &shown, metric, &names, &args.command());
+            let beside = |path: &Option<PathBuf>, ending: &str| path.as_ref().map(|path| path.with_extension(ending));
+            let [svg_path, png_path] = [beside(&args.svg, "robust.svg"), beside(&args.png, "robust.png")];
+            save_svg_and_png(svg_path.as_deref(), png_path.as_deref(), &svg)?;
+        }
+    }
+    found.report.robust = robust.map(|robust| robust.report);
+    if let Some(path) = &args.npz {
+        files::write_atomic(path, &plane_files::npz(&found.report)?)?;
+    }
+    if let Some(path) = &args.csv {
+        files::write_atomic(path, &plane_files::csv(&found.report)?)?;
     }
     report(&args.common.json, &found.report, &found.report.describe())
 }
@@ -147,6 +168,9 @@ impl Plane {
         );
         if let Some(normalize) = &self.common.data.normalize {
             text += &format!(" --normalize {normalize}");
+        }
+        if let Some(attack) = self.pgd {
+            text += &format!(" --pgd {attack}");
         }
         if let Some(limit) = self.common.score.limit {
             text += &format!(" --limit {limit}");

@@ -8,7 +8,7 @@ use crate::checkpoint::npz::NpzWriter;
 use crate::data::SplitName;
 
 /// A stored zip of arrays: `x`, `y`, `anchors` `[3, 2]` (A, B, C), and `loss` and `accuracy` `[y, x]` of the test images,
-/// `loss_train` and `accuracy_train` of the training images.
+/// `loss_train` and `accuracy_train` of the training images, `loss_robust` and `accuracy_robust` under attack.
 pub(super) fn npz(found: &PlaneReport) -> Result<Vec<u8>> {
     let mut arrays = NpzWriter::new();
     let (nx, ny) = (found.x.len(), found.y.len());
@@ -17,7 +17,7 @@ pub(super) fn npz(found: &PlaneReport) -> Result<Vec<u8>> {
     let anchors = [found.anchors.a, found.anchors.b, found.anchors.c].concat();
     arrays.add("anchors", &[3, 2], &anchors)?;
     for (split, field) in found.fields() {
-        let suffix = if split == SplitName::Test { "" } else { "_train" };
+        let suffix = if split == "test" { String::new() } else { format!("_{split}") };
         for (name, rows) in [("loss", &field.loss), ("accuracy", &field.accuracy)] {
             arrays.add(&format!("{name}{suffix}"), &[ny, nx], &flat(rows))?;
         }
@@ -38,7 +38,6 @@ pub(super) fn csv(found: &PlaneReport) -> Result<Vec<u8>> {
             for ((&x, loss), accuracy) in found.x.iter().zip(losses).zip(accuracies) {
                 let numbers = [x, y, loss.0, accuracy.0].map(|v| v.to_string());
                 let [x, y, loss, accuracy] = &numbers;
-                let split = split.to_string();
                 out.write_record([x, y, &split, loss, accuracy])?;
             }
         }

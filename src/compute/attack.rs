@@ -126,6 +126,29 @@ mod tests {
     }
 
     #[test]
+    fn attacked_images_are_in_the_ball_about_the_clean_ones_and_between_0_and_1() {
+        let network = Arc::new(zoo::mlp(&[20, 16, 3], true).unwrap());
+        let (data, params) = (noise(&network, 40), params(&network, 1));
+        let attack = Attack { eps: 0.1, step: 0.04, n_steps: 5 };
+        let moved = attacked(&network, &params, &data, attack, 3).unwrap();
+        // Both are read as networks take them, and `noise` normalises all channels alike.
+        let pixels = |data: &DataRef| -> Vec<f32> {
+            let mut values = vec![0.0; 20 * 40];
+            Examples::of(data).read_all(&(0..40).collect::<Vec<u32>>(), &mut values);
+            let Normalization { mean, std } = noise(&network, 1).normalization;
+            values.iter().map(|value| value * std[0] + mean[0]).collect()
+        };
+        let (clean, moved) = (pixels(&data), pixels(&moved));
+        let distances: Vec<f32> = moved.iter().zip(&clean).map(|(moved, clean)| (moved - clean).abs()).collect();
+        assert!(distances.iter().all(|distance| *distance < 0.1 + 1e-6));
+        assert!(moved.iter().all(|value| (-1e-6..=1.0 + 1e-6).contains(value)));
+        assert!(
+            distances.iter().filter(|distance| 0.09 < **distance).count() > distances.len() / 4,
+            "it goes to the edge"
+        );
+    }
+
+    #[test]
     fn the_same_seed_gives_the_same_images() {
         let network = Arc::new(zoo::mlp(&[20, 16, 3], true).unwrap());
         let (data, params) = (noise(&network, 20), params(&network, 1));

@@ -93,7 +93,7 @@ impl TensorMoments {
 }
 
 /// The columns `channels` of `samples` `[n_samples, n_channels]`.
-fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
+pub(super) fn pick(samples: Tensor<2>, channels: &[usize], engine: &Engine) -> Tensor<2> {
     if channels.iter().copied().eq(0..samples.dims()[1]) {
         return samples;
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::batches::{ImageOrder, check_fit};
-use super::classify::logits_on;
+use super::classify::Classifier;
 use super::evaluate::{BatchNorm, DataRef, PointValue};
 use super::evaluate_lanes::block_images_of;
 use super::remeasure::Remeasure;
@@ -145,7 +145,7 @@ impl EnsembleScore {
         let images = self.block();
         let indices = self.order.range(images.clone());
         let EnsembleSpec { network, data, .. } = &self.spec;
-        let logits = logits_on(&self.engine, network, &self.members[self.member], data, indices)?;
+        let logits = Classifier::new(&self.engine, network, &self.members[self.member]).logits(data, indices)?;
         let inputs = data.inputs();
         let labels: Vec<u16> = indices.iter().map(|&index| inputs.label(index as usize)).collect();
         let (single, together) = self.sums.add(&logits, &labels);

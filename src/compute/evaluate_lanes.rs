@@ -131,7 +131,8 @@ impl Lanes {
             let blocks = buffers.logits(program).chunks_exact(n_classes).zip(labels.chunks(LANES));
             blocks.map(|(logits, labels)| AutoArch::new().dispatch(ScoreBlock { logits, labels })).collect()
         };
-        let parts = run_images(program, params, &block.images, |first, buffers| {
+        let packed = Packed::new(program, params);
+        let parts = run_images(program, &packed, &block.images, |first, buffers| {
             score_group(buffers, &block.labels[first * LANES..])
         });
         // Blocks are added in their order whatever thread computed them: the same sums every time.
@@ -151,37 +152,54 @@ fn block_images(program: &Program) -> usize {
     images.next_multiple_of(2 * LANES).clamp(*BLOCK_IMAGES.start(), *BLOCK_IMAGES.end())
 }
 
-/// Logits of one network: `[indices.len(), n_classes]`, row-major.
-pub(super) fn lanes_logits(network: &Network, params: &ParamVec, data: &DataRef, indices: &[u32]) -> Vec<f32> {
-    let program = Program::new(&Arc::new(network.clone()), BatchNormMode::Known, &[]);
-    let images = load_images(network, &data.inputs(), indices);
-    let n_classes = network.n_classes();
-    let parts = run_images(&program, params, &images, |_, buffers| {
-        let blocks = buffers.logits(&program).chunks_exact(n_classes);
-        let of_block =
-            |rows: &[Row]| (0..LANES).flat_map(|i| rows.iter().map(|row| row[i]).collect::<Vec<_>>()).collect();
-        blocks.map(of_block).collect::<Vec<Vec<f32>>>()
-    });
-    let mut logits: Vec<f32> = parts.into_iter().flatten().flatten().collect();
-    logits.truncate(indices.len() * n_classes);
-    logits
+/// One network with its weights laid out, for as many images as come.
+pub(super) struct LanesClassifier {
+    program: Program,
+    packed: Packed,
+}
+
+impl LanesClassifier {
+    pub(super) fn new(network: &Arc<Network>, params: &ParamVec) -> Self {
+        let program = Program::new(network, BatchNormMode::Known, &[]);
+        let packed = Packed::new(&program, params);
+        Self { program, packed }
+    }
+
+    pub(super) fn network(&self) -> &Network {
+        self.program.network()
+    }
+
+    /// `[indices.len(), n_classes]`, row-major.
+    pub(super) fn logits(&self, data: &DataRef, indices: &[u32]) -> Vec<f32> {
+        let Self { program, packed } = self;
+        let images = load_images(program.network(), &data.inputs(), indices);
+        let n_classes = program.network().n_classes();
+        let parts = run_images(program, packed, &images, |_, buffers| {
+            let blocks = buffers.logits(program).chunks_exact(n_classes);
+            let of_block =
+                |rows: &[Row]| (0..LANES).flat_map(|i| rows.iter().map(|row| row[i]).collect::<Vec<_>>()).collect();
+            blocks.map(of_block).collect::<Vec<Vec<f32>>>()
+        });
+        let mut logits: Vec<f32> = parts.into_iter().flatten().flatten().collect();
+        logits.truncate(indices.len() * n_classes);
+        logits
+    }
 }
 
 /// Sends images through a network on all cores; `read` gets the number of the first block of each group and what is left when
 /// it is through.
 fn run_images<T: Send>(
     program: &Program,
-    params: &ParamVec,
+    packed: &Packed,
     images: &Images,
     read: impl Fn(usize, &Buffers) -> T + Sync,
 ) -> Vec<T> {
-    let packed = Packed::new(program, params);
     let n_blocks = images.n_images.div_ceil(LANES);
     let blocks = group_blocks(n_blocks, rayon::current_num_threads());
     let groups = images.rows.par_chunks(blocks * program.n_input_rows()).enumerate();
     let run_group = |buffers: &mut Buffers, (index, rows): (usize, &[Row])| {
         buffers.load(program, rows);
-        run_blocks(program, &packed, buffers);
+        run_blocks(program, packed, buffers);
         read(index * blocks, buffers)
     };
     groups.map_init(|| Buffers::new(program, blocks), run_group).collect()

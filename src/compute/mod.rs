@@ -18,6 +18,9 @@ mod evaluate;
 mod evaluate_dense;
 mod evaluate_lanes;
 mod evaluate_tensors;
+mod excite;
+mod excite_lanes;
+mod excite_tensors;
 mod fit;
 mod fit_dense;
 mod fit_lanes;
@@ -44,7 +47,7 @@ pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec
 pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
-pub use classify::{Classify, ClassifySpec, logits};
+pub use classify::{Classifier, Classify, ClassifySpec, logits};
 pub use connect::{
     AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
     Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
@@ -54,6 +57,7 @@ pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_en
 pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
+pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};

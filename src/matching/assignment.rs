@@ -340,6 +340,33 @@ mod tests {
         }
     }
 
+    /// As `tests/fixtures/assignment/generate.py` makes them.
+    fn generated(seed: u64, n: usize, levels: f64) -> Vec<f64> {
+        let share = |k: u64| {
+            let z = seed.wrapping_add(k.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) >> 11) as f64 * 0.5_f64.powi(53)
+        };
+        (1..=(n * n) as u64).map(|k| (share(k) * levels).floor() / levels).collect()
+    }
+
+    /// The scores are multiples of powers of two, whose sums are exact.
+    #[test]
+    fn objectives_of_100_matrices_are_those_of_scipy() {
+        let rows = include_str!("../../tests/fixtures/assignment/objectives.csv").lines().skip(2);
+        let mut n_matrices = 0;
+        for row in rows {
+            let [seed, n, levels, expected] = row.split(',').collect::<Vec<_>>()[..] else { panic!("{row}") };
+            let n = n.parse().unwrap();
+            let scores = generated(seed.parse().unwrap(), n, levels.parse().unwrap());
+            let found = maximise(&scores, n).unwrap();
+            assert_eq!(objective(&scores, n, found.sources()), expected.parse::<f64>().unwrap(), "{row}");
+            n_matrices += 1;
+        }
+        assert_eq!(n_matrices, 100);
+    }
+
     #[test]
     fn assignments_are_as_good_as_brute_force() {
         let mut rng = ChaCha8Rng::seed_from_u64(1);

@@ -139,16 +139,21 @@ impl WeightMatching {
 impl UnitWeights {
     /// What the units of `group` have on the axes of it in two networks of one layout.
     pub fn of(group: &PermutationGroup, a: &ParamVec, b: &ParamVec) -> Self {
-        let [a, b] = [a, b].map(|params| unit_weights(group, params));
-        Self { n_units: group.n_units, n_weights: a.len() / group.n_units.max(1), a, b }
+        let [(a, n_weights), (b, _)] = [a, b].map(|params| unit_weights(group, params, |_| true));
+        Self { n_units: group.n_units, n_weights, a, b }
     }
 }
 
-/// One row a unit: its trained values on all the group's axes.
-fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
+/// One row a unit: its trained values on those of the group's axes that are wanted; and the length of a row.
+pub(super) fn unit_weights(
+    group: &PermutationGroup,
+    params: &ParamVec,
+    is_wanted: impl Fn(&AxisUse) -> bool,
+) -> (Vec<f32>, usize) {
     let layout = params.layout();
     let shape = |axis_use: &AxisUse| layout.spec(axis_use.param).shape.as_slice();
-    let axes = group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained());
+    let axes =
+        group.axes.iter().filter(|axis_use| layout.spec(axis_use.param).kind.is_trained() && is_wanted(axis_use));
     let axes: Vec<_> = axes.collect();
     let of_axis = |axis_use: &&AxisUse| axis_use.n_runs(shape(axis_use)) * axis_use.run_length(shape(axis_use));
     let n_weights: usize = axes.iter().map(of_axis).sum();
@@ -167,7 +172,7 @@ fn unit_weights(group: &PermutationGroup, params: &ParamVec) -> Vec<f32> {
             }
         }
     }
-    rows
+    (rows, n_weights)
 }
 
 /// `<a, b>` over the trained values.

@@ -15,6 +15,7 @@ mod repaired;
 mod sequence;
 mod shapes;
 mod summary;
+mod unit_weights;
 pub mod zoo;
 
 pub use builder::{Conv, GraphBuilder};
@@ -27,6 +28,7 @@ pub use recognise::{RecogniseError, Recognised, fit, recognise};
 pub use repaired::{Repaired, UnitDistribution};
 pub use sequence::{ConvWindow, Sequence, SequenceLayer};
 pub use shapes::ShapeError;
+pub use unit_weights::{InputWeights, UnitMatrix, UnitRole};
 
 use std::sync::{Arc, OnceLock};
 

@@ -41,6 +41,7 @@ fn landscape(state: &AppState, view: &View) -> Option<String> {
         names: [state.letter(a), if path.aligned { format!("aligned {b_name}") } else { b_name }, plane.third.clone()],
         path: Some(&path.path),
         statistics: plane.statistics.clone(),
+        attack: None,
         command: None,
     };
     Some(picture.figure().to_svg())

@@ -19,6 +19,7 @@ mod menu;
 mod path_controls;
 mod path_statistics;
 mod permutations;
+mod pictures;
 mod popups;
 mod predictions;
 mod sketch;

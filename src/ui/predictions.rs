@@ -1,10 +1,10 @@
 //! A strip of test images with what the network at t makes of them.
 
-use egui::{Align, ColorImage, Context, Label, Layout, RichText, TextureHandle, TextureOptions, Ui};
+use egui::{Align, Context, Label, Layout, RichText, TextureHandle, TextureOptions, Ui};
 
-use super::theme;
+use super::{pictures, theme};
 use crate::app::{AppState, DataState, Prediction};
-use crate::data::{Dataset, Normalization, SplitName};
+use crate::data::{Dataset, SplitName};
 
 /// Side of a picture, in points.
 const SIDE: f32 = 30.0;
@@ -68,29 +68,10 @@ impl Pictures {
             return;
         }
         self.data_revision = Some(data_revision);
-        let is_drawn = !data.dataset.shape.is_tabular();
-        let count = if is_drawn { n_images } else { 0 };
         let load = |index: usize| {
-            let name = format!("test image {index}");
-            ctx.load_texture(name, picture(&data.dataset, index), TextureOptions::NEAREST)
+            let picture = pictures::strip(&data.dataset, SplitName::Test, &[index])?;
+            Some(ctx.load_texture(format!("test image {index}"), picture, TextureOptions::NEAREST))
         };
-        self.textures = (0..count).map(load).collect();
+        self.textures = (0..n_images).map_while(load).collect();
     }
-}
-
-/// A test image as it is in the file: grey, or in colours where it has three channels.
-fn picture(dataset: &Dataset, index: usize) -> ColorImage {
-    let shape = dataset.shape;
-    let inputs = dataset.inputs(SplitName::Test, &Normalization::identity(shape.channels));
-    let mut values = vec![0.0; shape.pixels()];
-    inputs.read(index, &mut values);
-    let (low, high) = values.iter().fold((0.0_f32, 1.0_f32), |(low, high), &v| (low.min(v), high.max(v)));
-    let n = shape.height * shape.width;
-    let channel = |pixel: usize, channel: usize| {
-        let value = values[channel.min(shape.channels - 1) * n + pixel];
-        (255.0 * (value - low) / (high - low)).round() as u8
-    };
-    let is_colour = shape.channels == 3;
-    let pixels = (0..n).flat_map(|pixel| [0, 1, 2].map(|c| channel(pixel, if is_colour { c } else { 0 })));
-    ColorImage::from_rgb([shape.width, shape.height], &pixels.collect::<Vec<u8>>())
 }

@@ -9,11 +9,12 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
     Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
-    EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Fit, Rearrange, Repair,
+    EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, Rearrange, Repair,
     StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{PathPlaneSearch, Sample};
+use crate::matching::WeightComparison;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -21,6 +22,8 @@ const SLICE: Duration = Duration::from_millis(20);
 const FIT_SLICE: Duration = Duration::from_millis(50);
 /// Weights that the search for a path's plane takes in between two looks at the clock: some milliseconds.
 const PLANE_VALUES: usize = 1 << 14;
+/// Weights that a comparison takes in between two looks at the clock: about a millisecond.
+const COMPARED_WEIGHTS: usize = 1 << 17;
 /// How often a fit shows its bends.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 /// How long a fit goes on within an epoch before it hands over a checkpoint.
@@ -65,6 +68,8 @@ enum Work {
     FindPlane(Box<PathPlaneSearch>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
+    Excite(Box<Excite>),
+    CompareWeights(Box<WeightComparison>),
     Fit(Box<FitWork>),
     TrainFlow(Box<TrainFlowWork>),
 }
@@ -151,6 +156,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair => 0,
+        Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
@@ -226,6 +232,11 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
         }
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
+        Request::Excite(spec) => Work::Excite(Box::new(Excite::new(engine, spec)?)),
+        Request::CompareWeights(spec) => {
+            let wrong = || ComputeError::Permutations("expected a tensor that carries units of the group".to_owned());
+            Work::CompareWeights(Box::new(WeightComparison::new(spec).ok_or_else(wrong)?))
+        }
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -336,6 +347,26 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
             None => Ok(Ok(Turn::Again)),
             Some(logits) => Ok(outbox.send(Event::Classified { job: id, logits }).map(|()| Turn::Over)),
         },
+        Work::Excite(excite) => match excite.step(SLICE)? {
+            None => {
+                outbox.send_lossy(Event::Progress { job: id, done: excite.done() });
+                Ok(Ok(Turn::Again))
+            }
+            Some(excited) => {
+                Ok(outbox.send(Event::Excited { job: id, excited: Box::new(excited) }).map(|()| Turn::Over))
+            }
+        },
+        Work::CompareWeights(comparison) => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                if comparison.advance(COMPARED_WEIGHTS) < 1.0 {
+                    continue;
+                }
+                let matrices = Box::new(comparison.finish());
+                return Ok(outbox.send(Event::WeightsCompared { job: id, matrices }).map(|()| Turn::Over));
+            }
+            Ok(Ok(Turn::Again))
+        }
         Work::Verify(verify) => match verify.step()? {
             None => Ok(Ok(Turn::Again)),
             Some(check) => Ok(outbox.send(Event::Verified { job: id, check }).map(|()| Turn::Over)),

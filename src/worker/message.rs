@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
-    Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint, FitSpec, FlowSpec, GroupCheck, PointValue, RearrangeSpec,
-    RepairSpec, StepReport, TrainedFlow,
+    Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec, GroupCheck,
+    PointValue, RearrangeSpec, RepairSpec, StepReport, TrainedFlow,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlane, PlaneError};
+use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
 
 /// Names one job; never used twice in a process.
@@ -60,6 +61,10 @@ pub enum Lane {
     Decisions,
     /// What the network at t makes of some images.
     Predictions,
+    /// What excites matched units.
+    Excite,
+    /// Weight matrices of two networks side by side.
+    CompareWeights,
 }
 
 /// What is asked for.
@@ -91,6 +96,10 @@ pub enum Request {
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
     Classify(ClassifySpec),
+    /// Answered by `Event::Excited`.
+    Excite(ExciteSpec),
+    /// Answered by `Event::WeightsCompared`.
+    CompareWeights(WeightSpec),
     /// Answered by `Event::Verified`.
     Verify { network: Arc<Network>, params: Arc<ParamVec> },
 }
@@ -217,6 +226,14 @@ pub enum Event {
     Classified {
         job: JobId,
         logits: Vec<f32>,
+    },
+    Excited {
+        job: JobId,
+        excited: Box<Excited>,
+    },
+    WeightsCompared {
+        job: JobId,
+        matrices: Box<WeightMatrices>,
     },
     Verified {
         job: JobId,

@@ -87,7 +87,10 @@ fn permutations_come_back_from_files_and_tell_twins() {
 fn the_four_curves_of_the_paper_are_trained_and_compared() {
     let (a, b) = (digits("a.pt"), digits("b.pt"));
     let options = ["--epochs", "2", "--pam-epochs", "1", "--points", "5", "--seeds", "2", "--samples", "500"];
-    let found = run(&[&["pam", &a, &b][..], &options].concat());
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["f.svg", "s.svg", "t.svg"].map(|name| folder.path().join(name).display().to_string());
+    let figures = ["--figure", &files[0], "--spectrum", &files[1], "--training", &files[2]];
+    let found = run(&[&["pam", &a, &b][..], &options, &figures].concat());
     let curves = found["curves"].as_array().unwrap();
     let names: Vec<&str> = curves.iter().map(|curve| curve["curve"].as_str().unwrap()).collect();
     assert_eq!(names, ["unaligned", "PAM unaligned", "PAM aligned", "aligned"]);
@@ -97,7 +100,50 @@ fn the_four_curves_of_the_paper_are_trained_and_compared() {
         assert_eq!(scores["accuracy"]["mean"].as_array().unwrap().len(), 5);
         assert!(number(&scores["min_accuracy"]["mean"]) <= number(&scores["mean_accuracy"]["mean"]));
     }
+    for (file, words) in files.iter().zip([">test accuracy (0 to 1)</text>", "wavenumber", ">epoch</text>"]) {
+        let drawn = fs::read_to_string(file).unwrap();
+        assert!(drawn.contains(">PAM aligned</text>") && drawn.contains(words), "{file}: {words}");
+    }
     lowroad(&["pam", &a, &b, &a]).must_fail(2, &["pairs"]);
+}
+
+#[test]
+fn curves_that_are_done_are_trained_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().display().to_string();
+    let (a, b) = (digits("a.pt"), digits("b.pt"));
+    let pam = |options: &[&str]| -> Value {
+        let short = ["--pam-epochs", "1", "--points", "3", "--samples", "200", "--train-images", "200"];
+        run(&[&["pam", &a, &b, "--resume", &kept][..], &short, options].concat())
+    };
+    let files = || -> Vec<_> {
+        let mut names: Vec<_> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect();
+        names.sort();
+        names
+    };
+    let first = pam(&["--epochs", "1"]);
+    assert_eq!(files().len(), 4, "one for each kind: {:?}", files());
+    // A number that no training gives shows that the kept run is taken; without its file a run is done again.
+    let [marked, lost] = [&files()[0], &files()[1]];
+    let mut run: Value = serde_json::from_slice(&fs::read(marked).unwrap()).unwrap();
+    run["length"] = Value::from(-1.0);
+    fs::write(marked, run.to_string()).unwrap();
+    fs::remove_file(lost).unwrap();
+    let second = pam(&["--epochs", "1"]);
+    assert_eq!(files().len(), 4);
+    let mut lengths = [&first, &second].map(|found| -> Vec<f64> {
+        found["curves"].as_array().unwrap().iter().map(|curve| number(&curve["runs"][0]["length"])).collect()
+    });
+    let at = lengths[1].iter().position(|&length| length == -1.0).unwrap();
+    lengths[1][at] = lengths[0][at];
+    for (first, second) in lengths[0].iter().zip(&lengths[1]) {
+        assert!((first - second).abs() < 1e-9 * first, "{lengths:?}");
+    }
+    for other in [&["--epochs", "2"][..], &["--epochs", "1", "--augment", "flip"], &["--epochs", "1", "--seeds", "2"]] {
+        let before = files().len();
+        pam(other);
+        assert_eq!(files().len(), before + 4, "{other:?}");
+    }
 }
 
 #[test]

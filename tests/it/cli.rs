@@ -318,3 +318,54 @@ fn the_demo_needs_no_window() {
         assert!(fs::read(out.join(format!("{name}.png"))).unwrap().starts_with(b"\x89PNG"), "{name}");
     }
 }
+
+#[test]
+fn planes_and_paths_under_attack_are_reported_and_drawn_beside_the_clean_ones() {
+    let folder = temporary();
+    let into = |name: &str| text_of(&folder.path().join(name));
+    let (a, b, c) = (digits("a.pt"), digits("b.pt"), digits("c.pt"));
+    let (json, npz, svg) = (into("p.json"), into("p.npz"), into("p.svg"));
+    let args = [
+        "plane",
+        &a,
+        &b,
+        &c,
+        "--grid",
+        "3x2",
+        "--limit",
+        "64",
+        "--pgd",
+        "0.1,0.05,2",
+        "--json",
+        &json,
+        "--npz",
+        &npz,
+        "--svg",
+        &svg,
+    ];
+    let ended = lowroad(&on_cpu(&args));
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let found: Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
+    assert_eq!((&found["robust"]["split"], number(&found["robust"]["attack"]["eps"])), (&Value::from("test"), 0.1));
+    let worse = |row: usize, column: usize| {
+        let [robust, clean] = [&found["robust"], &found["test"]].map(|field| number(&field["loss"][row][column]));
+        clean <= robust
+    };
+    assert!((0..2).all(|row| (0..3).all(|column| worse(row, column))), "{found}");
+    assert!(fs::read_to_string(into("p.robust.svg")).unwrap().contains("robust test loss"));
+    assert!(!fs::read_to_string(svg).unwrap().contains("robust test loss"));
+    let mut arrays = zip::ZipArchive::new(fs::File::open(npz).unwrap()).unwrap();
+    assert!(arrays.by_name("accuracy_robust.npy").is_ok());
+
+    let figure = into("path.svg");
+    let args = ["path", &a, &b, "--family", "linear", "--points", "3", "--limit", "64", "--figure", &figure];
+    for (attack, panels) in [
+        (&[][..], ["test loss (nats)", "test accuracy (0 to 1)"]),
+        (&["--pgd", "0.1,0.05,2"], ["clean test accuracy (0 to 1)", "robust test loss (nats)"]),
+    ] {
+        let ended = lowroad(&on_cpu(&[&args[..], attack].concat()));
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let drawn = fs::read_to_string(&figure).unwrap();
+        assert!(panels.iter().all(|panel| drawn.contains(&format!(">{panel}</text>"))), "{panels:?}");
+    }
+}

@@ -39,7 +39,7 @@ fn every_family_has_a_row_and_its_numbers_are_those_of_its_runs() {
     let folder = tempfile::tempdir().unwrap();
     let into = |name: &str| text_of(&folder.path().join(name));
     let (a, b, c) = (digits("a.pt"), digits("b.pt"), digits("c.pt"));
-    let files = [into("t.csv"), into("t.md"), into("t.svg")];
+    let files = [into("t.csv"), into("t.md"), into("t.svg"), into("s.svg")];
     let families = "linear,arc,chain:1,chain:2,aligned/linear,bijection";
     let args = [
         "compare",
@@ -62,6 +62,8 @@ fn every_family_has_a_row_and_its_numbers_are_those_of_its_runs() {
         &files[1],
         "--figure",
         &files[2],
+        "--spectrum",
+        &files[3],
         "--json",
         "-",
     ];
@@ -107,6 +109,8 @@ fn every_family_has_a_row_and_its_numbers_are_those_of_its_runs() {
     let svg = fs::read_to_string(&files[2]).unwrap();
     assert!(svg.contains(">chain:2</text>") && svg.contains("means over 3 pairs"));
     assert!(svg.contains("<metadata>lowroad compare "), "the figure says how it was made");
+    let spectrum = fs::read_to_string(&files[3]).unwrap();
+    assert!(spectrum.contains(">chain:2</text>") && spectrum.contains("Spectrum of the loss along the path"));
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod families;
 mod faults;
 mod flow;
 mod function_preservation;
+mod permutations_gallery;
 mod permutations_matrix;
 mod permutations_units;
 mod program;

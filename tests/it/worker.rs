@@ -83,6 +83,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Aligned { job, .. }
         | Event::Rearranged { job, .. }
         | Event::Classified { job, .. }
+        | Event::Excited { job, .. }
+        | Event::WeightsCompared { job, .. }
         | Event::Verified { job, .. }
         | Event::Finished { job }
         | Event::Cancelled { job }

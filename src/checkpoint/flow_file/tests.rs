@@ -23,7 +23,7 @@ fn saved(model: &FlowModel) -> Vec<u8> {
 
 /// Checks that the file is refused with a message that has `part` in it and ends with the file's name.
 fn check(bytes: &[u8], part: &str) {
-    let message = parse(bytes, Path::new("f.safetensors")).unwrap_err().to_string();
+    let message = parse_flow(bytes, Path::new("f.safetensors")).unwrap_err().to_string();
     assert!(message.contains(part), "{message}");
     assert!(message.ends_with(": f.safetensors"), "{message}");
 }
@@ -44,7 +44,7 @@ fn with_header(model: &FlowModel, change: impl Fn(&str) -> String) -> Vec<u8> {
 fn a_map_that_is_saved_comes_back_the_same() {
     for kind in [FlowKind::RealNvp, FlowKind::Iaf] {
         let model = model(kind);
-        assert_eq!(parse(&saved(&model), Path::new("f")).unwrap(), model);
+        assert_eq!(parse_flow(&saved(&model), Path::new("f")).unwrap(), model);
     }
 }
 
@@ -52,7 +52,7 @@ fn a_map_that_is_saved_comes_back_the_same() {
 fn a_file_that_ends_early_is_refused_wherever_it_ends() {
     let whole = saved(&model(FlowKind::RealNvp));
     for n in (0..whole.len()).step_by(7) {
-        assert!(parse(&whole[..n], Path::new("f")).is_err(), "{n} of {} bytes", whole.len());
+        assert!(parse_flow(&whole[..n], Path::new("f")).is_err(), "{n} of {} bytes", whole.len());
     }
 }
 

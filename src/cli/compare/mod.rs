@@ -1,6 +1,5 @@
 //! `lowroad compare`: every way to connect, on the same pairs of networks.
 
-mod records;
 mod tables;
 mod ways;
 
@@ -22,17 +21,17 @@ use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, command_line, report, say};
 use super::pictures::{figure_file, save_figure};
+use super::records::{Inputs, Records, fingerprint_of_file};
 use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::Mode;
 use crate::data::SplitName;
-use crate::figures::{FamilyCurve, families_figure};
+use crate::figures::{FamilyCurve, families_figure, spectrum_figure};
 use crate::files;
 use crate::geometry::Family;
 use crate::geometry::comparison::{Figures, Outcome, Quantity, Run, Spread, rows};
 use crate::net::ParamVec;
-use crate::render::figure::StackedFigure;
-use records::{Inputs, Record, Records, fingerprint, fingerprint_of_file};
-use tables::{CompareReport, EndPointScores, EndPoints, RowReport, RunReport};
+use crate::render::figure::{CurveFigure, StackedFigure};
+use tables::{CompareReport, EndPointScores, EndPoints, Record, RowReport, RunReport};
 pub(super) use ways::{Way, Ways};
 
 /// Connects pairs of networks in several ways and compares what the paths come to
@@ -69,6 +68,9 @@ pub(super) struct Compare {
     /// Draws loss and accuracy of all families along t, as .svg or .png: over several pairs, their means
     #[arg(long, value_name = "FILE", value_parser = figure_file)]
     figure: Option<PathBuf>,
+    /// Draws how fast the mean loss of each family changes along t, by wavenumber, as .svg or .png
+    #[arg(long, value_name = "FILE", value_parser = figure_file)]
+    spectrum: Option<PathBuf>,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -118,7 +120,7 @@ impl Compare {
 
 pub(super) fn run(args: &Compare) -> Result<()> {
     args.check()?;
-    let targets = [&args.common.json.json, &args.csv, &args.markdown, &args.figure];
+    let targets = [&args.common.json.json, &args.csv, &args.markdown, &args.figure, &args.spectrum];
     check_targets(targets.map(Option::as_ref))?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
@@ -142,6 +144,9 @@ pub(super) fn run(args: &Compare) -> Result<()> {
     }
     if let Some(path) = &args.figure {
         save_figure(path, &comparison.figure(&found)?.to_svg())?;
+    }
+    if let Some(path) = &args.spectrum {
+        save_figure(path, &comparison.spectrum(&found)?.to_svg())?;
     }
     report(&args.common.json, &found, &found.to_text())
 }
@@ -220,14 +225,27 @@ impl Comparison<'_> {
 
     /// Each way's values along t on the first split, averaged over the pairs.
     fn figure(&self, found: &CompareReport) -> Result<StackedFigure> {
+        let (split, curves) = self.curves(found)?;
+        let drawn = families_figure(&curves, split, self.caption(found));
+        Ok(StackedFigure { metadata: Some(command_line()), ..drawn })
+    }
+
+    fn spectrum(&self, found: &CompareReport) -> Result<CurveFigure> {
+        let (split, curves) = self.curves(found)?;
+        let drawn = spectrum_figure(&curves, split, self.caption(found));
+        Ok(CurveFigure { metadata: Some(command_line()), ..drawn })
+    }
+
+    fn curves(&self, found: &CompareReport) -> Result<(SplitName, Vec<FamilyCurve>)> {
         let split = self.measure.data.first().context("internal error: no split to draw")?.split;
-        let curves =
-            self.args.families.0.iter().filter_map(|way| mean_curve(way, split, &found.runs)).collect::<Vec<_>>();
-        let caption = match self.pairs.len() {
+        Ok((split, self.args.families.0.iter().filter_map(|way| mean_curve(way, split, &found.runs)).collect()))
+    }
+
+    fn caption(&self, found: &CompareReport) -> String {
+        match self.pairs.len() {
             1 => format!("{}, {} points of each path.", found.network, found.points),
             n => format!("{}, {} points of each path; means over {n} pairs.", found.network, found.points),
-        };
-        Ok(StackedFigure { metadata: Some(command_line()), ..families_figure(&curves, split, caption) })
+        }
     }
 }
 
@@ -248,6 +266,7 @@ fn mean_curve(way: &Way, split: SplitName, runs: &[RunReport]) -> Option<FamilyC
         accuracies: mean_of(|score| score.accuracy),
         dashed: way.is_aligned,
         label: name,
+        ..FamilyCurve::default()
     })
 }
 
@@ -261,7 +280,8 @@ enum Attempt {
 struct Task<'a> {
     comparison: &'a Comparison<'a>,
     ends: Endpoints,
-    weights: [String; 2],
+    /// Of any way.
+    inputs: Inputs,
     /// Aligned B and the time it took, once some way asked for it.
     aligned: Option<(Arc<ParamVec>, f64)>,
 }
@@ -270,8 +290,10 @@ impl<'a> Task<'a> {
     fn new(comparison: &'a Comparison<'a>, first: usize, second: usize) -> Result<Self> {
         let (a, b) = (comparison.modes[first].clone(), comparison.modes[second].clone());
         let ends = Endpoints::of(a, b)?;
-        let weights = [fingerprint(&ends.a.params), fingerprint(&ends.b_params)];
-        Ok(Self { comparison, ends, weights, aligned: None })
+        let Compare { find, common, points, .. } = comparison.args;
+        let inputs =
+            Inputs { maps: comparison.maps.clone(), ..Inputs::between(&ends, common, *points, format!("{find:?}")) };
+        Ok(Self { comparison, ends, inputs, aligned: None })
     }
 
     /// The run of one way: the one that was kept, or a new one.
@@ -324,21 +346,8 @@ impl<'a> Task<'a> {
     }
 
     fn inputs(&self, way: &Way) -> Inputs {
-        let Compare { find, common, align, points, .. } = self.comparison.args;
-        Inputs {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            network: self.ends.network.name().to_owned(),
-            weights: self.weights.clone(),
-            way: way.to_string(),
-            align: way.is_aligned.then(|| align.name().to_owned()),
-            measure: format!(
-                "{:?} {:?} {:?} {:?}",
-                common.data, common.score, common.network.bn, common.network.bn_images
-            ),
-            points: *points,
-            options: format!("{find:?}"),
-            maps: self.comparison.maps.clone(),
-        }
+        let align = way.is_aligned.then(|| self.comparison.args.align.name().to_owned());
+        Inputs { way: way.to_string(), align, ..self.inputs.clone() }
     }
 }
 

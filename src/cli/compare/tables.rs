@@ -3,25 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::records::Record;
-use crate::cli::output::{Number, table};
-use crate::geometry::comparison::{Quantity, Row, Spread};
-
-/// A mean and its sample standard deviation, which a single value does not have.
-#[derive(Serialize)]
-pub(super) struct SpreadReport {
-    mean: Number,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deviation: Option<Number>,
-}
-
-impl From<Spread> for SpreadReport {
-    fn from(spread: Spread) -> Self {
-        Self { mean: spread.mean.into(), deviation: spread.deviation.map(Number) }
-    }
-}
+use crate::cli::along::PointReport;
+use crate::cli::output::{Number, markdown_table, table};
+use crate::cli::records::{self, Inputs};
+use crate::cli::spread::{SpreadReport, Unit};
+use crate::geometry::comparison::{Figures, Found, Quantity, Row};
 
 /// Everything that was compared.
 #[derive(Serialize)]
@@ -71,6 +59,40 @@ struct Missing {
     reason: String,
 }
 
+/// A run that found a path.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    pub(super) inputs: Inputs,
+    /// Time to find the path, alignment included, without its evaluation.
+    pub(super) seconds: Number,
+    pub(super) length: Number,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
+    /// By split.
+    pub(super) figures: BTreeMap<String, BTreeMap<Quantity, Number>>,
+    pub(super) points: Vec<PointReport>,
+}
+
+impl Record {
+    /// What the table is made of.
+    pub(super) fn found(&self) -> Found {
+        let of_split = |figures: &BTreeMap<Quantity, Number>| -> Figures {
+            figures.iter().map(|(&quantity, value)| (quantity, value.0)).collect()
+        };
+        Found {
+            splits: self.figures.iter().map(|(split, figures)| (split.clone(), of_split(figures))).collect(),
+            length: self.length.0,
+            seconds: self.seconds.0,
+        }
+    }
+}
+
+impl records::Record for Record {
+    fn inputs(&self) -> &Inputs {
+        &self.inputs
+    }
+}
+
 /// One family on one pair.
 #[derive(Serialize)]
 pub(super) struct RunReport {
@@ -112,31 +134,12 @@ impl RowReport {
     }
 }
 
-/// How a number is shown.
-#[derive(Clone, Copy)]
-enum Unit {
-    Percent,
-    Nats,
-    Plain,
-}
-
 fn unit_of(quantity: Quantity) -> Unit {
     if quantity.is_accuracy() { Unit::Percent } else { Unit::Nats }
 }
 
 fn cell(spread: Option<&SpreadReport>, unit: Unit) -> String {
-    let Some(SpreadReport { mean, deviation }) = spread else {
-        return "-".to_owned();
-    };
-    let number = |value: f64| match unit {
-        Unit::Percent => format!("{:.2}", 100.0 * value),
-        Unit::Nats => format!("{value:.4}"),
-        Unit::Plain => format!("{value:.2}"),
-    };
-    match deviation {
-        None => number(mean.0),
-        Some(deviation) => format!("{} ± {}", number(mean.0), number(deviation.0)),
-    }
+    spread.map_or_else(|| "-".to_owned(), |spread| spread.cell(unit))
 }
 
 fn heads() -> Vec<String> {
@@ -199,8 +202,8 @@ impl CompareReport {
     }
 
     pub(super) fn to_markdown(&self) -> String {
-        let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
         let heads = heads();
+        let heads: Vec<&str> = heads.iter().map(String::as_str).collect();
         let mut text = format!(
             "{}, {} points of each path; means{} over the pairs, length in weight space, seconds to find the path.\n",
             self.network,
@@ -208,10 +211,7 @@ impl CompareReport {
             if 1 < self.runs_per_row() { " and sample standard deviations" } else { "" }
         );
         for split in &self.splits {
-            text += &format!("\n### {split}\n\n{}|---|{}\n", line(&heads), "---:|".repeat(heads.len() - 1));
-            for cells in self.cells(split) {
-                text += &line(&cells);
-            }
+            text += &format!("\n### {split}\n\n{}", markdown_table(&heads, &self.cells(split)));
         }
         let missing = self.missing();
         if !missing.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::super::ComputeError;
 use super::super::correlate::ReadingMoments;
-use crate::matching::{Assignment, GroupReport, Permutation, Similarity, assign_units};
+use crate::matching::{Assignment, AssignmentError, GroupReport, Permutation, Similarity, assign_units};
 
 /// Scores that one slice of an assignment looks at: about 20 ms.
 const SLICE_VALUES: usize = 10_000_000;
@@ -62,10 +62,18 @@ impl GroupMatch {
     }
 
     /// What was found, once [`Self::step`] has said that it is all.
-    pub(super) fn finish(self, name: String) -> Result<GroupReport, ComputeError> {
+    ///
+    /// `pair_dead`: the permutation with its pairs of dead units told apart, given those units of A and of B; not asked where
+    /// the permutation was known.
+    pub(super) fn finish(
+        self,
+        name: String,
+        pair_dead: impl FnOnce(&Permutation, [&[bool]; 2]) -> Result<Permutation, AssignmentError>,
+    ) -> Result<GroupReport, ComputeError> {
+        let [dead_a, dead_b] = &self.dead;
         let permutation = match self.units {
             Units::Known(permutation) => permutation,
-            Units::Searched(search) => search.finish()?,
+            Units::Searched(search) => pair_dead(&search.finish()?, [dead_a, dead_b])?,
         };
         let null = match self.null {
             None => None,
@@ -74,7 +82,6 @@ impl GroupMatch {
                 Some((0..n).map(|unit| correlation[unit * n + best.source(unit)]).collect::<Vec<f64>>())
             }
         };
-        let [dead_a, dead_b] = &self.dead;
         Ok(GroupReport::new(name, permutation, &self.correlation, [dead_a, dead_b], null.as_deref()))
     }
 }

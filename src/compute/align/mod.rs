@@ -25,7 +25,8 @@ use super::evaluate::DataRef;
 use super::{ComputeError, Engine};
 use crate::data::{Attack, SplitName};
 use crate::matching::{
-    AlignMethod, Evidence, GroupReport, MatchOptions, MatchReport, Permutation, match_units, permute, readings,
+    AlignMethod, Evidence, GroupReport, MatchOptions, MatchReport, Permutation, match_units, pair_dead_units, permute,
+    readings,
 };
 use crate::net::{Network, ParamVec, PermutationGroup};
 use group::{GroupMatch, scores};
@@ -215,7 +216,12 @@ impl Align {
             }
         };
         if matching.step() {
-            self.groups.push(matching.finish(group.name.clone())?);
+            let AlignSpec { network, a, b, .. } = &self.spec;
+            let earlier: Vec<Permutation> = self.groups.iter().map(|group| group.permutation.clone()).collect();
+            let pair_dead =
+                |found: &Permutation, dead: [&[bool]; 2]| pair_dead_units(network, a, b, &earlier, found, dead);
+            let found = matching.finish(group.name.clone(), pair_dead)?;
+            self.groups.push(found);
         } else {
             self.group = Some(matching);
         }

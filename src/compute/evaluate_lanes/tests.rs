@@ -75,13 +75,13 @@ fn small_slices_and_progress_change_nothing() {
 
 #[test]
 fn logits_are_those_of_each_image() {
-    let network = zoo::mlp(&[12, 9, 3], true).unwrap();
+    let network = Arc::new(zoo::mlp(&[12, 9, 3], true).unwrap());
     let data = noise(&network, 37);
-    let w = params(&network, 1);
+    let classifier = LanesClassifier::new(&network, &params(&network, 1));
     let indices: Vec<u32> = (0..37).collect();
-    let together = lanes_logits(&network, &w, &data, &indices);
+    let together = classifier.logits(&data, &indices);
     assert_eq!(together.len(), 37 * 3);
     for image in [0, 16, 36] {
-        assert_eq!(lanes_logits(&network, &w, &data, &indices[image..=image]), together[image * 3..][..3]);
+        assert_eq!(classifier.logits(&data, &indices[image..=image]), together[image * 3..][..3]);
     }
 }

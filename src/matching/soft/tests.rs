@@ -113,6 +113,28 @@ fn the_projection_leaves_doubly_stochastic_matrices_and_finds_one() {
     assert!(found.iter().all(|value| -0.01 < *value), "hardly anything is below 0");
 }
 
+/// The orthogonal projection on matrices whose rows and columns add up to 1 takes away what every entry of a row, and every
+/// entry of a column, has in common; then what is below 0 is cut off, and so on.
+#[test]
+fn one_sweep_of_the_projection_is_the_nearest_matrix_of_these_sums() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let n = 5;
+    // Near the middle of the polytope, where nothing falls below 0.
+    let start: Vec<f64> = (0..n * n).map(|_| 0.2 + rng.random_range(-0.03..0.03)).collect();
+    let found = project(&start, n);
+    let taken: Vec<f64> = start.iter().zip(&found).map(|(start, found)| start - found).collect();
+    let row = |i: usize| (0..n).map(|j| taken[i * n + j]).sum::<f64>() / n as f64;
+    let column = |j: usize| (0..n).map(|i| taken[i * n + j]).sum::<f64>() / n as f64;
+    let mean = (0..n).map(row).sum::<f64>() / n as f64;
+    for (at, taken) in taken.iter().enumerate() {
+        assert!((taken - (row(at / n) + column(at % n) - mean)).abs() < 1e-12, "{at}");
+    }
+    assert!(found.iter().all(|&value| 0.0 < value) && taken.iter().any(|taken| 1e-3 < taken.abs()));
+    for i in 0..n {
+        assert!((found[i * n..][..n].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+}
+
 #[test]
 fn a_proximal_step_without_a_gradient_goes_towards_its_anchor() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);

@@ -39,6 +39,8 @@ pub struct Series {
     pub dashed: bool,
     /// `(t, value)` in order; a value that is not finite is a gap.
     pub points: Vec<(f64, f64)>,
+    /// One a point, drawn as bars up and down at some of them; empty where there are none.
+    pub deviations: Vec<f64>,
 }
 
 const WIDTH: f64 = 600.0;
@@ -46,14 +48,20 @@ const LEFT: f64 = 68.0;
 const HEIGHT: f64 = 280.0;
 /// From one panel's axes to the next one's: tick labels, the axis label, and air.
 const BELOW_AXES: f64 = 62.0;
+/// Points of a series that have bars, at most.
+const MOST_BARS: usize = 17;
+/// Half the width of the ends of a bar.
+const BAR_END: f64 = 2.5;
 const LEGEND_LINE: f64 = 18.0;
 const CAPTION_LINE: f64 = 15.0;
 
-/// Several quantities of the same curves, one above the other, with one legend: that of the first.
+/// Several quantities of the same curves, row by row, with one legend: that of the first.
 #[derive(Clone, Debug, Default)]
 pub struct StackedFigure {
     /// Their titles, captions and metadata are not shown.
     pub panels: Vec<CurveFigure>,
+    /// Panels beside each other; 0 is like 1.
+    pub columns: usize,
     /// Above the axes; may be empty.
     pub title: String,
     /// Below everything; may be empty.
@@ -65,24 +73,26 @@ pub struct StackedFigure {
 impl CurveFigure {
     /// The figure.
     pub fn to_svg(&self) -> String {
-        stacked(std::slice::from_ref(self), &self.title, &self.caption, self.metadata.as_deref())
+        stacked(std::slice::from_ref(self), 1, &self.title, &self.caption, self.metadata.as_deref())
     }
 }
 
 impl StackedFigure {
     /// The figure.
     pub fn to_svg(&self) -> String {
-        stacked(&self.panels, &self.title, &self.caption, self.metadata.as_deref())
+        stacked(&self.panels, self.columns.max(1), &self.title, &self.caption, self.metadata.as_deref())
     }
 }
 
-fn stacked(panels: &[CurveFigure], title: &str, caption: &str, metadata: Option<&str>) -> String {
-    let title_lines = wrapped(title, 15.0, WIDTH - 32.0);
-    let caption_lines = wrapped(caption, 11.0, WIDTH - 32.0);
+fn stacked(panels: &[CurveFigure], columns: usize, title: &str, caption: &str, metadata: Option<&str>) -> String {
+    let width = WIDTH * columns as f64;
+    let title_lines = wrapped(title, 15.0, width - 32.0);
+    let caption_lines = wrapped(caption, 11.0, width - 32.0);
     let top = if title_lines.is_empty() { 20.0 } else { 24.0 + 19.0 * title_lines.len() as f64 };
     let area = |panel: usize| {
-        let top = top + panel as f64 * (HEIGHT + BELOW_AXES);
-        Area { left: LEFT, top, width: WIDTH - LEFT - 24.0, height: HEIGHT }
+        let (row, column) = (panel / columns, panel % columns);
+        let (left, top) = (LEFT + column as f64 * WIDTH, top + row as f64 * (HEIGHT + BELOW_AXES));
+        Area { left, top, width: WIDTH - LEFT - 24.0, height: HEIGHT }
     };
     let legend = panels.first().map_or_else(Vec::new, |panel| panel.legend(area(0)));
     let legend_rows = legend.last().map_or(0, |entry| entry.row + 1);
@@ -90,7 +100,7 @@ fn stacked(panels: &[CurveFigure], title: &str, caption: &str, metadata: Option<
     let caption_top = legend_top + LEGEND_LINE * legend_rows as f64 + 2.0;
     let full_height = caption_top - 8.0 + CAPTION_LINE * caption_lines.len() as f64;
 
-    let mut svg = Svg::new(WIDTH, full_height);
+    let mut svg = Svg::new(width, full_height);
     for (index, line) in title_lines.iter().enumerate() {
         let style = TextStyle { size: 15.0, bold: true, ..TextStyle::default() };
         svg.text(16.0, 26.0 + 19.0 * index as f64, line, style);
@@ -135,7 +145,8 @@ impl CurveFigure {
             || self.series.iter().flat_map(|series| &series.points).filter(|(t, value)| t.is_finite() && shown(*value));
         let x = self.x_range.or_else(|| range(points().map(|(t, _)| *t))).unwrap_or((0.0, 1.0));
         let log = self.log && points().next().is_some();
-        let y = self.y_range.or_else(|| range(points().map(|(_, value)| *value)).map(|ends| roomier(ends, log)));
+        let ends = self.series.iter().flat_map(Series::ends).filter(|value| shown(*value));
+        let y = self.y_range.or_else(|| range(ends).map(|ends| roomier(ends, log)));
         Axes { area, x: Scale::new(x, false), y: Scale::new(y.unwrap_or((0.0, 1.0)), log), counts_x: self.counts_x }
     }
 
@@ -154,8 +165,31 @@ impl CurveFigure {
     }
 }
 
+impl Series {
+    /// The values and the ends of their bars.
+    fn ends(&self) -> impl Iterator<Item = f64> {
+        let deviations = self.deviations.iter().copied().chain(std::iter::repeat(0.0));
+        self.points.iter().zip(deviations).flat_map(|((_, value), by)| [value - by, value + by])
+    }
+}
+
+/// Bars of one deviation up and down.
+fn draw_bars(svg: &mut Svg, axes: &Axes, series: &Series, color: &str) {
+    let stroke = Stroke { color, width: 1.0, dashed: false };
+    let stride = series.points.len().div_ceil(MOST_BARS).max(1);
+    for ((t, value), by) in series.points.iter().zip(&series.deviations).step_by(stride) {
+        if let (Some(low), Some(high)) = (axes.place([*t, value - by]), axes.place([*t, value + by])) {
+            svg.line(low, high, stroke);
+            for [x, y] in [low, high] {
+                svg.line([x - BAR_END, y], [x + BAR_END, y], stroke);
+            }
+        }
+    }
+}
+
 fn draw_series(svg: &mut Svg, axes: &Axes, series: &Series) {
     let color = hex(series.color);
+    draw_bars(svg, axes, series, &color);
     let stroke = Stroke { color: &color, width: 2.0, dashed: series.dashed };
     let places: Vec<Option<[f64; 2]>> = series.points.iter().map(|(t, value)| axes.place([*t, *value])).collect();
     for run in places.split(Option::is_none) {

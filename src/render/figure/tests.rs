@@ -66,7 +66,13 @@ fn curves() -> CurveFigure {
     let mut broken: Vec<(f64, f64)> = points(0.6);
     broken[20].1 = f64::INFINITY;
     broken[22].1 = f64::NAN;
-    let series = |label: &str, color, dashed, points| Series { label: label.to_owned(), color, dashed, points };
+    let series = |label: &str, color, dashed, points| Series {
+        label: label.to_owned(),
+        color,
+        dashed,
+        points,
+        ..Series::default()
+    };
     CurveFigure {
         series: vec![
             series("straight line", [90, 90, 90], true, points(1.9)),
@@ -121,6 +127,27 @@ fn only_whole_numbers_are_marked_where_things_are_counted() {
     let (counted, measured) = (figure(true).to_svg(), figure(false).to_svg());
     assert!(marks(&counted, "1") && marks(&counted, "2") && !marks(&counted, "1.2"));
     assert!(marks(&measured, "1.0") && marks(&measured, "1.2"));
+}
+
+#[test]
+fn panels_stand_beside_each_other_where_that_is_asked_for() {
+    let stacked = StackedFigure { panels: vec![curves(); 4], columns: 2, ..StackedFigure::default() };
+    let (one, four) = (size_of_png(&curves().to_svg()), size_of_png(&stacked.to_svg()));
+    assert_eq!(four.0, 2 * one.0);
+    assert!(four.1 < 3 * one.1, "two rows: {one:?} {four:?}");
+}
+
+#[test]
+fn deviations_are_bars_that_the_axis_has_room_for() {
+    let points = vec![(0.0, 1.0), (1.0, 2.0)];
+    let plain = Series { points: points.clone(), ..Series::default() };
+    let barred = Series { deviations: vec![0.1, 7.5], points, ..Series::default() };
+    let svg = |series: &Series, y_range| {
+        CurveFigure { series: vec![series.clone()], y_range, ..CurveFigure::default() }.to_svg()
+    };
+    let lines = |series: &Series| svg(series, Some((-10.0, 10.0))).matches("<polyline").count();
+    assert_eq!(lines(&plain) + 6, lines(&barred), "two bars of three lines each");
+    assert!(svg(&barred, None).contains(">5</text>") && !svg(&plain, None).contains(">5</text>"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod matrix;
 mod of_group;
 mod quality;
 mod strands;
+mod unit_images;
 mod units;
 mod weights;
 

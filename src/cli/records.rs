@@ -1,15 +1,15 @@
-//! Finished runs as files, so that a comparison that was interrupted does not begin anew.
+//! Finished runs as files, so that a command that was interrupted does not begin anew.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::along::PointReport;
-use crate::cli::output::{Number, write_json};
-use crate::geometry::comparison::{Figures, Found, Quantity};
+use super::networks::Endpoints;
+use super::options::CommonOptions;
+use super::output::write_json;
 use crate::net::ParamVec;
 
 /// Everything that a run's numbers depend on.
@@ -20,7 +20,7 @@ pub(super) struct Inputs {
     pub(super) network: String,
     /// Fingerprints of the weights of A and B, in the layout of A.
     pub(super) weights: [String; 2],
-    /// The family as it was named, and the method of alignment where there is one.
+    /// How they are connected, as it was named, and the method of alignment where there is one.
     pub(super) way: String,
     pub(super) align: Option<String>,
     /// Data, splits and how points are measured.
@@ -32,32 +32,27 @@ pub(super) struct Inputs {
     pub(super) maps: Vec<String>,
 }
 
-/// A run that found a path.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Record {
-    pub(super) inputs: Inputs,
-    /// Time to find the path, alignment included, without its evaluation.
-    pub(super) seconds: Number,
-    pub(super) length: Number,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(super) notes: Vec<String>,
-    /// By split.
-    pub(super) figures: BTreeMap<String, BTreeMap<Quantity, Number>>,
-    pub(super) points: Vec<PointReport>,
-}
-
-impl Record {
-    /// What the table is made of.
-    pub(super) fn found(&self) -> Found {
-        let of_split = |figures: &BTreeMap<Quantity, Number>| -> Figures {
-            figures.iter().map(|(&quantity, value)| (quantity, value.0)).collect()
-        };
-        Found {
-            splits: self.figures.iter().map(|(split, figures)| (split.clone(), of_split(figures))).collect(),
-            length: self.length.0,
-            seconds: self.seconds.0,
+impl Inputs {
+    /// What all runs between two networks have in common; how they are connected is still to be said.
+    pub(super) fn between(ends: &Endpoints, common: &CommonOptions, points: usize, options: String) -> Self {
+        let network = &common.network;
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            network: ends.network.name().to_owned(),
+            weights: [fingerprint(&ends.a.params), fingerprint(&ends.b_params)],
+            way: String::new(),
+            align: None,
+            measure: format!("{:?} {:?} {:?} {:?}", common.data, common.score, network.bn, network.bn_images),
+            points,
+            options,
+            maps: Vec::new(),
         }
     }
+}
+
+/// What came of a run.
+pub(super) trait Record: Serialize + DeserializeOwned {
+    fn inputs(&self) -> &Inputs;
 }
 
 /// A folder of records.
@@ -73,26 +68,26 @@ impl Records {
     }
 
     /// The run of the same inputs, if there is one. A file that cannot be read is no run.
-    pub(super) fn find(&self, inputs: &Inputs) -> Option<Record> {
+    pub(super) fn find<R: Record>(&self, inputs: &Inputs) -> Option<R> {
         let text = fs::read_to_string(self.file(inputs)).ok()?;
-        let record: Record = serde_json::from_str(&text).ok()?;
-        (record.inputs == *inputs).then_some(record)
+        let record: R = serde_json::from_str(&text).ok()?;
+        (record.inputs() == inputs).then_some(record)
     }
 
-    pub(super) fn keep(&self, record: &Record) -> Result<()> {
-        write_json(&self.file(&record.inputs), record)
+    pub(super) fn keep(&self, record: &impl Record) -> Result<()> {
+        write_json(&self.file(record.inputs()), record)
     }
 
-    /// Named by the family, for people, and by all inputs.
+    /// Named by the way, for people, and by all inputs.
     fn file(&self, inputs: &Inputs) -> PathBuf {
-        let way = inputs.way.replace(['/', ':'], "-");
+        let way = inputs.way.replace(['/', ':', ' '], "-");
         let all = format!("{inputs:?}");
         self.folder.join(format!("{way}-{}.json", hex(fnv1a(all.bytes()))))
     }
 }
 
 /// What tells weights apart.
-pub(super) fn fingerprint(params: &ParamVec) -> String {
+fn fingerprint(params: &ParamVec) -> String {
     hex(fnv1a(params.values().iter().flat_map(|w| w.to_le_bytes())))
 }
 
@@ -116,50 +111,56 @@ fn fnv1a(bytes: impl IntoIterator<Item = u8>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::output::Number;
 
-    fn record(seconds: f64) -> Record {
-        Record {
-            inputs: Inputs {
-                version: "1".to_owned(),
-                network: "mlp".to_owned(),
-                weights: ["0".to_owned(), "1".to_owned()],
-                way: "aligned/chain:3".to_owned(),
-                align: Some("activation".to_owned()),
-                measure: "test".to_owned(),
-                points: 3,
-                options: String::new(),
-                maps: Vec::new(),
-            },
-            seconds: Number(seconds),
-            length: Number(2.0),
-            notes: Vec::new(),
-            figures: BTreeMap::from([("test".to_owned(), BTreeMap::from([(Quantity::MaxLoss, Number(f64::NAN))]))]),
-            points: Vec::new(),
+    #[derive(Serialize, Deserialize)]
+    struct Loss {
+        inputs: Inputs,
+        loss: Number,
+    }
+
+    impl Record for Loss {
+        fn inputs(&self) -> &Inputs {
+            &self.inputs
         }
+    }
+
+    fn record() -> Loss {
+        let inputs = Inputs {
+            version: "1".to_owned(),
+            network: "mlp".to_owned(),
+            weights: ["0".to_owned(), "1".to_owned()],
+            way: "aligned/chain:3".to_owned(),
+            align: Some("activation".to_owned()),
+            measure: "test".to_owned(),
+            points: 3,
+            options: String::new(),
+            maps: Vec::new(),
+        };
+        Loss { inputs, loss: Number(f64::NAN) }
     }
 
     #[test]
     fn a_run_is_found_again_by_its_inputs_alone() {
         let folder = tempfile::tempdir().unwrap();
         let records = Records::open(&folder.path().join("new")).unwrap();
-        let kept = record(1.5);
-        assert!(records.find(&kept.inputs).is_none());
+        let kept = record();
+        assert!(records.find::<Loss>(&kept.inputs).is_none());
         records.keep(&kept).unwrap();
-        let found = records.find(&kept.inputs).unwrap();
-        assert_eq!(found.seconds, kept.seconds);
-        assert!(found.figures["test"][&Quantity::MaxLoss].0.is_nan(), "what is not finite survives");
+        let found: Loss = records.find(&kept.inputs).unwrap();
+        assert!(found.loss.0.is_nan(), "what is not finite survives");
         let other = Inputs { points: 5, ..kept.inputs };
-        assert!(records.find(&other).is_none());
+        assert!(records.find::<Loss>(&other).is_none());
     }
 
     #[test]
     fn a_damaged_file_is_no_run() {
         let folder = tempfile::tempdir().unwrap();
         let records = Records::open(folder.path()).unwrap();
-        let kept = record(1.0);
+        let kept = record();
         records.keep(&kept).unwrap();
         fs::write(records.file(&kept.inputs), "{").unwrap();
-        assert!(records.find(&kept.inputs).is_none());
+        assert!(records.find::<Loss>(&kept.inputs).is_none());
     }
 
     /// Test vectors of the hash's reference page.
