@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use egui::{Button, DragValue, Response, RichText, Role, ScrollArea, Slider, Ui, WidgetInfo};
 
 use super::of_group::OfGroup;
+use super::unit_images::UnitImages;
 use super::{Focus, Shown, theme};
 use crate::app::{Action, PairingGame};
 use crate::matching::{Edits, GroupEdits, GroupReport};
@@ -23,6 +24,7 @@ pub(super) struct ByHandView {
     /// Units that would rather have another partner.
     contested: OfGroup<Vec<usize>>,
     game: Option<game::GameView>,
+    images: UnitImages,
     /// Games that were begun: every one is another.
     n_games: u64,
 }
@@ -41,7 +43,7 @@ pub(super) fn show(
             view.game = None;
         }
         if let Some(game) = &mut view.game {
-            if game.show(ui, shown, pane_height) {
+            if game.show(ui, shown, &mut view.images, pane_height) {
                 view.game = None;
             }
             return;
