@@ -97,6 +97,11 @@ impl ByHandState {
         self.applied.n_layers.map_or(n, |layers| layers.min(n))
     }
 
+    /// As it is shown, with nothing under way: what a run keeps.
+    pub(super) fn at_rest(&self) -> Self {
+        Self { edits: self.applied.clone(), asked: None, is_dragging: false, sweep: None, ..self.clone() }
+    }
+
     /// What is shown follows the hand, or a sweep.
     pub(super) fn is_moving(&self) -> bool {
         self.is_dragging || self.sweep.is_some()
