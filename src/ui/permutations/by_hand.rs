@@ -39,7 +39,7 @@ pub(super) fn show(
     let pane_height = ui.available_height();
     ScrollArea::vertical().id_salt("by hand").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-        if view.game.as_ref().is_some_and(|game| !game.is_of(shown.group)) {
+        if view.game.as_ref().is_some_and(|game| !game.is_of(shown)) {
             view.game = None;
         }
         if let Some(game) = &mut view.game {
@@ -80,7 +80,7 @@ fn header(ui: &mut Ui, shown: &Shown<'_>, view: &mut ByHandView, edits: &Edits, 
         let tip = "A game: find out yourself which units of this layer belong together";
         if ui.button("Pair eight units yourself").on_hover_text(tip).clicked() {
             let found = PairingGame::new(shown.report, view.n_games);
-            view.game = found.map(|game| game::GameView::new(game, shown.group));
+            view.game = found.map(|game| game::GameView::new(game, shown));
             view.n_games += 1;
         }
     });

@@ -1,15 +1,18 @@
 //! The board of the pairing game: units of A on the left, units of B on the right, and lines between those that the player
 //! thinks belong together.
 
+use std::sync::{Arc, Weak};
+
 use egui::{
-    Align2, Color32, CornerRadius, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo,
+    Align2, Color32, CornerRadius, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, StrokeKind, TextureHandle,
+    TextureId, Ui, WidgetInfo, pos2, vec2,
 };
-use egui::{TextureHandle, TextureId, pos2, vec2};
 
 use super::super::unit_images::{Side, UnitImages};
 use super::super::{Shown, after_color, before_color, selected_color};
 use super::theme;
 use crate::app::PairingGame;
+use crate::matching::Matrix;
 
 /// Height of a unit, at least and at most: the board fits the pane where it can.
 const CELL_HEIGHT: [f32; 2] = [24.0, 44.0];
@@ -25,18 +28,19 @@ const BESIDE: f32 = 3.5;
 /// A game and what the player holds.
 pub(super) struct GameView {
     game: PairingGame,
-    group: usize,
+    /// The correlations of the layer that is played: changes by hand leave them as they are.
+    of: Weak<Matrix>,
     /// Side (0 left, 1 right) and place.
     held: Option<(usize, usize)>,
 }
 
 impl GameView {
-    pub(super) fn new(game: PairingGame, group: usize) -> Self {
-        Self { game, group, held: None }
+    pub(super) fn new(game: PairingGame, shown: &Shown<'_>) -> Self {
+        Self { game, of: Arc::downgrade(&shown.report.correlation), held: None }
     }
 
-    pub(super) fn is_of(&self, group: usize) -> bool {
-        self.group == group
+    pub(super) fn is_of(&self, shown: &Shown<'_>) -> bool {
+        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(&shown.report.correlation))
     }
 
     /// Draws the board, in `height` if that is enough; whether the game is over.
