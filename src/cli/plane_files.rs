@@ -5,7 +5,6 @@ use anyhow::{Context as _, Result};
 use super::field::PlaneReport;
 use super::output::Number;
 use crate::checkpoint::npz::NpzWriter;
-use crate::data::SplitName;
 
 /// A stored zip of arrays: `x`, `y`, `anchors` `[3, 2]` (A, B, C), and `loss` and `accuracy` `[y, x]` of the test images,
 /// `loss_train` and `accuracy_train` of the training images, `loss_robust` and `accuracy_robust` under attack.

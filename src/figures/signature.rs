@@ -26,12 +26,13 @@ pub fn signature_figure(panels: &[SignaturePanel], n_layers: usize, caption: Str
         // The legend is the first panel's: what only others have is listed there without a point.
         for series in others.iter().flat_map(|panel| &panel.series) {
             if first.series.iter().all(|listed| listed.label != series.label) {
-                first.series.push(Series { points: Vec::new(), ..series.clone() });
+                first.series.push(Series { points: Vec::new(), deviations: Vec::new(), ..series.clone() });
             }
         }
     }
     StackedFigure {
         panels: drawn,
+        columns: 1,
         title: "Correlation of paired units by layer".to_owned(),
         caption,
         metadata: Some(command),
@@ -40,7 +41,7 @@ pub fn signature_figure(panels: &[SignaturePanel], n_layers: usize, caption: Str
 
 fn panel_figure(panel: &SignaturePanel, n_layers: usize) -> CurveFigure {
     CurveFigure {
-        series: panel.lines.iter().flat_map(|line| [bars(line), means(line)]).collect(),
+        series: panel.lines.iter().map(series_of).collect(),
         x_label: "layer".to_owned(),
         y_label: panel.y_label.clone(),
         counts_x: true,
@@ -49,19 +50,11 @@ fn panel_figure(panel: &SignaturePanel, n_layers: usize) -> CurveFigure {
     }
 }
 
-fn means(line: &SignatureLine) -> Series {
+fn series_of(line: &SignatureLine) -> Series {
     let points = line.values.iter().enumerate().map(|(index, (mean, _))| ((index + 1) as f64, *mean)).collect();
-    Series { label: line.label.clone(), color: line.color, dashed: line.dashed, points }
-}
-
-/// Upright lines with gaps between them.
-fn bars(line: &SignatureLine) -> Series {
-    let bar = |(index, (mean, half)): (usize, &(f64, Option<f64>))| {
-        let (x, half) = ((index + 1) as f64, (*half)?);
-        Some([(x, mean - half), (x, mean + half), (x, f64::NAN)])
-    };
-    let points = line.values.iter().enumerate().filter_map(bar).flatten().collect();
-    Series { color: line.color, points, ..Series::default() }
+    // What is not finite is not drawn.
+    let deviations = line.values.iter().map(|(_, half)| half.unwrap_or(f64::NAN)).collect();
+    Series { label: line.label.clone(), color: line.color, dashed: line.dashed, points, deviations }
 }
 
 #[cfg(test)]
@@ -73,11 +66,15 @@ mod tests {
     }
 
     #[test]
-    fn bars_reach_as_far_as_the_deviation_and_do_not_touch() {
-        let bars = bars(&line("after", vec![(0.5, Some(0.1)), (0.7, None), (0.8, Some(0.2))]));
-        let ends: Vec<(f64, f64)> = bars.points.iter().copied().filter(|(_, value)| value.is_finite()).collect();
-        assert_eq!(ends, [(1.0, 0.4), (1.0, 0.6), (3.0, 0.6000000000000001), (3.0, 1.0)]);
-        assert!(bars.points[2].1.is_nan() && bars.label.is_empty());
+    fn layers_have_bars_where_there_is_a_deviation() {
+        let values = vec![(0.5, Some(0.1)), (0.7, None), (0.8, Some(0.2))];
+        let lines_of = |values: Vec<(f64, Option<f64>)>| {
+            let panel = SignaturePanel { y_label: "correlation".to_owned(), lines: vec![line("after", values)] };
+            let figure = signature_figure(&[panel], 3, String::new(), "lowroad".to_owned());
+            figure.to_svg().matches("<polyline").count()
+        };
+        let plain = values.iter().map(|(mean, _)| (*mean, None)).collect();
+        assert_eq!(lines_of(values), lines_of(plain) + 6, "two bars of three lines each");
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl CurveFigure {
 impl Series {
     /// The values and the ends of their bars.
     fn ends(&self) -> impl Iterator<Item = f64> {
-        let deviations = self.deviations.iter().copied().chain(std::iter::repeat(0.0));
+        let deviations = self.deviations.iter().map(|by| if by.is_finite() { *by } else { 0.0 });
+        let deviations = deviations.chain(std::iter::repeat(0.0));
         self.points.iter().zip(deviations).flat_map(|((_, value), by)| [value - by, value + by])
     }
 }
@@ -176,7 +177,8 @@ impl Series {
 /// Bars of one deviation up and down.
 fn draw_bars(svg: &mut Svg, axes: &Axes, series: &Series, color: &str) {
     let stroke = Stroke { color, width: 1.0, dashed: false };
-    let stride = series.points.len().div_ceil(MOST_BARS).max(1);
+    // What is counted has few points, each of which matters.
+    let stride = if axes.counts_x { 1 } else { series.points.len().div_ceil(MOST_BARS).max(1) };
     for ((t, value), by) in series.points.iter().zip(&series.deviations).step_by(stride) {
         if let (Some(low), Some(high)) = (axes.place([*t, value - by]), axes.place([*t, value + by])) {
             svg.line(low, high, stroke);
