@@ -277,6 +277,7 @@ pub fn spectrum_figure(curves: &[FamilyCurve], split: SplitName, caption: String
         y_label: format!("|FFT| of the {split} loss over that at 0"),
         title: "Spectrum of the loss along the path".to_owned(),
         log: true,
+        counts_x: true,
         x_range: Some((1.0, WAVENUMBERS as f64)),
         caption,
         ..CurveFigure::default()

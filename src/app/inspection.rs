@@ -169,7 +169,7 @@ pub(super) fn compare_weights(state: &mut AppState, what: WeightsShown, effects:
         aligned: Arc::clone(&alignment.aligned),
         group: what.group,
         axis: what.axis,
-        order: (0..group.n_units()).collect(),
+        order: group.order.clone(),
     };
     let label = "Laying weights side by side".to_owned();
     effects.push(start(state, Purpose::CompareWeights, Lane::CompareWeights, label, Request::CompareWeights(spec)));

@@ -3,11 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Matrix;
+use super::{Matrix, OVERVIEW_CELLS, pooled_lines};
 use crate::net::{Network, ParamVec};
 
-/// Most rows and columns of a picture.
-const AT_MOST: usize = 1024;
 /// Share of cells that lie within the limits of the colours.
 const WITHIN_LIMIT: f64 = 0.995;
 
@@ -137,11 +135,6 @@ impl WeightMatrices {
     }
 }
 
-/// The lines, of `n`, that pooled line `cell` of `n_cells` stands for. `n_cells` is at most `n`.
-fn pooled_lines(n: usize, n_cells: usize, cell: usize) -> Range<usize> {
-    cell * n / n_cells..(cell + 1) * n / n_cells
-}
-
 /// The cell of [`pooled_lines`] that stands for line `line`.
 fn cell_of(n: usize, n_cells: usize, line: usize) -> usize {
     ((line + 1) * n_cells - 1) / n
@@ -159,7 +152,7 @@ struct Pooling {
 
 impl Pooling {
     fn new(n_rows: usize, n_columns: usize) -> Self {
-        let size = [n_rows, n_columns].map(|n| n.min(AT_MOST));
+        let size = [n_rows, n_columns].map(|n| n.min(OVERVIEW_CELLS));
         Self { n_rows, n_columns, size, values: vec![0.0; size[0] * size[1]] }
     }
 
@@ -239,15 +232,15 @@ mod tests {
     #[test]
     fn large_matrices_keep_their_largest_weights_with_their_signs() {
         let found = compare(&[1500, 1100, 2], 0, 1 << 14);
-        assert_eq!((found.a.n_rows(), found.a.n_columns()), (AT_MOST, AT_MOST));
+        assert_eq!((found.a.n_rows(), found.a.n_columns()), (OVERVIEW_CELLS, OVERVIEW_CELLS));
         assert_eq!((found.order.len(), found.n_weights), (1100, 1500));
         let mut pooled = Pooling::new(1, 3000);
         let mut row = vec![0.0; 3000];
         (row[1776], row[1777], row[5]) = (1.0, -2.0, f32::NAN);
         pooled.add(0, &row);
         let pooled = pooled.take();
-        let cell = cell_of(3000, AT_MOST, 1777);
-        assert_eq!((pooled.at(0, cell), pooled.at(0, cell_of(3000, AT_MOST, 5))), (-2.0, 0.0));
+        let cell = cell_of(3000, OVERVIEW_CELLS, 1777);
+        assert_eq!((pooled.at(0, cell), pooled.at(0, cell_of(3000, OVERVIEW_CELLS, 5))), (-2.0, 0.0));
         assert!(pooled.values().iter().filter(|&&value| value != 0.0).count() <= 2);
     }
 
@@ -257,9 +250,9 @@ mod tests {
         for row in 0..1100 {
             assert!(found.units_of(found.cell_of(row)).contains(&(1099 - row)));
         }
-        let all: Vec<usize> = (0..AT_MOST).flat_map(|row| found.units_of(row)).copied().collect();
+        let all: Vec<usize> = (0..OVERVIEW_CELLS).flat_map(|row| found.units_of(row)).copied().collect();
         assert_eq!(all, found.order);
-        assert!(found.weights_of(AT_MOST - 1).contains(&1499));
+        assert!(found.weights_of(OVERVIEW_CELLS - 1).contains(&1499));
     }
 
     #[test]

@@ -35,6 +35,7 @@ impl PamReport {
         CurveFigure {
             series: series.collect(),
             x_label: "epoch".to_owned(),
+            counts_x: true,
             y_label: "training loss (nats)".to_owned(),
             title: "Training of the curves".to_owned(),
             caption: self.caption(),

@@ -8,7 +8,7 @@ use egui::{
     Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, UiBuilder, WidgetInfo, pos2, vec2,
 };
 
-use super::unit_images::{Side, UnitImages, legend};
+use super::unit_images::{Side, UnitImages};
 use super::{Focus, Shown, after_color, focus_color, selected_color};
 use crate::app::{Action, Answer, PairsShown};
 use crate::compute::{Excited, ExcitedPair};
@@ -17,7 +17,7 @@ use crate::ui::{pictures, theme};
 
 /// Pairs of a page.
 const PAGE: usize = 12;
-const NARROWEST_CARD: f32 = 296.0;
+const NARROWEST_CARD: f32 = 230.0;
 const CARD_MARGIN: f32 = 7.0;
 const GAP: f32 = 6.0;
 const TITLE: f32 = 17.0;
@@ -34,8 +34,14 @@ pub(super) struct GalleryView {
     page: usize,
     selection_only: bool,
     images: UnitImages,
-    /// The images that excite the pairs of an answer: a picture with all of a row.
-    rows: Option<(Arc<Excited>, Vec<[Option<TextureHandle>; 3]>)>,
+    rows: Option<Rows>,
+}
+
+/// The images that excite the pairs of an answer.
+struct Rows {
+    of: Arc<Excited>,
+    /// For each pair a picture with all images that excite both, one for A's unit, and one for B's.
+    pictures: Vec<[Option<TextureHandle>; 3]>,
 }
 
 /// Which pairs come first.
@@ -99,11 +105,7 @@ pub(super) fn show(
     ui.horizontal_wrapped(|ui| {
         turn_pages(ui, &mut view.page, n_pages);
         excited = ask(ui, shown, page_of(&places, view.page).to_vec(), actions);
-        if let Some(limit) = view.images.limit(shown) {
-            let hint = "Incoming weights: blue below 0, red above; of colour images red, green and blue around grey. The \
-                        colours are the same for all units of both networks and end where 99.5 % of the weights do";
-            legend(ui, limit, hint);
-        }
+        view.images.legend(ui, shown);
     });
     view.follow(ui, shown, excited.as_ref());
     ScrollArea::vertical().id_salt("pairs").auto_shrink([false, false]).show(ui, |ui| {
@@ -191,7 +193,7 @@ impl GalleryView {
         let (Some(excited), Some(data)) = (excited, &shown.state.data) else {
             return;
         };
-        if self.rows.as_ref().is_some_and(|(of, _)| Arc::ptr_eq(of, excited)) {
+        if self.rows.as_ref().is_some_and(|rows| Arc::ptr_eq(&rows.of, excited)) {
             return;
         }
         let draw = |indices: &[u32]| {
@@ -200,7 +202,8 @@ impl GalleryView {
             Some(ui.ctx().load_texture("exciting images", picture, TextureOptions::NEAREST))
         };
         let of_pair = |pair: &ExcitedPair| [draw(&pair.by_both), draw(&pair.by_a), draw(&pair.by_b)];
-        self.rows = Some((Arc::clone(excited), excited.pairs.iter().map(of_pair).collect()));
+        let pictures = excited.pairs.iter().map(of_pair).collect();
+        self.rows = Some(Rows { of: Arc::clone(excited), pictures });
     }
 }
 
@@ -292,12 +295,11 @@ impl Card<'_> {
 
     /// The images that excite both, A's unit alone, and B's.
     fn rows(&self, ui: &mut Ui, view: &GalleryView) {
-        let (Some((excited, pair)), Some(data), Some((of, drawn))) = (self.pair(), &self.shown.state.data, &view.rows)
-        else {
+        let (Some((excited, pair)), Some(data), Some(drawn)) = (self.pair(), &self.shown.state.data, &view.rows) else {
             return;
         };
-        let Some(textures) = of.pairs.iter().position(|of| of.place == pair.place).and_then(|index| drawn.get(index))
-        else {
+        let mut pictures = drawn.of.pairs.iter().zip(&drawn.pictures);
+        let Some((_, textures)) = pictures.find(|(of, _)| of.place == pair.place) else {
             return;
         };
         let rows = [("both", &pair.by_both), ("A", &pair.by_a), ("B", &pair.by_b)];

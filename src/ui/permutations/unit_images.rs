@@ -2,11 +2,12 @@
 //! colours serves both networks.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Weak};
 
 use egui::{
-    Color32, ColorImage, Context, CornerRadius, Mesh, Rect, Response, Role, Sense, Shape, Stroke, StrokeKind,
-    TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
+    Color32, ColorImage, Context, CornerRadius, Mesh, Rect, Response, RichText, Role, Sense, Shape, Stroke, StrokeKind,
+    TextStyle, TextureHandle, TextureOptions, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::Shown;
@@ -60,9 +61,20 @@ impl UnitImages {
         self.follow(shown).is_some()
     }
 
-    /// Where the colours end.
-    pub(super) fn limit(&mut self, shown: &Shown<'_>) -> Option<f32> {
-        self.follow(shown).map(|drawn| drawn.limit)
+    /// What the colours stand for, in a line.
+    pub(super) fn legend(&mut self, ui: &mut Ui, shown: &Shown<'_>) {
+        let Some(Drawn { shape, limit, .. }) = self.follow(shown) else {
+            return;
+        };
+        const SCALE: &str =
+            "the same for all units of both networks, up to the magnitude that 99.5 % of the weights stay below";
+        if shape.is_some_and(|shape| shape.channels == 3) {
+            let text = format!("weights up to {} around grey", short(limit, limit));
+            let hint = format!("Red, green and blue for the weights of the three channels, grey for 0: {SCALE}");
+            ui.label(RichText::new(text).small().weak()).on_hover_text(hint);
+        } else {
+            legend(ui, limit, &format!("Incoming weights, blue below 0 and red above: {SCALE}"));
+        }
     }
 
     /// The weights of a unit as an image; `None` where they are none. Weights of one channel are blue below 0 and red above,
@@ -76,12 +88,13 @@ impl UnitImages {
     ) -> Option<&TextureHandle> {
         let drawn = self.follow(shown)?;
         let shape = drawn.shape?;
-        if !self.textures.contains_key(&(side, unit)) {
-            let image = image_of(&weights(shown, drawn, side, unit)?, shape, drawn.limit);
-            let texture = ctx.load_texture(format!("unit {unit}"), image, TextureOptions::NEAREST);
-            self.textures.insert((side, unit), texture);
-        }
-        self.textures.get(&(side, unit))
+        Some(match self.textures.entry((side, unit)) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(empty) => {
+                let image = image_of(&weights(shown, drawn, side, unit)?, shape, drawn.limit);
+                empty.insert(ctx.load_texture(format!("unit {unit}"), image, TextureOptions::NEAREST))
+            }
+        })
     }
 
     /// Draws a unit's weights, as an image or as bars, `size` points wide and high. Nothing, and `None`, where they cannot be
@@ -211,30 +224,43 @@ fn signed_color(value: f32) -> Color32 {
 
 /// The colours of signed values, from `-limit` to `limit`, in a line.
 pub(super) fn legend(ui: &mut Ui, limit: f32, hint: &str) {
-    let response = ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 4.0;
-        // Two digits that count.
-        let digits = (1.0 - limit.log10()).ceil().clamp(0.0, 6.0) as usize;
-        ui.small(format!("{:.digits$}", -limit));
-        let (rect, _) = ui.allocate_exact_size(vec2(72.0, 9.0), Sense::hover());
-        let mut mesh = Mesh::default();
-        const STOPS: u32 = 32;
-        for stop in 0..=STOPS {
-            let unit = stop as f32 / STOPS as f32;
-            let [r, g, b] = ColorMap::Diverging.color_at(unit);
-            let x = rect.left() + unit * rect.width();
-            mesh.colored_vertex(pos2(x, rect.top()), Color32::from_rgb(r, g, b));
-            mesh.colored_vertex(pos2(x, rect.bottom()), Color32::from_rgb(r, g, b));
-            if 0 < stop {
-                let i = 2 * stop;
-                mesh.add_triangle(i - 2, i - 1, i);
-                mesh.add_triangle(i - 1, i, i + 1);
-            }
+    const BAR: egui::Vec2 = vec2(72.0, 9.0);
+    const GAP: f32 = 4.0;
+    let number = |ui: &Ui, value: f32| {
+        let font = TextStyle::Small.resolve(ui.style());
+        ui.painter().layout_no_wrap(short(value, limit), font, ui.visuals().text_color())
+    };
+    let [low, high] = [number(ui, -limit), number(ui, limit)];
+    // One piece, so that it is not cut apart where lines are broken.
+    let size = vec2(low.size().x + high.size().x + BAR.x + 2.0 * GAP, low.size().y.max(BAR.y));
+    let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+    let bar = Rect::from_min_size(pos2(rect.left() + low.size().x + GAP, rect.center().y - 0.5 * BAR.y), BAR);
+    let mut mesh = Mesh::default();
+    const STOPS: u32 = 32;
+    for stop in 0..=STOPS {
+        let unit = stop as f32 / STOPS as f32;
+        let [r, g, b] = ColorMap::Diverging.color_at(unit);
+        let x = bar.left() + unit * bar.width();
+        mesh.colored_vertex(pos2(x, bar.top()), Color32::from_rgb(r, g, b));
+        mesh.colored_vertex(pos2(x, bar.bottom()), Color32::from_rgb(r, g, b));
+        if 0 < stop {
+            let i = 2 * stop;
+            mesh.add_triangle(i - 2, i - 1, i);
+            mesh.add_triangle(i - 1, i, i + 1);
         }
-        ui.painter().add(Shape::mesh(mesh));
-        ui.small(format!("{limit:.digits$}"));
-    });
-    response.response.on_hover_text(hint);
+    }
+    let text = format!("Colours from {} to {}", short(-limit, limit), short(limit, limit));
+    ui.painter().galley(rect.left_top(), low, Color32::PLACEHOLDER);
+    ui.painter().add(Shape::mesh(mesh));
+    ui.painter().galley(pos2(bar.right() + GAP, rect.top()), high, Color32::PLACEHOLDER);
+    response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &text));
+    response.on_hover_text(hint);
+}
+
+/// A value with as many digits as give `limit` two that count.
+pub(super) fn short(value: f32, limit: f32) -> String {
+    let digits = (1.0 - limit.log10()).ceil().clamp(0.0, 6.0) as usize;
+    format!("{value:.digits$}")
 }
 
 #[cfg(test)]
@@ -245,6 +271,12 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     const GREY: ImageShape = ImageShape { channels: 1, height: 2, width: 3 };
+
+    #[test]
+    fn limits_have_two_digits_that_count() {
+        assert_eq!([0.0912, 0.51, 3.26, 41.0].map(|limit| short(limit, limit)), ["0.091", "0.51", "3.3", "41"]);
+        assert_eq!(short(-0.004, 0.004), "-0.0040");
+    }
 
     #[test]
     fn signs_show_and_0_is_paper() {
