@@ -97,6 +97,11 @@ impl ByHandState {
         self.applied.n_layers.map_or(n, |layers| layers.min(n))
     }
 
+    /// As it is shown, with nothing under way: what a run keeps.
+    pub(super) fn at_rest(&self) -> Self {
+        Self { edits: self.applied.clone(), asked: None, is_dragging: false, sweep: None, ..self.clone() }
+    }
+
     /// What is shown follows the hand, or a sweep.
     pub(super) fn is_moving(&self) -> bool {
         self.is_dragging || self.sweep.is_some()
@@ -246,11 +251,12 @@ pub(super) fn refresh(state: &mut AppState, effects: &mut Vec<Effect>) {
     let is_shown = by_hand.applied == wanted;
     if is_shown && by_hand.asked.take().is_some() {
         drop_job(state, Purpose::Rearrange, effects);
-    } else if !is_shown && by_hand.may_ask(&wanted) {
-        if let Some(effect) = work_out(state, &by_hand, wanted.clone()) {
-            effects.push(effect);
-            by_hand.asked = Some(wanted);
-        }
+    } else if !is_shown
+        && by_hand.may_ask(&wanted)
+        && let Some(effect) = work_out(state, &by_hand, wanted.clone())
+    {
+        effects.push(effect);
+        by_hand.asked = Some(wanted);
     }
     state.by_hand = Some(by_hand);
 }

@@ -116,7 +116,8 @@ pub(super) fn record(state: &mut AppState) {
         run.settings = state.settings.clone();
         return;
     }
-    let by_hand = state.by_hand.clone().filter(|_| path.aligned && state.is_changed_by_hand());
+    let is_by_hand = path.aligned && state.is_changed_by_hand();
+    let by_hand = state.by_hand.as_ref().filter(|_| is_by_hand).map(ByHandState::at_rest);
     let alignment = state.alignment.clone().filter(|_| path.aligned);
     let (a, b) = (state.letter(endpoints.0), state.letter(endpoints.1));
     let pair = match phrase(alignment.as_ref(), by_hand.is_some()) {

@@ -1,12 +1,15 @@
 //! Units that give the same for every sample are all alike to whatever compares activations. Their incoming weights tell them
 //! apart.
 
+use std::collections::HashMap;
+
 use super::weights::unit_weights;
-use super::{AssignmentError, Permutation, maximise, permute};
+use super::{Permutation, permute};
 use crate::net::{AxisUse, Network, ParamId, ParamVec};
 
-/// Pairs units that are dead in both networks anew: so that the squares of the differences of their incoming weights add up
-/// to the least. What reads units of this group or of later ones does not count, since their order is not yet known.
+/// Pairs units that are dead in both networks anew: those that have the very same incoming weights with each other, so that
+/// a network with its units in another order is put back exactly, and the others in the order in which they are left. What
+/// reads units of this group or of later ones does not count, since their order is not yet known.
 ///
 /// `a`, `b`: parameters of `network`, in one layout. `earlier`: the permutations of all groups before this one. `found`: that
 /// of this group, which every other unit keeps. `dead`: `[n_units]` of A and of B, each in its own order.
@@ -17,11 +20,11 @@ pub fn pair_dead_units(
     earlier: &[Permutation],
     found: &Permutation,
     dead: [&[bool]; 2],
-) -> Result<Permutation, AssignmentError> {
+) -> Permutation {
     let [dead_a, dead_b] = dead;
     let places: Vec<usize> = (0..found.len()).filter(|&place| dead_a[place] && dead_b[found.source(place)]).collect();
     if places.len() < 2 {
-        return Ok(found.clone());
+        return found.clone();
     }
     let (group, later) = (&network.groups()[earlier.len()], &network.groups()[earlier.len()..]);
     let read_by_later: Vec<ParamId> =
@@ -30,23 +33,27 @@ pub fn pair_dead_units(
 
     let moved = permute(network, b, &with_identities(network, earlier));
     let [(rows_a, n_weights), (rows_b, _)] = [a, &moved].map(|params| unit_weights(group, params, is_incoming));
-    let row = |rows: &[f32], unit: usize| -> Vec<f64> {
-        rows[unit * n_weights..][..n_weights].iter().map(|&weight| f64::from(weight)).collect()
+    let bits = |rows: &[f32], unit: usize| -> Vec<u32> {
+        rows[unit * n_weights..][..n_weights].iter().map(|weight| weight.to_bits()).collect()
     };
-    let of_a: Vec<Vec<f64>> = places.iter().map(|&place| row(&rows_a, place)).collect();
-    let of_b: Vec<Vec<f64>> = places.iter().map(|&place| row(&rows_b, found.source(place))).collect();
-    // The squares of the weights themselves add up to the same whatever the pairs: the products decide.
-    let product = |a: &[f64], b: &[f64]| -> f64 {
-        let product: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
-        if product.is_finite() { product } else { 0.0 }
-    };
-    let products: Vec<f64> = of_a.iter().flat_map(|a| of_b.iter().map(|b| product(a, b))).collect();
-    let pairs = maximise(&products, places.len())?;
-    let mut sources = found.sources().to_vec();
-    for (index, &place) in places.iter().enumerate() {
-        sources[place] = found.source(places[pairs.source(index)]);
+    // Of several that are the same the first is taken first.
+    let mut units_of: HashMap<Vec<u32>, Vec<usize>> = HashMap::new();
+    for &place in places.iter().rev() {
+        let unit = found.source(place);
+        units_of.entry(bits(&rows_b, unit)).or_default().push(unit);
     }
-    Ok(Permutation::new(sources).unwrap_or_else(|| found.clone()))
+    let same: Vec<Option<usize>> =
+        places.iter().map(|&place| units_of.get_mut(&bits(&rows_a, place)).and_then(Vec::pop)).collect();
+    let mut is_left = vec![true; found.len()];
+    same.iter().flatten().for_each(|&unit| is_left[unit] = false);
+    let mut left = places.iter().map(|&place| found.source(place)).filter(|&unit| is_left[unit]);
+    let mut sources = found.sources().to_vec();
+    for (&place, unit) in places.iter().zip(same) {
+        if let Some(unit) = unit.or_else(|| left.next()) {
+            sources[place] = unit;
+        }
+    }
+    Permutation::new(sources).unwrap_or_else(|| found.clone())
 }
 
 /// The permutations of the first groups, and those of the others that leave units where they are.
@@ -79,7 +86,7 @@ mod tests {
             let mut sources = back.sources().to_vec();
             sources[..n_dead].rotate_left(1);
             let wrong = Permutation::new(sources).unwrap();
-            let found = pair_dead_units(network, &a, &b, &repaired, &wrong, [&dead_a, &dead_b]).unwrap();
+            let found = pair_dead_units(network, &a, &b, &repaired, &wrong, [&dead_a, &dead_b]);
             assert_eq!(found, back, "{}", network.name());
             repaired.push(found);
         }
@@ -102,7 +109,8 @@ mod tests {
         let (a, b) = (random(), random());
         let found = Permutation::new(vec![2, 3, 0, 1]).unwrap();
         let (all, first) = ([true; 4], [false, false, true, false]);
-        let same = pair_dead_units(&network, &a, &b, &[], &found, [&all, &first]).unwrap();
+        let same = pair_dead_units(&network, &a, &b, &[], &found, [&all, &first]);
         assert_eq!(same, found, "only one pair is dead on both sides");
+        assert_eq!(pair_dead_units(&network, &a, &b, &[], &found, [&all, &all]), found, "no two are the same");
     }
 }

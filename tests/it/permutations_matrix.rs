@@ -1,5 +1,6 @@
 //! Layer strip and correlation matrix of the pane of permutations.
 
+use egui::accesskit::Toggled;
 use egui::{Event, Key, Modifiers, MouseWheelSource, MouseWheelUnit, Role, TouchPhase};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use lowroad::app::Action;
@@ -27,7 +28,7 @@ fn matrix(screen: &Screen) -> String {
 }
 
 fn is_chosen(screen: &Screen, name: &str) -> bool {
-    screen.get_by_role_and_label(Role::RadioButton, name).accesskit_node().is_selected() == Some(true)
+    screen.get_by_role_and_label(Role::RadioButton, name).accesskit_node().toggled() == Some(Toggled::True)
 }
 
 #[test]

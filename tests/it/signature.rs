@@ -11,7 +11,8 @@ fn values(found: &Value, of: impl Fn(&Value) -> &Value) -> Vec<f64> {
 fn assert_near(found: &[f64], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
-        assert!((found - expected).abs() < 1e-6, "{found} {expected}");
+        // Correlations are a little too small, so that dead units divide by no 0.
+        assert!((found - expected).abs() < 1e-4, "{found} {expected}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::ComputeError;
 use super::super::correlate::ReadingMoments;
-use crate::matching::{Assignment, AssignmentError, GroupReport, Permutation, Similarity, assign_units};
+use crate::matching::{Assignment, GroupReport, Permutation, Similarity, assign_units};
 
 /// Scores that one slice of an assignment looks at: about 20 ms.
 const SLICE_VALUES: usize = 10_000_000;
@@ -68,12 +68,12 @@ impl GroupMatch {
     pub(super) fn finish(
         self,
         name: String,
-        pair_dead: impl FnOnce(&Permutation, [&[bool]; 2]) -> Result<Permutation, AssignmentError>,
+        pair_dead: impl FnOnce(&Permutation, [&[bool]; 2]) -> Permutation,
     ) -> Result<GroupReport, ComputeError> {
         let [dead_a, dead_b] = &self.dead;
         let permutation = match self.units {
             Units::Known(permutation) => permutation,
-            Units::Searched(search) => pair_dead(&search.finish()?, [dead_a, dead_b])?,
+            Units::Searched(search) => pair_dead(&search.finish()?, [dead_a, dead_b]),
         };
         let null = match self.null {
             None => None,

@@ -5,23 +5,26 @@ mod barriers;
 mod game;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Weak};
 
 use egui::{Button, DragValue, Response, RichText, Role, ScrollArea, Slider, Ui, WidgetInfo};
 
+use super::of_group::OfGroup;
+use super::unit_images::UnitImages;
 use super::{Focus, Shown, theme};
 use crate::app::{Action, PairingGame};
-use crate::matching::{Edits, GroupEdits, MatchReport};
+use crate::matching::{Edits, GroupEdits, GroupReport};
 
-/// Rows of the list of contested units that are in sight.
+/// Height of the list of contested units.
 const CONTESTED_HEIGHT: f32 = 96.0;
 
 #[derive(Default)]
 pub(super) struct ByHandView {
     /// The unit of B that is to be pinned, and the place that it was chosen for.
     pinned: Option<(usize, usize)>,
-    contested: Option<Contested>,
+    /// Units that would rather have another partner.
+    contested: OfGroup<Vec<usize>>,
     game: Option<game::GameView>,
+    images: UnitImages,
     /// Games that were begun: every one is another.
     n_games: u64,
 }
@@ -36,11 +39,11 @@ pub(super) fn show(
     let pane_height = ui.available_height();
     ScrollArea::vertical().id_salt("by hand").auto_shrink([false, false]).show(ui, |ui| {
         ui.set_max_width(ui.available_width() - theme::SCROLL_BAR_WIDTH);
-        if view.game.as_ref().is_some_and(|game| !game.is_of(shown.group)) {
+        if view.game.as_ref().is_some_and(|game| !game.is_of(shown)) {
             view.game = None;
         }
         if let Some(game) = &mut view.game {
-            if game.show(ui, shown, pane_height) {
+            if game.show(ui, shown, &mut view.images, pane_height) {
                 view.game = None;
             }
             return;
@@ -77,7 +80,7 @@ fn header(ui: &mut Ui, shown: &Shown<'_>, view: &mut ByHandView, edits: &Edits, 
         let tip = "A game: find out yourself which units of this layer belong together";
         if ui.button("Pair eight units yourself").on_hover_text(tip).clicked() {
             let found = PairingGame::new(shown.report, view.n_games);
-            view.game = found.map(|game| game::GameView::new(game, shown.group));
+            view.game = found.map(|game| game::GameView::new(game, shown));
             view.n_games += 1;
         }
     });
@@ -180,10 +183,7 @@ fn contested(
     actions: &mut Vec<Action>,
 ) {
     let report = shown.report;
-    if view.contested.as_ref().is_none_or(|contested| !contested.is_of(shown)) {
-        view.contested = Some(Contested::find(shown));
-    }
-    let Some(Contested { places, .. }) = &view.contested else { return };
+    let places = view.contested.get(shown, dissatisfied);
     if places.is_empty() {
         ui.label(RichText::new("Every unit has its first choice").small());
         return;
@@ -219,24 +219,14 @@ fn contested(
 }
 
 /// Live units whose partner is not their first choice, those that lose most by it first.
-struct Contested {
-    of: Weak<MatchReport>,
-    group: usize,
-    places: Vec<usize>,
-}
-
-impl Contested {
-    fn find(shown: &Shown<'_>) -> Self {
-        let units = &shown.report.units;
-        let wants_another = |place: &usize| units[*place].best_source != units[*place].source && !units[*place].is_dead;
-        let mut places: Vec<usize> = (0..units.len()).filter(wants_another).collect();
-        places.sort_by(|one, other| units[*one].margin.total_cmp(&units[*other].margin));
-        Self { of: Arc::downgrade(&shown.alignment.report), group: shown.group, places }
-    }
-
-    fn is_of(&self, shown: &Shown<'_>) -> bool {
-        self.group == shown.group && std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(&shown.alignment.report))
-    }
+fn dissatisfied(report: &GroupReport) -> Vec<usize> {
+    let wants_another = |place: &usize| {
+        let unit = &report.units[*place];
+        unit.best_source != unit.source && !unit.is_dead
+    };
+    let mut places: Vec<usize> = (0..report.n_units()).filter(wants_another).collect();
+    places.sort_by(|one, other| report.units[*one].margin.total_cmp(&report.units[*other].margin));
+    places
 }
 
 /// What was changed about the layer, each with a button that takes it back.

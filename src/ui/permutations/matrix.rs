@@ -1,21 +1,23 @@
 //! Correlations of A's units with B's, before and after B's units were moved.
 
 mod extent;
+mod marks;
 mod picture;
 mod slide;
 
 use std::ops::Range;
 use std::sync::{Arc, Weak};
 
-use egui::{Align2, Color32, FontId, Key, Mesh, Painter, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, vec2};
-use egui_plot::{Plot, PlotBounds, PlotPoint, PlotTransform};
+use egui::{Align2, Color32, FontId, Key, Mesh, Rect, Response, Role, Sense, Ui, WidgetInfo, vec2};
+use egui_plot::{Plot, PlotBounds, PlotPoint};
 
-use super::{Focus, Shown, focus_color, selected_color};
+use super::{Focus, Shown};
 use crate::compute::Alignment;
 use crate::matching::GroupReport;
 use crate::render::Renderer;
 use crate::ui::theme;
 use extent::Extent;
+use marks::Marks;
 use picture::{Order, Picture, Places, Sight, Stage, style};
 
 /// How long columns are on their way, in seconds.
@@ -24,11 +26,6 @@ const SLIDE_SECS: f32 = 0.6;
 const SMALLEST_SHARE: f32 = 0.65;
 /// Points of scrolling that show e times as many places.
 const SCROLL_POINTS: f32 = 250.0;
-/// Bands of fewer points are marked by one line instead of their two edges.
-const THIN_BAND: f32 = 4.0;
-/// More selected units are marked at the edges only.
-const MOST_LINES: usize = 24;
-const EDGE_MARK: f32 = 7.0;
 
 /// How the matrix is looked at.
 #[derive(Debug, Default)]
@@ -146,25 +143,9 @@ impl MatrixView {
         let id = egui::Id::unique(("correlations", stage == Stage::After));
         let slides = moving.filter(|_| n <= slide::MOST_COLUMNS);
         let item = slides.is_none().then(|| picture.item(id, renderer));
-        let bounds =
-            PlotBounds::from_min_max([extent.left, extent.top], [extent.left + extent.side, extent.top + extent.side]);
-        let plot = Plot::new(id.with("plot"))
-            .width(side)
-            .height(side)
-            .invert_y(true)
-            .show_axes(false)
-            .show_grid(false)
-            .show_crosshair(false)
-            .set_margin_fraction(egui::Vec2::ZERO)
-            .allow_drag(false)
-            .allow_zoom(false)
-            .allow_scroll(false)
-            .allow_boxed_zoom(false)
-            .allow_double_click_reset(false)
-            .label_formatter(|_| None)
-            .sense(Sense::click_and_drag());
-        let response = plot.show(ui, |plot| {
-            plot.set_plot_bounds(bounds);
+        let response = plot(id.with("plot"), side).show(ui, |plot| {
+            let (min, max) = ([extent.left, extent.top], [extent.left + extent.side, extent.top + extent.side]);
+            plot.set_plot_bounds(PlotBounds::from_min_max(min, max));
             if let Some(item) = item {
                 plot.add(item);
             }
@@ -181,7 +162,7 @@ impl MatrixView {
             let marks = Marks { painter: &painter, transform: &transform, report, places: &places, stage };
             marks.paint(focus);
         }
-        self.extent = look(ui, &response, extent, n, pointer.zip(Some(&transform)));
+        self.extent = look(ui, &response, extent, n, pointer);
         let words = description(report, stage);
         response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &words));
         if let Some((unit, source)) = pair {
@@ -212,16 +193,29 @@ impl MatrixView {
     }
 }
 
+/// A bare square that shows what it is told to.
+fn plot(id: egui::Id, side: f32) -> Plot<'static> {
+    Plot::new(id)
+        .width(side)
+        .height(side)
+        .invert_y(true)
+        .show_axes(false)
+        .show_grid(false)
+        .show_crosshair(false)
+        .set_margin_fraction(egui::Vec2::ZERO)
+        .allow_drag(false)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_boxed_zoom(false)
+        .allow_double_click_reset(false)
+        .label_formatter(|_| None)
+        .sense(Sense::click_and_drag())
+}
+
 /// What scrolling, dragging and keys make of the part in sight; `None` is all of it.
-fn look(
-    ui: &Ui,
-    response: &Response,
-    extent: Extent,
-    n: usize,
-    pointer: Option<(PlotPoint, &PlotTransform)>,
-) -> Option<Extent> {
+fn look(ui: &Ui, response: &Response, extent: Extent, n: usize, pointer: Option<PlotPoint>) -> Option<Extent> {
     let mut next = extent;
-    if let Some((at, _)) = pointer {
+    if let Some(at) = pointer {
         let (scrolled, pinched) = ui.input(|input| (input.smooth_scroll_delta.y, input.zoom_delta()));
         let factor = (-scrolled / SCROLL_POINTS).exp() / pinched;
         if factor != 1.0 {
@@ -294,58 +288,6 @@ fn description(report: &GroupReport, stage: Stage) -> String {
         report.before.mean,
         report.after.mean
     )
-}
-
-/// Lines over a picture.
-struct Marks<'a> {
-    painter: &'a Painter,
-    transform: &'a PlotTransform,
-    report: &'a GroupReport,
-    places: &'a Places,
-    stage: Stage,
-}
-
-impl Marks<'_> {
-    fn paint(&self, focus: &Focus) {
-        let n = self.report.n_units();
-        // The colours of correlations are those of paper, whatever the theme.
-        let paper = egui::Visuals::light();
-        let color = selected_color(&paper);
-        for &unit in focus.selected().iter().filter(|&&unit| unit < n) {
-            if focus.selected().len() <= MOST_LINES {
-                self.mark(unit, color, None);
-            }
-            self.mark(unit, color, Some(EDGE_MARK));
-        }
-        if let Some(unit) = focus.hovered().filter(|&unit| unit < n) {
-            self.mark(unit, focus_color(&paper), None);
-        }
-    }
-
-    /// Row and column of a unit of A and its partner; of `length` from the edge, else all along.
-    fn mark(&self, unit: usize, color: Color32, length: Option<f32>) {
-        let frame = *self.transform.frame();
-        let column = self.places.column_of_partner(self.report, self.stage, unit) as f64;
-        let row = self.places.of_unit[unit] as f64;
-        let ends = [(column, row), (column + 1.0, row + 1.0)];
-        let [low, high] = ends.map(|(x, y)| self.transform.position_from_point(&PlotPoint::new(x, y)));
-        let right = length.map_or(frame.right(), |length| frame.left() + length);
-        let bottom = length.map_or(frame.bottom(), |length| frame.top() + length);
-        let stroke = Stroke::new(if length.is_some() { 2.0 } else { 1.0 }, color);
-        for y in lines(low.y, high.y) {
-            self.painter.hline(frame.left()..=right, y, stroke);
-        }
-        for x in lines(low.x, high.x) {
-            self.painter.vline(x, frame.top()..=bottom, stroke);
-        }
-    }
-}
-
-/// Both edges of a band, or its middle where it is thin.
-fn lines(low: f32, high: f32) -> impl Iterator<Item = f32> {
-    let thin = high - low < THIN_BAND;
-    let (first, second) = if thin { (0.5 * (low + high), None) } else { (low, Some(high)) };
-    std::iter::once(first).chain(second)
 }
 
 /// The colours with their ends.

@@ -1,14 +1,18 @@
 //! The board of the pairing game: units of A on the left, units of B on the right, and lines between those that the player
 //! thinks belong together.
 
-use egui::{
-    Align2, Color32, CornerRadius, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo,
-};
-use egui::{pos2, vec2};
+use std::sync::{Arc, Weak};
 
+use egui::{
+    Align2, Color32, CornerRadius, Pos2, Rect, RichText, Role, Sense, Shape, Stroke, StrokeKind, TextureHandle,
+    TextureId, Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::super::unit_images::{Side, UnitImages};
 use super::super::{Shown, after_color, before_color, selected_color};
 use super::theme;
 use crate::app::PairingGame;
+use crate::matching::Matrix;
 
 /// Height of a unit, at least and at most: the board fits the pane where it can.
 const CELL_HEIGHT: [f32; 2] = [24.0, 44.0];
@@ -16,6 +20,7 @@ const CELL_GAP: f32 = 5.0;
 const CELL_WIDTH: f32 = 132.0;
 /// Room for a unit's number beside its picture.
 const NUMBER_WIDTH: f32 = 34.0;
+const SIDES: [Side; 2] = [Side::A, Side::B];
 const LINE_WIDTH: f32 = 2.0;
 /// Distance of the best pairs' lines from the player's.
 const BESIDE: f32 = 3.5;
@@ -23,26 +28,30 @@ const BESIDE: f32 = 3.5;
 /// A game and what the player holds.
 pub(super) struct GameView {
     game: PairingGame,
-    group: usize,
+    /// The correlations of the layer that is played: changes by hand leave them as they are.
+    of: Weak<Matrix>,
     /// Side (0 left, 1 right) and place.
     held: Option<(usize, usize)>,
 }
 
 impl GameView {
-    pub(super) fn new(game: PairingGame, group: usize) -> Self {
-        Self { game, group, held: None }
+    pub(super) fn new(game: PairingGame, shown: &Shown<'_>) -> Self {
+        Self { game, of: Arc::downgrade(&shown.report.correlation), held: None }
     }
 
-    pub(super) fn is_of(&self, group: usize) -> bool {
-        self.group == group
+    pub(super) fn is_of(&self, shown: &Shown<'_>) -> bool {
+        std::ptr::eq(self.of.as_ptr(), Arc::as_ptr(&shown.report.correlation))
     }
 
     /// Draws the board, in `height` if that is enough; whether the game is over.
-    pub(super) fn show(&mut self, ui: &mut Ui, shown: &Shown<'_>, height: f32) -> bool {
+    pub(super) fn show(&mut self, ui: &mut Ui, shown: &Shown<'_>, images: &mut UnitImages, height: f32) -> bool {
         let (n, top) = (self.game.n_pairs(), ui.cursor().top());
         ui.label(format!("Which unit of B does what a unit of A does, in layer {}?", shown.report.name));
-        let text = "Click a unit on the left and one on the right. The bars tell how it correlates with other matched units: \
-                    units that belong together have like bars";
+        let pictures = if images.can_draw(shown) { "The images are their incoming weights. " } else { "" };
+        let text = format!(
+            "Click a unit on the left and one on the right. {pictures}The bars tell how it correlates with other matched \
+             units: units that belong together have like bars"
+        );
         ui.label(RichText::new(text).small());
         let is_over = self.buttons(ui);
         self.score(ui);
@@ -52,14 +61,16 @@ impl GameView {
         let (board, _) = ui.allocate_exact_size(size, Sense::hover());
         for side in [0, 1] {
             for place in 0..n {
-                self.cell(ui, board, side, place);
+                let unit = self.game.units()[side][place];
+                let image = images.unit_texture(ui.ctx(), shown, SIDES[side], unit).map(TextureHandle::id);
+                self.cell(ui, board, side, place, image);
             }
         }
         self.lines(ui, board);
         is_over
     }
 
-    fn cell(&mut self, ui: &mut Ui, board: Rect, side: usize, place: usize) {
+    fn cell(&mut self, ui: &mut Ui, board: Rect, side: usize, place: usize, image: Option<TextureId>) {
         let rect = self.cell_rect(board, side, place);
         let number = self.game.units()[side][place];
         let name = format!("Unit {number} of {}", if side == 0 { "A" } else { "B" });
@@ -78,7 +89,11 @@ impl GameView {
         };
         let font = egui::TextStyle::Small.resolve(ui.style());
         painter.text(at, anchor, number, font, color);
-        profile(ui, picture.shrink(4.0), self.game.profile(side, place), self.game.largest_profile(), color);
+        let mut picture = picture.shrink(4.0);
+        if let Some(image) = image {
+            picture = draw_image(ui, picture, side, image);
+        }
+        profile(ui, picture, self.game.profile(side, place), self.game.largest_profile(), color);
         if response.on_hover_text(name).clicked() {
             self.click(side, place);
         }
@@ -152,6 +167,19 @@ impl GameView {
 
 fn side_color(ui: &Ui, side: usize) -> Color32 {
     if side == 0 { after_color(ui.visuals()) } else { before_color(ui.visuals()) }
+}
+
+/// An image of a unit's weights beside its number; returns the room that is left.
+fn draw_image(ui: &Ui, room: Rect, side: usize, image: TextureId) -> Rect {
+    let width = room.height();
+    let (place, left) = if side == 0 {
+        (room.with_max_x(room.left() + width), room.with_min_x(room.left() + width + 4.0))
+    } else {
+        (room.with_min_x(room.right() - width), room.with_max_x(room.right() - width - 4.0))
+    };
+    let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+    ui.painter().image(image, place, whole, Color32::WHITE);
+    left
 }
 
 /// Values up to `largest` in magnitude as bars from the middle line.
