@@ -25,9 +25,9 @@ mod tests {
         #[error("the file ends after 3 bytes")]
         Short,
         #[error("x.bin: {0}")]
-        Named(#[source] Box<Fault>),
+        Named(#[source] Box<Self>),
         #[error("nothing was opened")]
-        Nothing(#[source] Box<Fault>),
+        Nothing(#[source] Box<Self>),
     }
 
     #[test]

@@ -151,6 +151,28 @@ fn the_picture_of_a_decision_boundary_is_what_the_window_draws() {
 }
 
 #[test]
+fn the_pictures_of_the_permutations_are_what_the_window_draws() {
+    if !has_adapter() {
+        eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
+        return;
+    }
+    let mut faults = Vec::new();
+    let mut check = |screen: &mut Screen, name: &str| faults.extend(take(screen, name).err());
+
+    let mut screen = demo([1440.0, 900.0]);
+    press(&mut screen, "Align");
+    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
+    press(&mut screen, "Permutations");
+    settle(&mut screen);
+    check(&mut screen, "permutations.png");
+    press(&mut screen, "Strands");
+    settle(&mut screen);
+    screen.ctx.set_theme(Theme::Light);
+    check(&mut screen, "permutations-light.png");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
 fn a_changed_panel_is_no_driver_difference() {
     let kept = RgbaImage::from_pixel(100, 100, image::Rgba([24, 24, 24, 255]));
     let mut seen = kept.clone();

@@ -171,8 +171,8 @@ fn a_refused_checkpoint_is_opened_with_the_mends_that_its_notice_offers() {
     screen.state_mut().act(Action::ShowTraining(false));
     screen.state_mut().act(Action::Open(vec![file]));
     until(&mut screen, "it was refused", |s| s.notices.iter().any(|notice| notice.remedy.is_some()));
-    press(&mut screen, "1 notice");
-    assert!(screen.query_by_label("Describe its network…").is_some());
+    settle(&mut screen);
+    assert!(screen.query_by_label("Describe its network…").is_some(), "what may help is offered without being asked");
     press(&mut screen, "Open, but take the prefix `wrapped.` off");
     until(&mut screen, "it is open", |s| s.modes.len() == 1 && s.modes[0].mode.name == "mode");
     assert_eq!(newest(screen.state().state()), params.values());

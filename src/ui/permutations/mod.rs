@@ -124,6 +124,9 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         // What is left: the matrix takes a little more than its half where its controls do.
         column(ui, ui.available_width(), height, |ui| {
             ui.horizontal_wrapped(|ui| {
+                // All of them in one line of a pane of the usual width.
+                ui.spacing_mut().item_spacing.x = 1.0;
+                ui.spacing_mut().button_padding.x = 5.0;
                 for part in Part::ALL {
                     ui.selectable_value(&mut view.part, part, part.label()).on_hover_text(part.explanation());
                 }

@@ -5,12 +5,11 @@ mod cycles;
 use std::collections::BTreeSet;
 
 use egui::epaint::PathStroke;
-use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Role, Sense, Shape, Ui, WidgetInfo, pos2};
+use egui::{Align2, Color32, FontId, Pos2, Rect, RichText, Role, Sense, Shape, Ui, Visuals, WidgetInfo, pos2};
 
 use super::of_group::OfGroup;
-use super::{Focus, Shown, focus_color, selected_color, theme};
+use super::{Focus, Shown, after_color, before_color, focus_color, selected_color, theme};
 use crate::matching::{GroupReport, RandomCrossings, n_crossings};
-use crate::render::ColorMap;
 use cycles::Cycles;
 
 /// Strands at most: more than these hide each other.
@@ -19,6 +18,8 @@ const MOST_STRANDS: usize = 128;
 const SAMPLE: usize = 64;
 /// How near to a strand the mouse must be, in points.
 const REACH: f32 = 7.0;
+/// How strongly a pair without any correlation is drawn.
+const FAINTEST: f32 = 0.15;
 /// Room for the numbers of units on either side, and the least room that a number takes, in points.
 const NUMBER_WIDTH: f32 = 34.0;
 const NUMBER_HEIGHT: f32 = 10.0;
@@ -186,7 +187,7 @@ fn draw(ui: &Ui, frame: &Frame, group: &GroupReport, strands: &Strands, focus: &
     let mut front = Vec::new();
     for (rank, &place) in strands.places.iter().enumerate() {
         let line = frame.line(rank, strands.ends[rank]);
-        let color = correlation_color(group.units[place].after);
+        let color = strand_color(group.units[place].after, visuals);
         let casing = |color: Color32| Shape::line(line.clone(), PathStroke::new(4.4, color));
         if is_pointed(place) {
             front.extend([casing(focus_color(visuals)), Shape::line(line, PathStroke::new(2.4, color))]);
@@ -230,10 +231,10 @@ fn numbers(ui: &Ui, frame: &Frame, group: &GroupReport, strands: &Strands, is_po
     }
 }
 
-/// The colour of a correlation, -1..1.
-fn correlation_color(correlation: f32) -> Color32 {
-    let [red, green, blue] = ColorMap::Diverging.color_at(0.5 * (correlation + 1.0));
-    Color32::from_rgb(red, green, blue)
+/// The colour of a pair of this correlation, -1..1: the fainter the less it says.
+fn strand_color(correlation: f32, visuals: &Visuals) -> Color32 {
+    let color = if correlation < 0.0 { before_color(visuals) } else { after_color(visuals) };
+    color.gamma_multiply(FAINTEST + (1.0 - FAINTEST) * correlation.abs().min(1.0))
 }
 
 #[cfg(test)]
