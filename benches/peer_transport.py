@@ -1,10 +1,9 @@
 """Optimal transport of two networks as the authors' tools do it: POT's cost matrix and exact solver; scipy's assignment on the
 same costs.
 
-usage: peer_transport.py NAME MODES [pot]
+usage: peer_transport.py NAME MODES
 NAME: 784-2000-10 or 3072-6144-2000-10; MODES: the folder where benches/transport.rs left the modes
-pot: also runs POT's network simplex, which takes minutes for 6,144 units
-Needs: torch (to read safetensors), numpy, scipy, safetensors; POT for the last argument.
+Needs: numpy, scipy, safetensors. POT's network simplex runs too where POT is there and there are few units: 6,144 take it minutes.
 """
 
 import os
@@ -15,10 +14,13 @@ import numpy as np
 from safetensors.numpy import load_file
 from scipy.optimize import linear_sum_assignment
 
-name, folder = sys.argv[1:3]
-with_pot = "pot" in sys.argv[3:]
-if with_pot:
+try:
     import ot
+except ImportError:
+    ot = None
+
+name, folder = sys.argv[1:3]
+MOST_UNITS_FOR_POT = 2000
 
 modes = [load_file(os.path.join(folder, f"transport-{name}-{seed}.safetensors")) for seed in (0, 1)]
 layers = sorted({key.rsplit(".", 1)[0] for key in modes[0]}, key=lambda layer: modes[0][layer + ".weight"].shape[0])
@@ -50,7 +52,7 @@ for layer, after in zip(layers, layers[1:]):
         f"peer, transport {name}, {layer}, {len(found)} units: numpy distances {between - started:.3f} s, "
         f"scipy assignment {ended - between:.3f} s, mean squared distance {mean:.4f}"
     )
-    if with_pot:
+    if ot and len(x) <= MOST_UNITS_FOR_POT:
         started = time.time()
         costs = ot.dist(x, y)
         costs /= costs.max()
