@@ -131,11 +131,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
         .y_grid_spacer(round_marks(height / APART_UPWARDS, logarithmic))
         .y_axis_formatter(move |mark, _| {
             let value = if logarithmic { 10.0_f64.powf(mark.value) } else { mark.value };
-            if logarithmic && value < 0.1 {
-                format!("{value:.0e}")
-            } else {
-                format!("{:.4}", value).trim_end_matches('0').trim_end_matches('.').to_owned()
-            }
+            if logarithmic && value < 0.1 { format!("{value:.0e}") } else { theme::mark_number(value) }
         })
         .allow_scroll(false)
         .allow_drag(false)

@@ -97,6 +97,15 @@ pub(super) fn nats(loss: f64) -> String {
     }
 }
 
+/// The number at a mark of an axis, without needless zeros.
+pub(super) fn mark_number(value: f64) -> String {
+    let text = format!("{value:.4}");
+    match text.trim_end_matches('0').trim_end_matches('.') {
+        "-0" => "0".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
 /// `210 MB`, in powers of ten.
 pub(super) fn bytes(n: usize) -> String {
     let n = n as f64;
@@ -127,6 +136,11 @@ mod tests {
     #[test]
     fn counts_have_commas_between_thousands() {
         assert_eq!([count(7), count(1797), count(60_000), count(1_234_567)], ["7", "1,797", "60,000", "1,234,567"]);
+    }
+
+    #[test]
+    fn marks_have_no_needless_zeros() {
+        assert_eq!([0.5, 10.0, -0.00001, 0.125, -2.0].map(mark_number), ["0.5", "10", "0", "0.125", "-2"]);
     }
 
     #[test]

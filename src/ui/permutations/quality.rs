@@ -130,15 +130,6 @@ fn axis_names(ui: &Ui, frame: egui::Rect, upwards: &str, across: &str) {
     }
 }
 
-/// A mark's number without needless zeros.
-fn round_number(value: f64) -> String {
-    let text = format!("{value:.3}");
-    match text.trim_end_matches('0').trim_end_matches('.') {
-        "-0" => "0".to_owned(),
-        text => text.to_owned(),
-    }
-}
-
 /// A button that selects some units.
 fn choice(ui: &mut Ui, what: &str, places: &[usize], tip: &str, focus: &mut Focus) {
     let button = egui::Button::new(RichText::new(format!("Select {} {what}", theme::count(places.len()))).small());

@@ -112,6 +112,7 @@ fn depths(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         .y_grid_spacer(round_marks(DEPTHS_HEIGHT / APART_UPWARDS, false))
         .x_grid_spacer(move |_| layer_marks(n))
         .x_axis_formatter(|mark, _| format!("{:.0}", mark.value))
+        .y_axis_formatter(|mark, _| theme::mark_number(mark.value))
         .default_x_bounds(-0.2, n as f64 + 0.2)
         .include_y(0.0)
         .include_y(1.05 * highest)

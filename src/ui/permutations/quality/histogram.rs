@@ -4,7 +4,7 @@ use egui::{Color32, Role, Stroke, Ui, Vec2, Visuals, WidgetInfo};
 use egui_plot::{Bar, BarChart, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotUi, Points, VLine};
 
 use super::super::{after_color, focus_color, null_color, selected_color};
-use super::{Focus, Shown, axis_names, round_number, theme};
+use super::{Focus, Shown, axis_names, theme};
 use crate::matching::{Bins, GroupReport};
 use crate::ui::landscape::{APART_ACROSS, APART_UPWARDS, round_marks};
 
@@ -109,7 +109,7 @@ impl Histogram {
             .width(room.x)
             .height(height)
             .x_grid_spacer(round_marks(room.x / APART_ACROSS, false))
-            .x_axis_formatter(|mark, _| round_number(mark.value))
+            .x_axis_formatter(|mark, _| theme::mark_number(mark.value))
             .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
             .set_margin_fraction(egui::vec2(0.02, 0.05))
             .allow_drag(false)

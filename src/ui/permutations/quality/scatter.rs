@@ -4,7 +4,7 @@ use egui::{Color32, Pos2, Rect, Role, Stroke, StrokeKind, Ui, Vec2, Visuals, Wid
 use egui_plot::{HLine, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, PlotResponse, PlotUi, Points, VLine};
 
 use super::super::{after_color, focus_color, null_color, selected_color};
-use super::{Focus, axis_names, round_number, theme};
+use super::{Focus, axis_names, theme};
 use crate::matching::{AMBIGUOUS_MARGIN, GroupReport};
 use crate::ui::landscape::{APART_ACROSS, APART_UPWARDS, round_marks};
 
@@ -98,8 +98,8 @@ impl Scatter {
             .height(height)
             .x_grid_spacer(round_marks(room.x / APART_ACROSS, false))
             .y_grid_spacer(round_marks(height / APART_UPWARDS, false))
-            .x_axis_formatter(|mark, _| round_number(mark.value))
-            .y_axis_formatter(|mark, _| round_number(mark.value))
+            .x_axis_formatter(|mark, _| theme::mark_number(mark.value))
+            .y_axis_formatter(|mark, _| theme::mark_number(mark.value))
             .set_margin_fraction(egui::vec2(0.04, 0.06))
             .allow_drag(false)
             .allow_scroll(false)
