@@ -116,7 +116,7 @@ fn choice_menu<T: Choice>(ui: &mut Ui, label: &str, chosen: &mut T) {
     ui.horizontal(|ui| {
         let label_id = ui.label(label).id;
         let entry = chosen.entry();
-        let menu = ComboBox::from_id_salt(label).selected_text(entry.label).width(MENU_WIDTH);
+        let menu = ComboBox::from_id_salt(label).selected_text(entry.label).width(MENU_WIDTH.min(ui.available_width()));
         let shown = menu.show_ui(ui, |ui| {
             for &choice in T::ALL {
                 let entry = choice.entry();
