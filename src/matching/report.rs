@@ -141,10 +141,19 @@ pub struct Overview {
 impl Overview {
     /// `order`: A's units.
     fn new(correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Self {
-        let partners: Vec<usize> = order.iter().map(|&unit| permutation.source(unit)).collect();
-        let of = |columns: &[usize]| Arc::new(pool(correlation, order, columns, OVERVIEW_CELLS));
-        let (before, after) = rayon::join(|| of(order), || of(&partners));
+        let before = || Arc::new(pool(correlation, order, order, OVERVIEW_CELLS));
+        let (before, after) = rayon::join(before, || Self::after(correlation, permutation, order));
         Self { before, after }
+    }
+
+    /// The same units of A with others of B at their places.
+    fn with_permutation(&self, correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Self {
+        Self { before: Arc::clone(&self.before), after: Self::after(correlation, permutation, order) }
+    }
+
+    fn after(correlation: &Matrix, permutation: &Permutation, order: &[usize]) -> Arc<Matrix> {
+        let partners: Vec<usize> = order.iter().map(|&unit| permutation.source(unit)).collect();
+        Arc::new(pool(correlation, order, &partners, OVERVIEW_CELLS))
     }
 }
 
@@ -197,8 +206,8 @@ impl GroupReport {
         let units: Vec<UnitMatch> = (0..self.n_units()).map(match_of).collect();
         let own_order: Vec<usize> = (0..self.n_units()).collect();
         Self {
-            overview: Overview::new(&self.correlation, &permutation, &self.order),
-            unordered_overview: Overview::new(&self.correlation, &permutation, &own_order),
+            overview: self.overview.with_permutation(&self.correlation, &permutation, &self.order),
+            unordered_overview: self.unordered_overview.with_permutation(&self.correlation, &permutation, &own_order),
             after: Spread::of(units.iter().map(|unit| unit.after)),
             margin: Spread::of(units.iter().map(|unit| unit.margin)),
             permutation,

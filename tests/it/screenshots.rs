@@ -89,87 +89,84 @@ fn compare(kept: &RgbaImage, seen: &RgbaImage) -> Result<(), String> {
     Ok(())
 }
 
-#[test]
-fn the_pictures_of_the_readme_are_what_the_window_draws() {
+/// Takes pictures where there is something that draws, and tells all that differ from those that are kept.
+fn pictures(take_them: impl FnOnce(&mut dyn FnMut(&mut Screen, &str))) {
     if !has_adapter() {
         eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
         return;
     }
     let mut faults = Vec::new();
-    let mut check = |screen: &mut Screen, name: &str| faults.extend(take(screen, name).err());
-
-    let mut screen = demo([1440.0, 900.0]);
-    check(&mut screen, "demo-dark.png");
-    screen.ctx.set_theme(Theme::Light);
-    check(&mut screen, "demo-light.png");
-    screen.ctx.set_theme(Theme::Dark);
-
-    press(&mut screen, "Align");
-    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
-    settle(&mut screen);
-    check(&mut screen, "aligned.png");
-
-    press(&mut screen, "Path ends at aligned B");
-    settle(&mut screen);
-    press(&mut screen, "Find path");
-    until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 30));
-    settle(&mut screen);
-    press(&mut screen, "Pin run 1");
-    press(&mut screen, "Statistics");
-    screen.state_mut().act(Action::SetT(0.3));
-    check(&mut screen, "path.png");
-    screen.ctx.set_theme(Theme::Light);
-    check(&mut screen, "path-light.png");
-    screen.ctx.set_theme(Theme::Dark);
-    screen.set_size(egui::vec2(1920.0, 1080.0));
-    settle(&mut screen);
-    check(&mut screen, "path-1920.png");
-    screen.set_size(egui::vec2(900.0, 600.0));
-    check(&mut screen, "small.png");
+    take_them(&mut |screen, name| faults.extend(take(screen, name).err()));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn the_pictures_of_the_readme_are_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        check(&mut screen, "demo-dark.png");
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "demo-light.png");
+        screen.ctx.set_theme(Theme::Dark);
+
+        press(&mut screen, "Align");
+        until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
+        settle(&mut screen);
+        check(&mut screen, "aligned.png");
+
+        press(&mut screen, "Path ends at aligned B");
+        settle(&mut screen);
+        press(&mut screen, "Find path");
+        until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 30));
+        settle(&mut screen);
+        press(&mut screen, "Pin run 1");
+        press(&mut screen, "Statistics");
+        screen.state_mut().act(Action::SetT(0.3));
+        check(&mut screen, "path.png");
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "path-light.png");
+        screen.ctx.set_theme(Theme::Dark);
+        screen.set_size(egui::vec2(1920.0, 1080.0));
+        settle(&mut screen);
+        check(&mut screen, "path-1920.png");
+        screen.set_size(egui::vec2(900.0, 600.0));
+        check(&mut screen, "small.png");
+    });
 }
 
 #[test]
 fn the_picture_of_a_decision_boundary_is_what_the_window_draws() {
-    if !has_adapter() {
-        eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
-        return;
-    }
-    let mut screen = demo([1440.0, 900.0]);
-    screen.state_mut().act(Action::OpenData("moons".to_owned()));
-    until(&mut screen, "the moons are open", |s| s.data.as_ref().is_some_and(|d| d.dataset.name == "moons"));
-    screen.state_mut().act(Action::ShowTraining(true));
-    let mut form = TrainingForm { network: "2-16-16-2".to_owned(), ..TrainingForm::default() };
-    form.recipe.descent.epochs = 60;
-    screen.state_mut().act(Action::ChangeTraining(Box::new(form)));
-    until(&mut screen, "there is a network", |s| matches!(s.training.network, Some(Ok(_))));
-    screen.state_mut().act(Action::Train);
-    until(&mut screen, "both are trained", |s| s.training.n_finished == 2);
-    screen.state_mut().act(Action::ShowTraining(false));
-    settle(&mut screen);
-    take(&mut screen, "boundary.png").unwrap();
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        screen.state_mut().act(Action::OpenData("moons".to_owned()));
+        until(&mut screen, "the moons are open", |s| s.data.as_ref().is_some_and(|d| d.dataset.name == "moons"));
+        screen.state_mut().act(Action::ShowTraining(true));
+        let mut form = TrainingForm { network: "2-16-16-2".to_owned(), ..TrainingForm::default() };
+        form.recipe.descent.epochs = 60;
+        screen.state_mut().act(Action::ChangeTraining(Box::new(form)));
+        until(&mut screen, "there is a network", |s| matches!(s.training.network, Some(Ok(_))));
+        screen.state_mut().act(Action::Train);
+        until(&mut screen, "both are trained", |s| s.training.n_finished == 2);
+        screen.state_mut().act(Action::ShowTraining(false));
+        settle(&mut screen);
+        check(&mut screen, "boundary.png");
+    });
 }
 
 #[test]
 fn the_pictures_of_the_permutations_are_what_the_window_draws() {
-    if !has_adapter() {
-        eprintln!("skipped: no wgpu adapter here (install mesa-vulkan-drivers for one in software)");
-        return;
-    }
-    let mut faults = Vec::new();
-    let mut check = |screen: &mut Screen, name: &str| faults.extend(take(screen, name).err());
-
-    let mut screen = demo([1440.0, 900.0]);
-    press(&mut screen, "Align");
-    until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
-    press(&mut screen, "Permutations");
-    settle(&mut screen);
-    check(&mut screen, "permutations.png");
-    press(&mut screen, "Strands");
-    settle(&mut screen);
-    screen.ctx.set_theme(Theme::Light);
-    check(&mut screen, "permutations-light.png");
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        press(&mut screen, "Align");
+        until(&mut screen, "B is aligned", |s| s.current_alignment().is_some());
+        press(&mut screen, "Permutations");
+        settle(&mut screen);
+        check(&mut screen, "permutations.png");
+        press(&mut screen, "Strands");
+        settle(&mut screen);
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "permutations-light.png");
+    });
 }
 
 #[test]
