@@ -47,6 +47,13 @@ const KINDS: [Kind; 4] = [
     Kind { name: "aligned", align: AlignMethod::Activation },
 ];
 
+/// A kind by its name, with a hyphen for the blank.
+fn kind(text: &str) -> Result<Kind, String> {
+    let names = KINDS.map(|kind| kind.name.to_lowercase().replace(' ', "-"));
+    let found = names.iter().position(|name| name == text);
+    found.map(|index| KINDS[index]).ok_or_else(|| format!("expected one of {}", names.join(", ")))
+}
+
 /// Trains the four curves of Tatro et al. 2020 (unaligned, aligned, and after PAM from either) between pairs of networks
 #[derive(Args, Debug)]
 pub(super) struct Pam {
@@ -55,6 +62,9 @@ pub(super) struct Pam {
     networks: Vec<PathBuf>,
     #[command(flatten)]
     samples: SampleOptions,
+    /// Curves to train [default: unaligned,pam-unaligned,pam-aligned,aligned]
+    #[arg(long, value_name = "KIND,..", value_delimiter = ',', value_parser = kind)]
+    kinds: Vec<Kind>,
     /// Passes over the training images while permutations are looked for
     #[arg(long, value_name = "N", default_value_t = PamOptions::default().epochs)]
     pam_epochs: usize,
@@ -112,15 +122,16 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         records: args.resume.as_deref().map(Records::open).transpose()?,
         epochs: args.fit.over(Descent::default()).epochs,
     };
-    let mut of_kinds: [Vec<Run>; KINDS.len()] = Default::default();
+    let kinds = if args.kinds.is_empty() { KINDS.to_vec() } else { args.kinds.clone() };
+    let mut of_kinds: Vec<Vec<Run>> = kinds.iter().map(|_| Vec::new()).collect();
     for (index, ends) in pairs.iter().enumerate() {
         let pair = Pair { index, n_pairs: pairs.len(), ends, inputs: curves.inputs(index, ends) };
-        for (kind, runs) in KINDS.into_iter().zip(&mut of_kinds) {
-            runs.extend(curves.train(&pair, kind)?);
+        for (kind, runs) in kinds.iter().zip(&mut of_kinds) {
+            runs.extend(curves.train(&pair, *kind)?);
         }
     }
     let ts = Curve::even_ts(args.points);
-    let reports = KINDS.into_iter().zip(of_kinds).map(|(kind, runs)| CurveReport::new(kind, &ts, runs));
+    let reports = kinds.into_iter().zip(of_kinds).map(|(kind, runs)| CurveReport::new(kind, &ts, runs));
     let found = PamReport {
         data: args.common.data.data.clone(),
         images: curves.measure.data.iter().map(|data| (data.split.to_string(), data.n_images())).collect(),
@@ -265,5 +276,16 @@ impl Curves<'_> {
             self.epochs
         );
         Inputs::between(ends, common, *points, options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_found_by_its_name_and_others_are_refused_with_all_names() {
+        assert_eq!(kind("pam-aligned").unwrap().align, AlignMethod::PamAligned);
+        assert!(kind("PAM").unwrap_err().contains("unaligned, pam-unaligned, pam-aligned, aligned"));
     }
 }
