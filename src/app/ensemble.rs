@@ -116,6 +116,11 @@ pub(super) fn ask(state: &mut AppState, n_points: usize) {
     state.ensembles.waiting = EnsembleOf::ALL.into();
 }
 
+/// What runs is the last; its job may be done before it can be cancelled.
+pub(super) fn end(state: &mut AppState) {
+    state.ensembles.waiting.clear();
+}
+
 /// Starts what is next.
 pub(super) fn refresh(state: &mut AppState, effects: &mut Vec<Effect>) {
     if state.runs_job(Purpose::Ensemble) {

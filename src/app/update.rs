@@ -101,6 +101,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         }
         Action::CancelAll => {
             compare::end(state);
+            ensemble::end(state);
             training::end(state, true, &mut effects);
             let jobs: Vec<_> = state.jobs.keys().copied().collect();
             effects.extend(jobs.into_iter().map(|job| Effect::Compute(Command::Cancel { job })));
