@@ -53,6 +53,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });
+        path.attack = fit.descent.attack;
     }
     Some(effect)
 }

@@ -34,6 +34,7 @@ mod measured_statistics;
 mod optimizer_tensors;
 mod remeasure;
 mod repair;
+mod robust;
 mod score;
 mod score_rows;
 mod scorer;
@@ -44,7 +45,6 @@ mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
-pub use attack::attacked;
 pub use averaging::{Averaging, RunningMean};
 pub use batches::ImageOrder;
 pub use classify::{Classifier, Classify, ClassifySpec, logits};
@@ -61,6 +61,7 @@ pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};
+pub use robust::{RobustEvaluate, RobustSpec};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;

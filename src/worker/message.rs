@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
     Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec, GroupCheck,
-    PointValue, RearrangeSpec, RepairSpec, StepReport, TrainedFlow,
+    PointValue, RearrangeSpec, RepairSpec, RobustSpec, StepReport, TrainedFlow,
 };
-use crate::data::SplitName;
+use crate::data::{Attack, SplitName};
 use crate::geometry::{Path, PathPlane, PlaneError};
 use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
@@ -54,6 +54,8 @@ pub enum Lane {
     Curve(SplitName),
     /// Values along the repaired path.
     Repair,
+    /// Values along the path under attack.
+    Robust,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -72,6 +74,8 @@ pub enum Lane {
 pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
+    /// Answered by `Event::Values`.
+    EvaluateRobustly(RobustSpec),
     /// Answered by `Event::Values`.
     Repair(RepairSpec),
     /// Answered by `Event::Values`.
@@ -112,6 +116,8 @@ pub struct AlongSpec {
     pub ts: Vec<f64>,
     pub data: DataRef,
     pub batch_norm: BatchNorm,
+    /// Moves the images at each place before they are scored.
+    pub attack: Option<Attack>,
 }
 
 /// A place on a path, and the inputs that the network there is to classify.
