@@ -24,8 +24,9 @@ pub struct Attack {
 }
 
 impl Attack {
-    /// Of colour images (Tatro et al. 2020, on CIFAR; half of it on Tiny ImageNet).
+    /// Of CIFAR's images in Tatro et al. 2020, and of Tiny ImageNet's.
     pub const COLOUR: Self = Self { eps: 8.0 / 255.0, step: 2.0 / 255.0, n_steps: 5 };
+    pub const COLOUR_HALF: Self = Self { eps: 4.0 / 255.0, step: 1.0 / 255.0, n_steps: 5 };
     /// Of grey images, whose ink is nearly black or nearly white: as many steps over a larger ball.
     pub const GREY: Self = Self { eps: 0.1, step: 0.025, n_steps: 5 };
 
