@@ -21,6 +21,11 @@ pub struct RobustState {
 }
 
 impl RobustState {
+    /// Images that every value rests on, at least.
+    pub fn n_images(&self) -> usize {
+        self.values.iter().flatten().map(|value| value.n_images).min().unwrap_or(0)
+    }
+
     /// What it comes to, when every point has both values. `clean`: the curve that it stands beside.
     pub fn summary(&self, clean: &CurveState) -> Option<RobustSummary> {
         let losses: Option<Vec<f64>> = self.values.iter().map(|value| Some((*value)?.loss)).collect();

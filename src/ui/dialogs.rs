@@ -35,6 +35,8 @@ pub(super) enum Wish {
     ExportLandscapeSvg,
     ExportCurveSvg,
     ExportCurveCsv,
+    /// Clean and robust curves.
+    ExportRobustSvg,
     /// What was handed over with the wish.
     SaveUnits,
 }
@@ -55,7 +57,7 @@ impl Wish {
             Self::SavePermutation => "Save the permutation (.json or .npz)",
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
-            Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+            Self::ExportCurveSvg | Self::ExportCurveCsv | Self::ExportRobustSvg => "Export the curves",
             Self::SaveUnits => "Save the table of units",
         }
     }
@@ -80,6 +82,7 @@ impl Wish {
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
             Self::ExportCurveCsv => Some("curves.csv"),
+            Self::ExportRobustSvg => Some("robust.svg"),
             Self::SaveUnits => Some("units.csv"),
         }
     }

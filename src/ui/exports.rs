@@ -2,10 +2,10 @@
 
 use super::View;
 use super::dialogs::{Chosen, Wish};
-use crate::app::{Action, AppState, CurveState, Notice, RobustState, Run};
+use crate::app::{Action, AppState, CurveState, Metric, Notice, RobustState, Run};
 use crate::compute::PointValue;
-use crate::data::Attack;
-use crate::figures::{CurveLine, PlanePicture, curve_figure, ink};
+use crate::data::{Attack, SplitName};
+use crate::figures::{CurveLine, FamilyCurve, PlanePicture, curve_figure, ink, robust_figure};
 use crate::render::figure::svg_to_png;
 
 /// Pixels of an exported PNG for each unit of the figure.
@@ -26,6 +26,7 @@ pub(super) fn export(state: &AppState, view: &View, chosen: &Chosen) -> Result<A
         Wish::ExportLandscapeSvg => landscape(state, view).ok_or_else(nothing)?.into_bytes(),
         Wish::ExportCurveSvg => curves(state, view).ok_or_else(nothing)?.into_bytes(),
         Wish::ExportCurveCsv => table(state.curve.as_ref().ok_or_else(nothing)?, state.robust.as_ref()).into_bytes(),
+        Wish::ExportRobustSvg => clean_and_robust(state).ok_or_else(nothing)?.into_bytes(),
         _ => return Err(nothing()),
     };
     Ok(Action::SaveBytes(path, bytes))
@@ -78,6 +79,33 @@ fn line<'a>(label: String, color: [u8; 3], curve: &'a CurveState, values: &'a [O
 fn under_attack<'a>(of: &str, color: [u8; 3], curve: &'a CurveState, robust: &'a RobustState) -> CurveLine<'a> {
     let label = format!("{of}, under attack (PGD {})", robust.adversary.attack);
     CurveLine { dashed: true, ..line(label, color, curve, &robust.values) }
+}
+
+/// Clean and robust loss and accuracy of the path and of pinned runs (METHODS-ALIGNMENT, F8).
+fn clean_and_robust(state: &AppState) -> Option<String> {
+    let (path, curve, robust) = (state.path.as_ref()?, state.curve.as_ref()?, state.robust.as_ref()?);
+    let mut clean = vec![family_curve("this path".to_owned(), curve, &curve.test)];
+    let mut attacked = vec![family_curve(String::new(), curve, &robust.values)];
+    for run in state.runs.iter().filter(|run| run.pinned && run.path.revision != path.revision) {
+        if let Some(robust) = &run.robust {
+            clean.push(family_curve(run_label(run), &run.curve, &run.curve.test));
+            attacked.push(family_curve(String::new(), &run.curve, &robust.values));
+        }
+    }
+    let (attack, n_images) = (robust.adversary.attack, robust.n_images());
+    let caption = format!(
+        "{} points. Robust: on the first {n_images} test images, attacked at each point anew (PGD {attack}).",
+        curve.ts.len()
+    );
+    Some(robust_figure(&clean, &attacked, SplitName::Test, caption).to_svg())
+}
+
+/// `values`: at the curve's t.
+fn family_curve(label: String, curve: &CurveState, values: &[Option<PointValue>]) -> FamilyCurve {
+    let along = |metric: Metric| {
+        curve.ts.iter().zip(values).filter_map(|(&t, value)| Some((t, metric.of((*value)?)))).collect()
+    };
+    FamilyCurve { label, losses: along(Metric::Loss), accuracies: along(Metric::Accuracy), ..FamilyCurve::default() }
 }
 
 fn run_label(run: &Run) -> String {

@@ -71,11 +71,10 @@ fn sentence(robust: &RobustState, summary: &RobustSummary) -> String {
         let (accuracy, clean) = (theme::percent(point.accuracy), theme::percent(point.clean_accuracy));
         format!("{accuracy} at t = {:.2} (clean {clean})", point.t)
     };
-    let n_images = robust.values.iter().flatten().map(|value| value.n_images).min().unwrap_or(0);
     format!(
         "Under attack (PGD {} on {} images): loss at most {}, mean {}; accuracy from {} to {}",
         robust.adversary.attack,
-        theme::count(n_images),
+        theme::count(robust.n_images()),
         theme::nats(summary.max_loss),
         theme::nats(summary.mean_loss),
         point(summary.worst),

@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 
 mod by_hand;
 mod networks;
+mod robust;
 
 /// Far more than anything here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(240);
