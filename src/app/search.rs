@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::refresh::{fitting_pair, start};
 use super::state::{FitOf, JobInfo, Purpose};
-use super::{AppState, Effect};
+use super::{AppState, Effect, alignment};
 use crate::compute::{ConnectSpec, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Family, FlowModel};
@@ -22,6 +22,7 @@ pub(super) fn find_path(state: &mut AppState) -> Option<Effect> {
 fn start_fit(state: &mut AppState) -> Option<Effect> {
     let pair = fitting_pair(state)?;
     let data = state.data.clone()?;
+    let proximal = alignment::proximal(state);
     let path = state.path.as_mut()?;
     let curve = path.path.curve()?;
     if path.path.bends().is_empty() || state.jobs.values().any(|job| job.purpose == Purpose::FindPath) {
@@ -43,6 +44,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
         weight_decay: fit.descent.weight_decay,
         attack: fit.descent.attack,
         sampling: fit.sampling,
+        proximal,
         seed: fit.seed,
         checkpoints: false,
     };

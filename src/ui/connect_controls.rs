@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egui::{DragValue, ProgressBar, RichText, Ui};
 
-use super::descent_controls::{number_row, small_plot};
+use super::descent_controls::{images_row, number_row, small_plot};
 use super::{View, family_options, theme};
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
 use crate::compute::Trace;
@@ -72,7 +72,8 @@ fn common(ui: &mut Ui, state: &AppState, family: Family, settings: &mut ConnectS
     }
     if is_fitted {
         let n_all = state.data.as_ref().map_or(1, |data| data.dataset.train.len());
-        images(ui, n_all, &mut settings.n_images);
+        let tip = "Weights are fitted or trained on the training images; fewer are faster";
+        images_row(ui, ("All training images", tip), n_all, &mut settings.n_images);
     }
     if is_random {
         ui.horizontal(|ui| {
@@ -80,21 +81,6 @@ fn common(ui: &mut Ui, state: &AppState, family: Family, settings: &mut ConnectS
             ui.add(DragValue::new(&mut settings.seed)).labelled_by(label.id);
         });
     }
-}
-
-/// On how many of the training images weights are fitted.
-fn images(ui: &mut Ui, n_all: usize, n_images: &mut Option<usize>) {
-    ui.horizontal(|ui| {
-        let mut all = n_images.is_none();
-        let tip = "Weights are fitted or trained on the training images; fewer are faster";
-        if ui.checkbox(&mut all, "All training images").on_hover_text(tip).changed() {
-            *n_images = (!all).then_some(n_all);
-        }
-        if let Some(n) = n_images {
-            let label = ui.label("first");
-            ui.add(DragValue::new(n).range(1..=n_all).speed(10.0)).labelled_by(label.id);
-        }
-    });
 }
 
 fn begin(ui: &mut Ui, state: &AppState, family: Family, actions: &mut Vec<Action>) {
