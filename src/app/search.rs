@@ -12,7 +12,7 @@ use crate::geometry::{Family, FlowModel};
 use crate::worker::{JobId, Lane, Request};
 
 /// Operations a second that are counted on before a family was tried: what two cores of a laptop do.
-const EXPECTED_SPEED: f64 = 2e10;
+pub(super) const EXPECTED_SPEED: f64 = 2e10;
 
 /// Fits the bends of the current path from where they are, or works out a path of the family that is set.
 pub(super) fn find_path(state: &mut AppState) -> Option<Effect> {
@@ -55,6 +55,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });
+        path.seed = Some(fit.seed);
     }
     Some(effect)
 }
@@ -65,11 +66,13 @@ fn start_connect(state: &mut AppState) -> Option<Effect> {
         return None;
     }
     let label = format!("Finding a path: {}", spec.family.label());
+    let seed = spec.family.is_random().then_some(spec.seed);
     let effect = start(state, Purpose::FindPath, Lane::Path, label, Request::Connect(spec));
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.connect = Some(job);
         path.seconds = 0.0;
+        path.seed = seed;
     }
     Some(effect)
 }
@@ -110,7 +113,7 @@ impl AppState {
             match map {
                 Some(map) if map.family() == family => None,
                 Some(map) => Some(format!("the map that is open is for the family {}", map.family().label())),
-                None => Some("it needs a map: train one by `lowroad flow train`, then open its file".to_owned()),
+                None => Some("it needs a map: train one, or open its file".to_owned()),
             }
         })
     }
