@@ -20,9 +20,9 @@ use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, check_targets, numbers, report, say};
 use super::pictures::{figure_file, save_figure};
 use super::records::{Inputs, Records};
+use super::results::ResultOptions;
 use crate::compute::{Alignment, FitSpec, Proximal, TSampling};
 use crate::data::{Augmentation, SplitName};
-use crate::files;
 use crate::geometry::{Curve, Path};
 use crate::matching::{AlignMethod, Choice as _, MatchOptions, PamOptions};
 use crate::net::ParamVec;
@@ -85,18 +85,8 @@ pub(super) struct Pam {
     points: usize,
     #[command(flatten)]
     fit: FitOptions,
-    /// Keeps each finished curve in a folder, which is made if need be, and takes those of the same inputs that are there
-    #[arg(long, value_name = "DIR")]
-    resume: Option<PathBuf>,
-    /// Writes the table as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Draws loss and accuracy of the curves along t, means over the runs with their deviations, as .svg or .png
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    figure: Option<PathBuf>,
-    /// Draws how fast the mean loss of each kind of curve changes along t, by wavenumber, as .svg or .png
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    spectrum: Option<PathBuf>,
+    #[command(flatten)]
+    results: ResultOptions,
     /// Draws the loss of the curves while they were trained, by epoch, as .svg or .png
     #[arg(long, value_name = "FILE", value_parser = figure_file)]
     training: Option<PathBuf>,
@@ -109,8 +99,7 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         let found = args.networks.len();
         return Err(UsageError(format!("expected pairs of networks, found {found} networks")).into());
     }
-    let targets = [&args.common.json.json, &args.markdown, &args.figure, &args.spectrum, &args.training];
-    check_targets(targets.map(Option::as_ref))?;
+    check_targets([args.common.json.json.as_ref(), args.training.as_ref()].into_iter().chain(args.results.targets()))?;
     let images = Images::open(&args.common.data)?;
     args.augment.check(&images.dataset)?;
     let jobs = Jobs::open(args.common.device.device)?;
@@ -122,7 +111,7 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         jobs: &jobs,
         images: &images,
         measure: images.measure(args.common.score, &args.common.network),
-        records: args.resume.as_deref().map(Records::open).transpose()?,
+        records: args.results.records()?,
         epochs: args.fit.over(Descent::default()).epochs,
     };
     let kinds = if args.kinds.is_empty() { KINDS.to_vec() } else { args.kinds.clone() };
@@ -146,22 +135,18 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         curves: reports.collect(),
         t: ts,
     };
-    if let Some(path) = &args.markdown {
-        files::write_atomic(path, found.to_markdown().as_bytes())?;
-    }
-    save_figures(args, &found, &curves.measure)?;
+    save(args, &found, &curves.measure)?;
     report(&args.common.json, &found, &found.to_text())
 }
 
-/// On the first split that was measured.
-fn save_figures(args: &Pam, found: &PamReport, measure: &Measure) -> Result<()> {
+/// Figures are of the first split that was measured.
+fn save(args: &Pam, found: &PamReport, measure: &Measure) -> Result<()> {
     let split = measure.data.first().context("internal error: no split to draw")?.split;
-    if let Some(path) = &args.figure {
-        save_figure(path, &found.figure(split).to_svg())?;
-    }
-    if let Some(path) = &args.spectrum {
-        save_figure(path, &found.spectrum(split).to_svg())?;
-    }
+    args.results.save(
+        || found.to_markdown(),
+        || Ok(found.figure(split).to_svg()),
+        || Ok(found.spectrum(split).to_svg()),
+    )?;
     if let Some(path) = &args.training {
         save_figure(path, &found.training().to_svg())?;
     }
