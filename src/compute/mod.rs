@@ -58,7 +58,9 @@ pub use evaluate::{
     BATCH_NORM_IMAGES, BatchNorm, DataRef, Evaluate, EvaluateSpec, EvaluateStep, PointValue, evaluate_all,
 };
 pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
-pub use fit::{Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling};
+pub use fit::{
+    Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Proximal, Schedule, StepReport, TSampling,
+};
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};
 pub use robust::{RobustEvaluate, RobustSpec};

@@ -30,6 +30,7 @@ pub(super) enum Wish {
     SaveBends,
     SaveAligned,
     SavePermutation,
+    SaveFlow,
     SaveMode(ModeId),
     ExportLandscapePng,
     ExportLandscapeSvg,
@@ -55,6 +56,7 @@ impl Wish {
             Self::SaveBends => "Save the bends",
             Self::SaveAligned => "Save aligned B",
             Self::SavePermutation => "Save the permutation (.json or .npz)",
+            Self::SaveFlow => "Save the map",
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
             Self::ExportCurveSvg | Self::ExportCurveCsv | Self::ExportRobustSvg => "Export the curves",
@@ -77,6 +79,7 @@ impl Wish {
             Self::SaveBends => Some("bend.safetensors"),
             Self::SaveAligned => Some("b-aligned.safetensors"),
             Self::SavePermutation => Some("permutation.json"),
+            Self::SaveFlow => Some("map.safetensors"),
             Self::SaveMode(_) => Some("mode.safetensors"),
             Self::ExportLandscapePng => Some("landscape.png"),
             Self::ExportLandscapeSvg => Some("landscape.svg"),
@@ -238,11 +241,14 @@ impl Dialogs {
             Wish::SaveBends => Action::Save(first, Export::Bends),
             Wish::SaveAligned => Action::Save(first, Export::AlignedB),
             Wish::SavePermutation => Action::Save(first, Export::Permutation),
+            Wish::SaveFlow => Action::Save(first, Export::Flow),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
             Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
-            Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
-                return None;
-            }
+            Wish::ExportLandscapePng
+            | Wish::ExportLandscapeSvg
+            | Wish::ExportCurveSvg
+            | Wish::ExportCurveCsv
+            | Wish::ExportRobustSvg => return None,
         })
     }
 }

@@ -19,6 +19,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 mod by_hand;
+mod maps;
 mod networks;
 mod robust;
 
