@@ -145,9 +145,13 @@ impl RobustEvaluate {
         self.params = None;
         self.place += 1;
         if self.place == self.passes[self.pass].points.len() {
+            let end = self.passes[self.pass].images.end;
             self.place = 0;
             self.pass += 1;
-            self.rng_of_pass = self.rng.clone();
+            // The next pass may be over the same images, for other points.
+            if self.passes.get(self.pass).is_some_and(|next| next.images.start == end) {
+                self.rng_of_pass = self.rng.clone();
+            }
         }
         self.rng = self.rng_of_pass.clone();
     }

@@ -136,7 +136,7 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
             (
                 SplitName::Test,
                 true,
-                "Under attack",
+                "Test, under attack",
                 "Test images that the adversary on the left moves at every point anew",
             ),
         ];
