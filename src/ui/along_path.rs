@@ -193,15 +193,15 @@ fn repaired_color(dark: bool) -> Color32 {
 /// The curve with the units' statistics put right, and its name in the middle.
 fn repaired_line(plot: &mut PlotUi<'_>, points: Vec<[f64; 2]>, dark: bool) {
     let color = repaired_color(dark);
-    name_line(plot, &points, 0.5, "repaired", color);
+    name_line(plot, &points, Align2::CENTER_TOP, "repaired", color);
     plot.line(Line::new("repaired", plot_points(points)).color(color).width(1.6).style(LineStyle::dashed_loose()));
 }
 
-/// A line's name below it, at a share of its points.
-pub(super) fn name_line(plot: &mut PlotUi<'_>, points: &[[f64; 2]], share: f64, name: &str, color: Color32) {
-    if let Some(&[x, y]) = points.get((share * points.len() as f64) as usize) {
+/// A line's name at its middle; `anchor`: which part of the name stands there.
+pub(super) fn name_line(plot: &mut PlotUi<'_>, points: &[[f64; 2]], anchor: Align2, name: &str, color: Color32) {
+    if let Some(&[x, y]) = points.get(points.len() / 2) {
         let text = Text::new("", PlotPoint::new(x, y), RichText::new(name).size(11.0));
-        plot.text(text.anchor(Align2::CENTER_TOP).color(color));
+        plot.text(text.anchor(anchor).color(color));
     }
 }
 

@@ -136,8 +136,8 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
             (
                 SplitName::Test,
                 true,
-                "Test, under attack",
-                "Test images that the adversary on the left moves at every point anew",
+                "Attacked",
+                "Test images under attack: the adversary on the left moves them at every point anew",
             ),
         ];
         for (split, under_attack, label, tip) in choices {

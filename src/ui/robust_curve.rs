@@ -1,11 +1,11 @@
 //! The path under attack: its line beside the clean one, and what it comes to.
 
-use egui::{Color32, RichText, Ui};
+use egui::{Align2, Color32, RichText, Ui};
 use egui_plot::{Line, LineStyle, MarkerShape, PlotUi, Points};
 
 use super::landscape::plot_points;
 use super::{View, along_path, theme};
-use crate::app::{AppState, CurveState, RobustState};
+use crate::app::{AppState, CurveState, Metric, RobustState};
 use crate::geometry::{RobustPoint, RobustSummary};
 
 /// The lowest accuracy, in one line.
@@ -32,7 +32,12 @@ pub(super) fn draw(plot: &mut PlotUi<'_>, state: &AppState, curve: &CurveState, 
     let Some(robust) = &state.robust else { return };
     let color = theme::attack_color(dark);
     let points = along_path::line_through(curve, &robust.values, view);
-    along_path::name_line(plot, &points, 0.25, "under attack", color);
+    // On the side that the line turns away from.
+    let anchor = match view.curve.metric {
+        Metric::Loss => Align2::LEFT_BOTTOM,
+        Metric::Accuracy => Align2::LEFT_TOP,
+    };
+    along_path::name_line(plot, &points, anchor, "  under attack", color);
     plot.line(line("under attack", points, color, 2.0));
     let worst = robust.summary(curve).and_then(|summary| {
         let place = curve.ts.iter().position(|t| *t == summary.worst.t)?;

@@ -41,7 +41,7 @@ fn the_path_under_attack_is_told_beside_the_clean_one() {
 #[test]
 fn the_landscape_under_attack_says_so() {
     let mut screen = attacked();
-    press(&mut screen, "Test, under attack");
+    press(&mut screen, "Attacked");
     settle(&mut screen);
     assert_shows(&screen, "Landscape: test loss under attack on the plane through A, B and mean neuron");
     assert_shows(&screen, "attacked at every point anew (PGD 0.05,0.02,2)");
