@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use egui::Theme;
 use egui_kittest::Harness;
 use image::RgbaImage;
-use lowroad::app::{Action, TrainingForm};
+use lowroad::app::{Action, CompareOver, TrainingForm};
 use lowroad::compute::DeviceChoice;
 use lowroad::ui::{Window, WindowOptions};
 
@@ -150,6 +150,20 @@ fn the_picture_of_a_decision_boundary_is_what_the_window_draws() {
         screen.state_mut().act(Action::ShowTraining(false));
         settle(&mut screen);
         check(&mut screen, "boundary.png");
+    });
+}
+
+#[test]
+fn the_picture_of_the_four_curves_is_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        press(&mut screen, "Compare");
+        screen.state_mut().act(Action::CompareFourCurves(CompareOver { n_seeds: 3, ..CompareOver::ONCE }));
+        until(&mut screen, "all curves are there", |s| s.compare.running.is_none());
+        settle(&mut screen);
+        press(&mut screen, "Accuracy curves");
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "compare-light.png");
     });
 }
 
