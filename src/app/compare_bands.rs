@@ -11,8 +11,6 @@ use crate::geometry::comparison::Spread;
 pub struct Band {
     /// "Bézier curve, 1 bend, aligned".
     pub title: String,
-    /// Number of the run that the table shows.
-    pub number: usize,
     pub n_runs: usize,
     pub points: Vec<(f64, Spread)>,
 }
@@ -27,7 +25,7 @@ pub fn bands(state: &AppState, scope: Scope, value: fn(PointValue) -> f64) -> Ve
             Spread::of(&values).map(|spread| (t, spread))
         };
         let points = shown.curve.ts.iter().filter_map(|&t| at(t)).collect();
-        Some(Band { number: shown.number, n_runs: way.runs.len(), points, title: way.title })
+        Some(Band { n_runs: way.runs.len(), points, title: way.title })
     });
     bands.collect()
 }

@@ -82,7 +82,7 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compar
                 ui.toggle_value(&mut view.choosing, "Run all…").on_hover_text(tip);
                 let tip = "Bézier curves between A and B as loaded, aligned, permuted by PAM, and aligned and permuted by \
                            PAM, one after another (Tatro et al. 2020)";
-                if ui.button("Four curves of Tatro et al.").on_hover_text(tip).clicked() {
+                if ui.button("Four curves").on_hover_text(tip).clicked() {
                     actions.push(Action::CompareFourCurves(view.over()));
                 }
             });
@@ -104,8 +104,8 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compar
         }
         ui.separator();
         for (label, tip, text) in [
-            ("Copy as Markdown", "The table, for a document", to_markdown as fn(&[CompareRow]) -> String),
-            ("Copy as CSV", "The table, unrounded", to_csv),
+            ("Copy Markdown", "Copies the table, for a document", to_markdown as fn(&[CompareRow]) -> String),
+            ("Copy CSV", "Copies the table, unrounded", to_csv),
         ] {
             if ui.add_enabled(!found.is_empty(), Button::new(label).small()).on_hover_text(tip).clicked() {
                 ui.ctx().copy_text(text(found));

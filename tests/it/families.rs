@@ -373,5 +373,7 @@ fn the_comparison_is_driven_from_its_pane() {
     press(&mut screen, "Sort by barrier");
     press(&mut screen, "Go back to Linear");
     assert_eq!(screen.state().state().settings.path.family, Family::Linear);
-    press(&mut screen, "Copy as Markdown");
+    press(&mut screen, "Copy Markdown");
+    press(&mut screen, "Accuracy curves");
+    assert_shows(&screen, "Curves along t, test accuracy (%): Linear; Arc");
 }

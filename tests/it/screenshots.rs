@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use egui::Theme;
 use egui_kittest::Harness;
 use image::RgbaImage;
-use lowroad::app::{Action, TrainingForm};
+use lowroad::app::{Action, CompareOver, TrainingForm};
 use lowroad::compute::DeviceChoice;
 use lowroad::data::Attack;
 use lowroad::ui::{Window, WindowOptions};
@@ -172,13 +172,28 @@ fn the_picture_of_a_robust_pair_is_what_the_window_draws() {
             s.robust.adversary.n_images = 200;
             s.plane.under_attack = true;
             s.path.fit.descent.attack = Some(Attack::GREY);
+            s.path.fit.descent.epochs = 10;
         });
         settle(&mut screen);
         press(&mut screen, "Find path");
-        until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 30));
+        until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 10));
         settle(&mut screen);
         press(&mut screen, "Pin run 1");
         check(&mut screen, "robust.png");
+    });
+}
+
+#[test]
+fn the_picture_of_the_four_curves_is_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        press(&mut screen, "Compare");
+        screen.state_mut().act(Action::CompareFourCurves(CompareOver { n_seeds: 3, ..CompareOver::ONCE }));
+        until(&mut screen, "all curves are there", |s| s.compare.running.is_none());
+        settle(&mut screen);
+        press(&mut screen, "Accuracy curves");
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "compare-light.png");
     });
 }
 
