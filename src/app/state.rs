@@ -308,6 +308,13 @@ impl CurveState {
         forget(values, stale);
     }
 
+    /// Forgets all values of a split.
+    pub(super) fn forget(&mut self, split: SplitName) {
+        let (values, stale) = self.split_mut(split);
+        values.fill(None);
+        stale.fill(false);
+    }
+
     fn split_mut(&mut self, split: SplitName) -> (&mut Vec<Option<PointValue>>, &mut Vec<bool>) {
         match split {
             SplitName::Train => (&mut self.train, &mut self.stale.1),
