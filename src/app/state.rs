@@ -11,6 +11,7 @@ use super::compare::CompareState;
 use super::decisions::DecisionState;
 use super::ensemble::EnsembleState;
 use super::inspection::{Answers, PairsShown, WeightsShown};
+use super::placing::Placing;
 use super::predictions::PredictionState;
 use super::repaired::RepairedState;
 use super::runs::Run;
@@ -19,7 +20,9 @@ use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Dataset, Normalization, SplitName};
-use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
+use crate::geometry::{
+    Family, Grid, Path, PathPlane, PathProjection, Placement, Plane, PlaneError, Summary, summarise,
+};
 use crate::matching::WeightMatrices;
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
@@ -72,6 +75,7 @@ pub struct AppState {
     pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
+    pub(super) placing: Option<Placing>,
     pub(super) excitement: Answers<PairsShown, Excited>,
     pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
@@ -215,6 +219,8 @@ pub struct PathState {
     /// The connection that works it out, or the last one that did.
     pub(super) connect: Option<JobId>,
     pub(super) own_plane: Option<OwnPlane>,
+    /// Where it falls on the plane that is drawn: it, or as it was a moment ago, by its revision.
+    pub(super) placed: Option<(u64, Placement)>,
 }
 
 /// The search for the plane that shows most of a path.
@@ -254,10 +260,11 @@ impl PathState {
         own.found.as_ref()?.as_ref().ok()
     }
 
-    /// Where the path falls on a plane. It passes over all weights, unless the plane is the path's own.
-    pub fn projection(&self, plane: &Arc<Plane>) -> Arc<PathProjection> {
-        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane));
-        own.map_or_else(|| Arc::new(self.path.project(plane)), |own| Arc::clone(&own.projection))
+    /// Where the path falls on a plane, once that is known; of a path on the move, where it fell a moment ago.
+    pub fn projection(&self, plane: &Arc<Plane>) -> Option<&Arc<PathProjection>> {
+        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane)).map(|own| &own.projection);
+        let placed = self.placed.as_ref().map(|(_, placed)| placed);
+        own.or_else(|| placed.filter(|placed| Arc::ptr_eq(&placed.plane, plane)).map(|placed| &placed.projection))
     }
 
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
@@ -467,6 +474,8 @@ pub enum Purpose {
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
+    /// Where the path falls on a plane.
+    PlacePath,
     /// Which inputs the network at t takes for which class.
     Decide,
     /// What the network at t makes of some images.

@@ -21,6 +21,7 @@ use rand_chacha::ChaCha8Rng;
 mod by_hand;
 mod cards;
 mod networks;
+mod placing;
 
 /// Far more than anything here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -423,7 +424,7 @@ fn events_of_jobs_that_are_no_longer_wanted_change_nothing() {
             Event::Started { job },
             Event::Progress { job, done: 0.5 },
             Event::Values { job, values: vec![(0, wrong), (1_000_000, wrong)] },
-            Event::Trained { job, vectors: vec![Arc::clone(&bend)], epochs_done: 7 },
+            Event::Trained { job, vectors: vec![Arc::clone(&bend)], path: None, epochs_done: 7 },
             Event::Finished { job },
             Event::Cancelled { job },
             Event::Failed { job, error: lowroad::worker::JobError::Panicked("old".to_owned()) },
