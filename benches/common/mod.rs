@@ -86,6 +86,7 @@ pub(crate) fn train_spec(network: &Arc<Network>, start: Arc<ParamVec>, data: Dat
         weight_decay: 5e-4,
         attack: None,
         sampling: TSampling::One,
+        proximal: None,
         seed,
         checkpoints: false,
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{EnsembleForm, ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
+use super::{CompareOver, EnsembleForm, ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
@@ -25,6 +25,8 @@ pub enum Action {
     OpenBends(Vec<PathBuf>),
     /// A map of neurons, for the families that go through one.
     OpenFlow(PathBuf),
+    /// Trains a map of neurons on open modes.
+    TrainFlow,
     /// `optdigits`, or a folder.
     OpenData(String),
     Normalize(Normalization),
@@ -85,10 +87,10 @@ pub enum Action {
     Excite(PairsShown),
     /// Lays the weights of a group's units in A and aligned B side by side.
     CompareWeights(WeightsShown),
-    /// Runs the chosen families on this pair, one after another.
-    Compare,
+    /// Runs the chosen families one after another.
+    Compare(CompareOver),
     /// Runs the four curves of Tatro et al. one after another.
-    CompareFourCurves,
+    CompareFourCurves(CompareOver),
     /// Takes a family out of comparisons, or in again.
     LeaveOut(Family, bool),
     Restore(RunId),
@@ -133,6 +135,8 @@ pub enum Export {
     AlignedB,
     /// Where the units of aligned B come from: JSON, or arrays where the name ends in `.npz`.
     Permutation,
+    /// The map of neurons in use.
+    Flow,
     Mode(ModeId),
 }
 

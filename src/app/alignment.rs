@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::refresh::{fitting_pair, start};
 use super::state::{AlignmentState, Purpose};
 use super::{AppState, Effect, Notice};
-use crate::compute::{AlignSpec, Alignment};
+use crate::compute::{AlignSpec, Alignment, Proximal};
+use crate::geometry::Path as GeometryPath;
 use crate::matching::{AlignMethod, Choice as _, Permutation};
 use crate::worker::{DiskRequest, Lane, Request};
 
@@ -35,6 +36,16 @@ impl AlignedBy {
         };
         phrase.to_owned()
     }
+}
+
+/// What the curve phase of PAM adds to a fit of the current path, if its end was found by PAM.
+pub(super) fn proximal(state: &AppState) -> Option<Proximal> {
+    let (pair, path) = (state.joined()?, state.path.as_ref().filter(|path| path.aligned)?);
+    let AlignedBy::Method(method) = &state.alignment.as_ref()?.by else { return None };
+    let (a, b) = (Arc::clone(&path.ends.0), Arc::clone(&path.ends.1));
+    let start = GeometryPath::straight(&pair.network, path.path.curve()?, a, b);
+    let nu = state.settings.align.options.pam.nu;
+    method.is_pam().then(|| Proximal { anchors: start.bends().to_vec(), nu })
 }
 
 /// Aligns by the method that is set.

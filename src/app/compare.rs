@@ -1,53 +1,16 @@
-//! Ways to connect the current pair tried one after another: each goes through the same jobs as if the user had chosen it and
+//! Ways to connect networks tried one after another: each goes through the same jobs as if the user had chosen it and
 //! pressed the buttons, and leaves its card among the runs.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::compare_tasks::{CompareOver, EndAt, Task, Way, tasks};
 use super::state::Purpose;
-use super::{AlignedBy, AppState, Effect, ModeId, alignment, refresh, search, update};
+use super::{AppState, Effect, ModeId, alignment, refresh, search, update};
 use crate::data::SplitName;
 use crate::geometry::Family;
 use crate::matching::AlignMethod;
 use crate::net::ParamVec;
-
-/// A way to connect two networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Way {
-    pub end: EndAt,
-    pub family: Family,
-}
-
-/// Which network a path ends at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EndAt {
-    /// The one that is set.
-    Current,
-    /// B as it was loaded.
-    Loaded,
-    /// B lined up anew by a method.
-    Aligned(AlignMethod),
-}
-
-/// The four curves of Tatro et al. 2020: unaligned, aligned, PAM unaligned and PAM aligned.
-pub(super) const FOUR_CURVES: [Way; 4] = [
-    Way { end: EndAt::Loaded, family: Family::Bezier },
-    Way { end: EndAt::Aligned(AlignMethod::Activation), family: Family::Bezier },
-    Way { end: EndAt::Aligned(AlignMethod::Pam), family: Family::Bezier },
-    Way { end: EndAt::Aligned(AlignMethod::PamAligned), family: Family::Bezier },
-];
-
-impl Way {
-    /// "Bézier curve, PAM aligned".
-    pub fn title(self) -> String {
-        let family = self.family.label();
-        match self.end {
-            EndAt::Current => family.to_owned(),
-            EndAt::Loaded => format!("{family}, unaligned"),
-            EndAt::Aligned(method) => format!("{family}, {}", AlignedBy::Method(method).phrase()),
-        }
-    }
-}
 
 /// Which families are compared, and what becomes of them.
 #[derive(Clone, Debug, Default)]
@@ -55,27 +18,36 @@ pub struct CompareState {
     /// Families that the user took out; all others that suit the networks are run.
     pub left_out: BTreeSet<Family>,
     pub running: Option<RunningComparison>,
-    /// Ways of the last comparison that found no path, with the reason.
-    pub failures: Vec<(Way, String)>,
+    /// Runs of the last comparison that found no path, with the reason.
+    pub failures: Vec<(Task, String)>,
 }
 
 /// A comparison that is under way.
 #[derive(Clone, Debug)]
 pub struct RunningComparison {
     /// The one that is at work.
-    pub way: Way,
+    pub task: Task,
     /// Counts from 1.
     pub number: usize,
-    pub n_ways: usize,
-    queue: VecDeque<Way>,
+    pub n_tasks: usize,
+    queue: VecDeque<Task>,
     step: Step,
-    ends: (ModeId, ModeId),
     /// Where the path ends, once that is known.
     end: Option<Arc<ParamVec>>,
+    /// The last alignment that was made for it.
+    aligned: Option<((ModeId, ModeId), AlignMethod)>,
     data_revision: u64,
+    /// What was set before: the pair, and the seeds of fits and connections.
+    before: Before,
 }
 
-/// What a way waits for.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    ends: (ModeId, ModeId),
+    seeds: [u64; 2],
+}
+
+/// What a run waits for.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
     /// An alignment that is to be started.
@@ -88,44 +60,50 @@ enum Step {
     Failed(String),
 }
 
-impl AppState {
-    /// The families that a comparison would run, in the order of the menu.
-    pub fn compared_families(&self) -> Vec<Family> {
-        let possible = Family::ALL.into_iter().filter(|family| self.obstacle(*family).is_none());
-        possible.filter(|family| !self.compare.left_out.contains(family)).collect()
-    }
+/// Starts with the first of the runs: the chosen families, to where the path ends now.
+pub(super) fn begin_families(state: &mut AppState, over: CompareOver) {
+    let families = state.compared_families().into_iter();
+    let ways: Vec<Way> = families.map(|family| Way { end: EndAt::Current, family }).collect();
+    begin(state, &ways, over);
 }
 
-/// The chosen families, to where the path ends now.
-pub(super) fn families(state: &AppState) -> VecDeque<Way> {
-    state.compared_families().into_iter().map(|family| Way { end: EndAt::Current, family }).collect()
-}
-
-/// Starts with the first of these ways.
-pub(super) fn begin(state: &mut AppState, mut queue: VecDeque<Way>) {
+/// Starts with the first of the runs of these ways.
+pub(super) fn begin(state: &mut AppState, ways: &[Way], over: CompareOver) {
     let (Some(_), Some(ends)) = (refresh::fitting_pair(state), state.endpoints) else {
         return;
     };
-    let (Some(data), Some(way)) = (&state.data, queue.pop_front()) else {
+    let mut queue = tasks(state, ways, over);
+    let (Some(data), Some(task)) = (&state.data, queue.pop_front()) else {
         return;
     };
     if state.is_fitting() || state.runs_job(Purpose::Align) || state.compare.running.is_some() {
         return;
     }
-    let (data_revision, n_ways) = (data.revision, queue.len() + 1);
+    let (data_revision, n_tasks) = (data.revision, queue.len() + 1);
     state.compare.failures.clear();
-    let running =
-        RunningComparison { way, number: 1, n_ways, queue, step: Step::Fresh, ends, end: None, data_revision };
-    state.compare.running = Some(running);
-    set_up(state, way);
+    let seeds = [state.settings.path.fit.seed, state.settings.path.connect.seed];
+    state.compare.running = Some(RunningComparison {
+        task,
+        number: 1,
+        n_tasks,
+        queue,
+        step: Step::Fresh,
+        end: None,
+        aligned: None,
+        data_revision,
+        before: Before { ends, seeds },
+    });
+    set_up(state, task);
 }
 
-/// Ends the comparison; what was found stays.
+/// Ends the comparison; what was found stays, and the seeds are again what they were.
 pub(super) fn end(state: &mut AppState) {
-    state.compare.running = None;
+    if let Some(running) = state.compare.running.take() {
+        [state.settings.path.fit.seed, state.settings.path.connect.seed] = running.before.seeds;
+    }
 }
 
-/// Goes on to the next way when one is done, or ends when something else was set up meanwhile.
+/// Goes on to the next run when one is done, or ends when something else was set up meanwhile.
 pub(super) fn advance(state: &mut AppState) {
     let Some(running) = &state.compare.running else {
         return;
@@ -137,7 +115,15 @@ pub(super) fn advance(state: &mut AppState) {
     match &running.step {
         Step::Unaligned(_) | Step::Fresh => {}
         Step::Aligning if state.runs_job(Purpose::Align) => {}
-        Step::Aligning => find_end(state),
+        Step::Aligning => {
+            if let Some(RunningComparison { task, aligned, .. }) = &mut state.compare.running {
+                *aligned = match task.way.end {
+                    EndAt::Aligned(method) => Some((task.ends, method)),
+                    EndAt::Current | EndAt::Loaded => None,
+                };
+            }
+            find_end(state);
+        }
         Step::Searching if state.is_fitting() => {}
         Step::Searching => set_step(state, Step::Evaluating),
         Step::Evaluating => match evaluation(state) {
@@ -149,12 +135,12 @@ pub(super) fn advance(state: &mut AppState) {
     }
 }
 
-/// Starts what the way at work needs next: its alignment, or the search for its path once a fresh one stands.
+/// Starts what the run at work needs next: its alignment, or the search for its path once a fresh one stands.
 pub(super) fn start_work(state: &mut AppState, effects: &mut Vec<Effect>) {
     let Some(running) = &state.compare.running else {
         return;
     };
-    let family = running.way.family;
+    let family = running.task.way.family;
     let (started, step) = match running.step {
         Step::Unaligned(method) => {
             state.settings.align.options.method = method;
@@ -171,7 +157,7 @@ pub(super) fn start_work(state: &mut AppState, effects: &mut Vec<Effect>) {
     effects.extend(started);
 }
 
-/// An alignment or a search for a path failed: the next way has its turn.
+/// An alignment or a search for a path failed: the next run has its turn.
 pub(super) fn on_failed(state: &mut AppState, purpose: Purpose, reason: String) {
     if matches!(purpose, Purpose::FindPath | Purpose::Align) && state.compare.running.is_some() {
         set_step(state, Step::Failed(reason));
@@ -179,8 +165,8 @@ pub(super) fn on_failed(state: &mut AppState, purpose: Purpose, reason: String) 
 }
 
 fn still_stands(state: &AppState, running: &RunningComparison) -> bool {
-    state.endpoints == Some(running.ends)
-        && state.settings.path.family == running.way.family
+    state.endpoints == Some(running.task.ends)
+        && state.settings.path.family == running.task.way.family
         && running.end.as_ref().is_none_or(|end| state.path_end().is_some_and(|now| Arc::ptr_eq(&now, end)))
         && state.data.as_ref().is_some_and(|data| data.revision == running.data_revision)
 }
@@ -206,7 +192,7 @@ fn evaluation(state: &AppState) -> Evaluation {
 
 fn fail(state: &mut AppState, reason: String) {
     if let Some(running) = &state.compare.running {
-        state.compare.failures.push((running.way, reason));
+        state.compare.failures.push((running.task, reason));
     }
     next(state);
 }
@@ -215,32 +201,48 @@ fn next(state: &mut AppState) {
     let Some(running) = &mut state.compare.running else {
         return;
     };
-    let Some(way) = running.queue.pop_front() else {
+    let Some(task) = running.queue.pop_front() else {
+        let ends = running.before.ends;
         end(state);
+        turn_to(state, ends);
         return;
     };
-    running.way = way;
+    running.task = task;
     running.number += 1;
-    set_up(state, way);
+    set_up(state, task);
 }
 
-/// A fresh path of the way's family takes the place of the present one, once its end is known.
-fn set_up(state: &mut AppState, way: Way) {
-    update::choose_family(&mut state.settings, way.family);
-    state.path = None;
-    match way.end {
-        EndAt::Current => find_end(state),
-        EndAt::Loaded => {
-            state.use_aligned = false;
-            find_end(state);
-        }
-        EndAt::Aligned(method) => {
-            if let Some(running) = &mut state.compare.running {
-                running.end = None;
-            }
-            set_step(state, Step::Unaligned(method));
-        }
+/// Makes this the current pair, if it is not.
+fn turn_to(state: &mut AppState, ends: (ModeId, ModeId)) {
+    if state.endpoints != Some(ends) {
+        state.endpoints = Some(ends);
+        refresh::sync_pair(state);
     }
+}
+
+/// A fresh path of the run's family takes the place of the present one, once its end is known.
+fn set_up(state: &mut AppState, task: Task) {
+    turn_to(state, task.ends);
+    let Some(running) = &mut state.compare.running else {
+        return;
+    };
+    running.end = None;
+    let is_aligned = |method| running.aligned == Some((task.ends, method));
+    let [fit, connect] = running.before.seeds.map(|seed| seed.wrapping_add(task.seed));
+    let to_align = match task.way.end {
+        EndAt::Aligned(method) if !is_aligned(method) => Some(method),
+        EndAt::Aligned(_) | EndAt::Current | EndAt::Loaded => None,
+    };
+    update::choose_family(&mut state.settings, task.way.family);
+    (state.settings.path.fit.seed, state.settings.path.connect.seed) = (fit, connect);
+    state.path = None;
+    match (task.way.end, to_align) {
+        (EndAt::Current, _) => {}
+        (EndAt::Loaded, _) => state.use_aligned = false,
+        (EndAt::Aligned(_), None) => state.use_aligned = true,
+        (EndAt::Aligned(_), Some(method)) => return set_step(state, Step::Unaligned(method)),
+    }
+    find_end(state);
 }
 
 /// The path is to end where it would end now.

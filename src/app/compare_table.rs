@@ -71,7 +71,8 @@ pub struct CompareRow {
     /// That run's number.
     pub number: usize,
     pub pinned: bool,
-    pub n_pairs: usize,
+    /// Pairs and seeds that the values are over.
+    pub n_runs: usize,
     /// In the order of [`Column::ALL`]; `None` where it is not known.
     pub values: [Option<Spread>; 6],
 }
@@ -83,57 +84,65 @@ impl CompareRow {
 }
 
 /// A row for each way that has runs on the present data, in the order in which they were first tried.
-///
-/// Of several runs of one way on one pair the newest counts.
 pub fn rows(state: &AppState, scope: Scope) -> Vec<CompareRow> {
-    let data_revision = state.data.as_ref().map(|data| data.revision);
-    let counts = |run: &&Run| {
-        Some(run.curve.key.data_revision) == data_revision
-            && (scope == Scope::AllPairs || Some(run.endpoints) == state.endpoints)
-    };
-    let runs: Vec<&Run> = state.runs.iter().filter(counts).collect();
-    let mut titles: Vec<String> = Vec::new();
-    let mut pairs = Vec::new();
-    let mut newest: Vec<((usize, usize), &Run)> = Vec::new();
-    for run in runs {
-        let key = (place(&mut titles, run.method()), place(&mut pairs, run.endpoints));
-        match newest.iter_mut().find(|(other, _)| *other == key) {
-            Some(entry) => entry.1 = run,
-            None => newest.push((key, run)),
-        }
-    }
-    let found = newest.iter().map(|((family, pair), run)| comparison::Run {
-        family: *family,
-        pair: *pair,
-        outcome: Outcome::Found(outcome(run)),
+    let ways = ways(state, scope);
+    let found = ways.iter().enumerate().flat_map(|(family, way)| {
+        let outcomes = way.runs.iter().map(|run| Outcome::Found(outcome(run))).enumerate();
+        outcomes.map(move |(pair, outcome)| comparison::Run { family, pair, outcome })
     });
-    let found: Vec<comparison::Run> = found.collect();
-    let averaged = comparison::rows(titles.len(), &found);
-    let shown = |method: usize| {
-        let own = newest.iter().rev().filter(|((family, _), _)| *family == method).map(|(_, run)| *run);
-        own.clone().find(|run| Some(run.endpoints) == state.endpoints).or_else(|| own.clone().next())
-    };
-    let rows = titles.into_iter().zip(averaged).enumerate();
-    rows.filter_map(|(method, (title, row))| {
-        let run = shown(method)?;
+    let averaged = comparison::rows(ways.len(), &found.collect::<Vec<_>>());
+    let rows = ways.into_iter().zip(averaged);
+    rows.filter_map(|(way, row)| {
+        let run = way.shown(state)?;
         Some(CompareRow {
-            title,
             run: run.id,
             number: run.number,
             pinned: run.pinned,
-            n_pairs: row.n_pairs,
+            title: way.title,
+            n_runs: row.n_pairs,
             values: Column::ALL.map(|column| spread(&row, column)),
         })
     })
     .collect()
 }
 
-/// The place of a value in a list, which it joins if it is new.
-fn place<T: PartialEq>(list: &mut Vec<T>, value: T) -> usize {
-    list.iter().position(|other| *other == value).unwrap_or_else(|| {
-        list.push(value);
-        list.len() - 1
-    })
+/// The runs of one way.
+pub(super) struct WayRuns<'a> {
+    pub(super) title: String,
+    pub(super) runs: Vec<&'a Run>,
+}
+
+impl<'a> WayRuns<'a> {
+    /// The newest, of the current pair where there is one.
+    pub(super) fn shown(&self, state: &AppState) -> Option<&'a Run> {
+        let is_current = |run: &Run| Some(run.endpoints) == state.endpoints;
+        self.runs.iter().copied().max_by_key(|run| (is_current(run), run.number))
+    }
+}
+
+/// The ways that have runs on the present data, in the order in which they were first tried. Of several runs of one way on one
+/// pair from one seed the newest counts.
+pub(super) fn ways(state: &AppState, scope: Scope) -> Vec<WayRuns<'_>> {
+    let data_revision = state.data.as_ref().map(|data| data.revision);
+    let counts = |run: &&Run| {
+        Some(run.curve.key.data_revision) == data_revision
+            && (scope == Scope::AllPairs || Some(run.endpoints) == state.endpoints)
+    };
+    let runs: Vec<&Run> = state.runs.iter().filter(counts).collect();
+    let mut ways: Vec<WayRuns<'_>> = Vec::new();
+    for run in runs {
+        let title = run.method();
+        let Some(way) = ways.iter_mut().find(|way| way.title == title) else {
+            ways.push(WayRuns { title, runs: vec![run] });
+            continue;
+        };
+        let is_older = |old: &&Run| old.endpoints == run.endpoints && old.path.seed == run.path.seed;
+        match way.runs.iter().position(|old| is_older(old)) {
+            Some(place) => way.runs[place] = run,
+            None => way.runs.push(run),
+        }
+    }
+    ways
 }
 
 fn spread(row: &comparison::Row, column: Column) -> Option<Spread> {
@@ -190,13 +199,13 @@ pub fn text_of(spread: Spread, column: Column) -> String {
 
 /// The table for a document: accuracies in percent, losses in nats.
 pub fn to_markdown(rows: &[CompareRow]) -> String {
-    let mut text = "| family | pairs |".to_owned();
+    let mut text = "| family | runs |".to_owned();
     for column in Column::ALL {
         text += &format!(" {}{} |", column.title(), if column.is_accuracy() { " %" } else { "" });
     }
     text += &format!("\n|---|{}\n", "---:|".repeat(Column::ALL.len() + 1));
     for row in rows {
-        text += &format!("| {} | {} |", row.title, row.n_pairs);
+        text += &format!("| {} | {} |", row.title, row.n_runs);
         for column in Column::ALL {
             let value = row.value(column).map_or_else(|| "–".to_owned(), |spread| text_of(spread, column));
             text += &format!(" {value} |");
@@ -208,14 +217,14 @@ pub fn to_markdown(rows: &[CompareRow]) -> String {
 
 /// The table for a program: unrounded, accuracies 0..1; a mean and a deviation for each column.
 pub fn to_csv(rows: &[CompareRow]) -> String {
-    let mut text = "family,pairs".to_owned();
+    let mut text = "family,runs".to_owned();
     for column in Column::ALL {
         let name = column.title().replace(' ', "_");
         text += &format!(",{name},{name}_deviation");
     }
     text.push('\n');
     for row in rows {
-        text += &format!("\"{}\",{}", row.title.replace('"', "\"\""), row.n_pairs);
+        text += &format!("\"{}\",{}", row.title.replace('"', "\"\""), row.n_runs);
         for column in Column::ALL {
             let value = row.value(column);
             let cell = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
@@ -233,7 +242,7 @@ mod tests {
     fn row(title: &str, worst: Option<f64>, deviation: Option<f64>) -> CompareRow {
         let worst = worst.map(|mean| Spread { mean, deviation, n: 2 });
         let values = [worst, None, None, None, None, None];
-        CompareRow { title: title.to_owned(), run: RunId(1), number: 1, pinned: false, n_pairs: 2, values }
+        CompareRow { title: title.to_owned(), run: RunId(1), number: 1, pinned: false, n_runs: 2, values }
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    ensemble, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, runs, search, training,
-    trajectories,
+    ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, runs, search,
+    training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
@@ -35,7 +35,8 @@ fn take_in(state: &mut AppState, event: Event) {
             refresh::restart_interrupted(state);
         }
         // Only the command line trains maps of neurons.
-        Event::Started { .. } | Event::FlowTrained { .. } => {}
+        Event::Started { .. } => {}
+        Event::FlowTrained { job, trained } => flow_training::on_trained(state, job, trained),
         Event::Continued { job, continued } => ensemble::on_continued(state, job, *continued),
         Event::HeadsMade { job, members } => ensemble::on_heads_made(state, job, members),
         Event::EnsembleScored { job, ensemble } => ensemble::on_scored(state, job, *ensemble),
@@ -220,6 +221,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         traces: Vec::new(),
         remarks: Vec::new(),
         seconds: 0.0,
+        seed: None,
         from_files: true,
         by_hand: false,
         dragging: false,
@@ -278,6 +280,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         Purpose::Align
         | Purpose::Rearrange
         | Purpose::FindPath
+        | Purpose::TrainFlow
         | Purpose::PathPlane
         | Purpose::PlacePath
         | Purpose::Train

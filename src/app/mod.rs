@@ -7,11 +7,14 @@ mod alignment;
 mod by_hand;
 mod candidates;
 mod compare;
+pub mod compare_bands;
 pub mod compare_table;
+mod compare_tasks;
 mod decisions;
 mod ensemble;
 mod estimate;
 pub mod events;
+mod flow_training;
 mod inspection;
 mod kept_trainings;
 mod notice;
@@ -33,7 +36,8 @@ pub mod update;
 pub use action::{Action, Effect, Export};
 pub use alignment::AlignedBy;
 pub use by_hand::{Barrier, ByHandState};
-pub use compare::{CompareState, EndAt, RunningComparison, Way};
+pub use compare::{CompareState, RunningComparison};
+pub use compare_tasks::{CompareOver, EndAt, Task, Way};
 pub use decisions::DecisionState;
 pub use ensemble::{EnsembleForm, EnsembleFound, EnsembleKind, EnsembleOf, EnsembleState, POINTS as ENSEMBLE_POINTS};
 pub use inspection::{Answer, Answers, PairsShown, WeightsShown};
@@ -46,8 +50,8 @@ pub use repaired::RepairedState;
 pub use runs::{Run, RunId};
 pub use search::Expectation;
 pub use settings::{
-    AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, Metric, PathSettings, PlaneSettings, Settings,
-    ThirdPoint,
+    AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, FlowSettings, Metric, PathSettings, PlaneSettings,
+    Settings, ThirdPoint,
 };
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,

@@ -128,7 +128,7 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
 }
 
 /// The endpoints in one layout, whenever the choice of endpoints changed; returns whether it did.
-fn sync_pair(state: &mut AppState) -> bool {
+pub(super) fn sync_pair(state: &mut AppState) -> bool {
     if state.endpoints.is_none()
         && let [a, b, ..] = state.modes.as_slice()
     {
@@ -181,6 +181,7 @@ fn sync_path(state: &mut AppState) {
         traces: Vec::new(),
         remarks: Vec::new(),
         seconds: 0.0,
+        seed: None,
         from_files: false,
         by_hand: false,
         dragging: false,

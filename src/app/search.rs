@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::refresh::{fitting_pair, start};
 use super::state::{FitOf, JobInfo, Purpose};
-use super::{AppState, Effect};
+use super::{AppState, Effect, alignment};
 use crate::compute::{ConnectSpec, Cost, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Family, FlowModel};
 use crate::worker::{JobId, Lane, Request};
 
 /// Operations a second that are counted on before a family was tried: what two cores of a laptop do.
-const EXPECTED_SPEED: f64 = 2e10;
+pub(super) const EXPECTED_SPEED: f64 = 2e10;
 
 /// Fits the bends of the current path from where they are, or works out a path of the family that is set.
 pub(super) fn find_path(state: &mut AppState) -> Option<Effect> {
@@ -22,6 +22,7 @@ pub(super) fn find_path(state: &mut AppState) -> Option<Effect> {
 fn start_fit(state: &mut AppState) -> Option<Effect> {
     let pair = fitting_pair(state)?;
     let data = state.data.clone()?;
+    let proximal = alignment::proximal(state);
     let path = state.path.as_mut()?;
     let curve = path.path.curve()?;
     if path.path.bends().is_empty() || state.jobs.values().any(|job| job.purpose == Purpose::FindPath) {
@@ -43,6 +44,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
         weight_decay: fit.descent.weight_decay,
         attack: fit.descent.attack,
         sampling: fit.sampling,
+        proximal,
         seed: fit.seed,
         checkpoints: false,
     };
@@ -53,6 +55,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });
+        path.seed = Some(fit.seed);
     }
     Some(effect)
 }
@@ -63,11 +66,13 @@ fn start_connect(state: &mut AppState) -> Option<Effect> {
         return None;
     }
     let label = format!("Finding a path: {}", spec.family.label());
+    let seed = spec.family.is_random().then_some(spec.seed);
     let effect = start(state, Purpose::FindPath, Lane::Path, label, Request::Connect(spec));
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.connect = Some(job);
         path.seconds = 0.0;
+        path.seed = seed;
     }
     Some(effect)
 }
@@ -108,7 +113,7 @@ impl AppState {
             match map {
                 Some(map) if map.family() == family => None,
                 Some(map) => Some(format!("the map that is open is for the family {}", map.family().label())),
-                None => Some("it needs a map: train one by `lowroad flow train`, then open its file".to_owned()),
+                None => Some("it needs a map: train one, or open its file".to_owned()),
             }
         })
     }

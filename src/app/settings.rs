@@ -87,11 +87,34 @@ pub struct ConnectSettings {
     pub n_images: Option<usize>,
     pub seed: u64,
     pub options: ConnectOptions,
+    #[serde(default)]
+    pub flow: FlowSettings,
+}
+
+/// How a map of neurons is trained; everything else is as in Anokhin & Yarotsky 2020.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlowSettings {
+    /// Units of each hidden layer of the networks in the invertible layers.
+    pub hidden: usize,
+    /// Passes over the training images, or over the neurons.
+    pub epochs: usize,
+    /// Of Adam.
+    pub learning_rate: f64,
+    /// Training images, the first ones; all where `None`.
+    pub n_images: Option<usize>,
+    pub seed: u64,
+}
+
+impl Default for FlowSettings {
+    /// Much smaller than the paper's, whose training takes hours on a processor, and with larger steps.
+    fn default() -> Self {
+        Self { hidden: 100, epochs: 5, learning_rate: 1e-3, n_images: None, seed: 0 }
+    }
 }
 
 impl Default for ConnectSettings {
     fn default() -> Self {
-        Self { points: 21, n_images: None, seed: 0, options: ConnectOptions::default() }
+        Self { points: 21, n_images: None, seed: 0, options: ConnectOptions::default(), flow: FlowSettings::default() }
     }
 }
 

@@ -208,6 +208,8 @@ pub struct PathState {
     pub remarks: Vec<String>,
     /// Time that finding it took.
     pub seconds: f64,
+    /// What chance was drawn from when it was found.
+    pub seed: Option<u64>,
     /// The bends were read from files.
     pub from_files: bool,
     /// A bend was moved by the user.
@@ -462,6 +464,8 @@ pub enum Purpose {
     Rearrange,
     /// The path is fitted or worked out.
     FindPath,
+    /// A map of neurons.
+    TrainFlow,
     /// A new mode.
     Train,
     /// A new mode on few test images.

@@ -4,10 +4,11 @@ use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use super::action::Export;
+use super::compare_tasks::FOUR_CURVES;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
     Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare, ensemble,
-    inspection, predictions, refresh, repaired, runs, search, training, trajectories,
+    flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::data::SplitName;
 use crate::geometry::{Family, Path, Placement};
@@ -22,6 +23,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             effects.push(Effect::Disk(DiskRequest::OpenMended { path, mends, description }));
         }
         Action::OpenBends(paths) => effects.push(Effect::Disk(DiskRequest::OpenBends(paths))),
+        Action::TrainFlow => effects.extend(flow_training::begin(state)),
         Action::OpenFlow(path) => effects.push(Effect::Disk(DiskRequest::OpenFlow(path))),
         Action::OpenData(spec) => effects.push(Effect::Disk(DiskRequest::OpenData(spec))),
         Action::Normalize(normalization) => {
@@ -92,8 +94,8 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
         Action::ChangeEnsemble(form) => ensemble::change(state, *form),
         Action::AskTogether => ensemble::ask(state),
         Action::TakeAverage => ensemble::take_average(state),
-        Action::Compare => compare::begin(state, compare::families(state)),
-        Action::CompareFourCurves => compare::begin(state, compare::FOUR_CURVES.into()),
+        Action::Compare(over) => compare::begin_families(state, over),
+        Action::CompareFourCurves(over) => compare::begin(state, &FOUR_CURVES, over),
         Action::LeaveOut(family, left_out) => {
             if left_out {
                 state.compare.left_out.insert(family);
@@ -239,6 +241,7 @@ fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {
             state.notify(Notice::warning("There is nothing to save yet"));
             Vec::new()
         }
+        (Export::Flow, Some(_)) => flow_training::save(state, path.to_owned()).into_iter().collect(),
         (Export::Permutation, Some(_)) => alignment::save(state, path).into_iter().collect(),
         (Export::AlignedB, Some(pair)) => match state.shown_alignment() {
             Some(alignment) => {

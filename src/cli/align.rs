@@ -76,6 +76,9 @@ struct MatchArgs {
     /// Passes over the training images of `--method pam` and `pam-aligned`
     #[arg(long, value_name = "N", default_value_t = PamOptions::default().epochs)]
     pam_epochs: usize,
+    /// So many images decide between the candidates of `--method pam` and `pam-aligned` when matrices are rounded [default: all]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pam_rounding_images: Option<usize>,
     /// Descents of `--method weight`, in different orders of the layers; the best is kept
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = positive)]
     restarts: usize,
@@ -86,8 +89,8 @@ struct MatchArgs {
 
 impl MatchArgs {
     fn options(self) -> MatchOptions {
-        let Self { method, similarity, reading, stream, pam_epochs, restarts, seed } = self;
-        let pam = PamOptions { epochs: pam_epochs, ..PamOptions::default() };
+        let Self { method, similarity, reading, stream, pam_epochs, pam_rounding_images, restarts, seed } = self;
+        let pam = PamOptions { epochs: pam_epochs, n_rounding_images: pam_rounding_images, ..PamOptions::default() };
         MatchOptions { method, similarity, read_at: reading, stream, n_restarts: restarts, pam, seed }
     }
 }

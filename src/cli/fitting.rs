@@ -85,6 +85,7 @@ impl FitOptions {
             weight_decay: descent.weight_decay,
             attack: descent.attack,
             sampling,
+            proximal: None,
             seed,
             checkpoints: false,
         }

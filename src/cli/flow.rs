@@ -257,10 +257,6 @@ impl Train {
             batch_norm: self.batch_norm.unwrap_or(usual.batch_norm),
             ..usual
         };
-        let (usual_batch, usual_epochs) = match objective {
-            FlowObjective::Bijection => (128, 20),
-            FlowObjective::Likelihood => (1024, 120),
-        };
         let params = |named: &[Named]| named.iter().map(|(_, params)| Arc::clone(params)).collect();
         let mut spec = FlowSpec {
             network: Arc::clone(network),
@@ -270,14 +266,14 @@ impl Train {
             config,
             objective,
             steps: 0,
-            batch_size: self.batch_size.unwrap_or(usual_batch),
+            batch_size: self.batch_size.unwrap_or(objective.usual_batch_size()),
             learning_rate: self.lr,
             seed: self.seed,
             start: self.from.as_deref().map(open_flow).transpose()?.map(Arc::new),
         };
         spec.steps = match self.steps {
             Some(steps) => steps,
-            None => self.epochs.unwrap_or(usual_epochs) * spec.steps_per_epoch(),
+            None => self.epochs.unwrap_or(objective.usual_epochs()) * spec.steps_per_epoch(),
         };
         Ok(spec)
     }

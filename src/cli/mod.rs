@@ -28,6 +28,7 @@ mod plane;
 mod plane_files;
 mod records;
 mod repair;
+mod results;
 mod robust;
 mod score;
 mod signature;

@@ -136,6 +136,13 @@ impl DenseTape {
         loss
     }
 
+    /// The loss at the packed `weights`, summed over the images.
+    pub(super) fn loss(&mut self, weights: &[Row], examples: &Examples<'_>, indices: &[u32]) -> f64 {
+        self.forward(examples, indices, weights);
+        let labels: Vec<usize> = indices.iter().map(|&i| usize::from(examples.label(i))).collect();
+        self.logits_to_gradient(&labels, labels.len())
+    }
+
     /// Fills `activations` from the images to the logits.
     fn forward(&mut self, examples: &Examples<'_>, indices: &[u32], weights: &[Row]) {
         let n_images = indices.len().next_multiple_of(BLOCK);

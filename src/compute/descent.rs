@@ -69,6 +69,14 @@ pub(super) fn combine(terms: &[Term<'_>], sum: &mut [f32]) {
     });
 }
 
+/// `w <- (w + share anchor) / (1 + share)`
+pub(super) fn pull_back(weights: &mut [f32], anchor: &[f32], share: f64) {
+    let (share, scale) = (share as f32, (1.0 + share).recip() as f32);
+    weights.par_chunks_mut(CHUNK).zip(anchor.par_chunks(CHUNK)).for_each(|(weights, anchor)| {
+        weights.iter_mut().zip(anchor).for_each(|(w, anchor)| *w = (*w + share * anchor) * scale);
+    });
+}
+
 fn sum_chunk(terms: &[Term<'_>], chunk: usize, n: usize, sum: &mut Vec<f32>) {
     sum.clear();
     sum.resize(n, 0.0);

@@ -64,6 +64,8 @@ pub struct FitSpec {
     /// Trains on adversarial examples, made against the point that each share of a minibatch is evaluated at.
     pub attack: Option<Attack>,
     pub sampling: TSampling,
+    /// The proximal term of a phase of PAM.
+    pub proximal: Option<Proximal>,
     pub seed: u64,
     /// Whether the compute thread hands over a [`FitCheckpoint`] after each epoch, and within long ones.
     pub checkpoints: bool,
@@ -97,6 +99,15 @@ impl FitSpec {
     pub fn steps_per_epoch(&self) -> usize {
         self.data.n_images().div_ceil(self.batch_size.max(1))
     }
+}
+
+/// Pulls every trained vector back towards where its phase began, after each step: `w <- (w + s w_0) / (1 + s)` with
+/// `s = learning rate / nu` (Tatro et al. 2020; METHODS-ALIGNMENT, section 2.6c).
+#[derive(Clone, Debug)]
+pub struct Proximal {
+    /// `w_0` of each trained vector.
+    pub anchors: Vec<Arc<ParamVec>>,
+    pub nu: f64,
 }
 
 /// Where a fit begins: at rest, or where an earlier one ended or was interrupted.
@@ -152,6 +163,8 @@ pub(super) struct Minibatch<'a> {
     /// Coefficients of the basis, a row a point.
     pub(super) rows: &'a [Vec<f64>],
     pub(super) learning_rate: f64,
+    /// `s` of [`Proximal`]; 0 without one.
+    pub(super) pull: f64,
     pub(super) weight_decay: f64,
     pub(super) augmentation: &'a Augmentation,
     pub(super) seed: u64,
@@ -297,11 +310,13 @@ impl Fit {
         let n_used = images.len() / ts.len() * ts.len();
         let part = images.start as f64 / self.order.len() as f64;
         let factor = self.spec.schedule.factor(self.epoch, part, self.spec.last_epoch());
+        let learning_rate = self.spec.learning_rate * factor;
         let batch = Minibatch {
             data: &self.spec.data,
             indices: self.order.range(images.start..images.start + n_used),
             rows: &rows,
-            learning_rate: self.spec.learning_rate * factor,
+            learning_rate,
+            pull: self.spec.proximal.as_ref().map_or(0.0, |proximal| learning_rate / proximal.nu),
             weight_decay: self.spec.weight_decay,
             augmentation: &self.spec.augmentation,
             seed: self.spec.seed,

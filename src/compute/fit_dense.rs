@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::dense_tape::{DenseTape, PANEL, Row};
-use super::descent::{Descent, Term, combine};
+use super::descent::{Descent, Term, combine, pull_back};
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use crate::net::{ParamLayout, ParamVec};
 
@@ -26,6 +26,8 @@ pub(super) struct DenseFit {
     /// Packed, one a basis vector.
     vectors: Vec<Vec<Row>>,
     descents: Vec<Descent>,
+    /// What the trained vectors are pulled back to, packed, if they are.
+    anchors: Option<Vec<Vec<Row>>>,
     n_steps: u64,
     /// Memory that is used again each step.
     points: Vec<Point>,
@@ -40,6 +42,7 @@ impl DenseFit {
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| tape.pack(w)).collect(),
             descents: spec.trained().map(descent).collect(),
+            anchors: spec.proximal.as_ref().map(|p| p.anchors.iter().map(|w| tape.pack(w)).collect()),
             n_steps: 0,
             points: Vec::new(),
             layout: Arc::clone(spec.network.layout()),
@@ -100,11 +103,14 @@ impl DenseFit {
     /// Chain rule and a step: the gradient of trained vector j is `sum_t c_j(t) g(t)`.
     fn update(&mut self, points: &[Point], batch: &Minibatch<'_>) {
         self.n_steps += 1;
-        for (index, descent) in self.trained.clone().zip(&mut self.descents) {
+        for (slot, (index, descent)) in self.trained.clone().zip(&mut self.descents).enumerate() {
             let terms = points.iter().zip(batch.rows);
             let terms: Vec<Term<'_>> = terms.map(|(point, row)| (row[index], point.gradient.as_flattened())).collect();
             let weights = self.vectors[index].as_flattened_mut();
             descent.step(self.n_steps, batch.learning_rate, weights, &terms);
+            if let Some(anchors) = &self.anchors {
+                pull_back(weights, anchors[slot].as_flattened(), batch.pull);
+            }
         }
     }
 }

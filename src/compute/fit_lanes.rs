@@ -10,12 +10,12 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::attack::Attacker;
-use super::descent::{Descent, Term, combine};
+use super::descent::{Descent, Term, combine, pull_back};
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::fit_tensors::STATISTICS_MOMENTUM;
 use super::lanes::train::{Examples, Tape};
 use super::simd::add_scaled;
-use crate::net::ParamLayout;
+use crate::net::{ParamLayout, ParamVec};
 
 /// Weights and their gradient at one point of the path.
 #[derive(Default)]
@@ -34,6 +34,8 @@ pub(super) struct LanesFit {
     /// In the network's layout, one a basis vector.
     vectors: Vec<Vec<f32>>,
     descents: Vec<Descent>,
+    /// What the trained vectors are pulled back to, if they are.
+    anchors: Option<Vec<Arc<ParamVec>>>,
     n_steps: u64,
     /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
     /// measured where a point is evaluated.
@@ -51,6 +53,7 @@ impl LanesFit {
             trained: spec.trained(),
             vectors: spec.basis.iter().map(|w| w.values().to_vec()).collect(),
             descents: spec.trained().map(|_| Descent::new(spec.optimizer, layout.n_trained())).collect(),
+            anchors: spec.proximal.as_ref().map(|proximal| proximal.anchors.clone()),
             n_steps: 0,
             updates_statistics: spec.family.is_none(),
             attacker: spec.attack.map(|attack| Attacker::new(&spec.network, &spec.data, attack)),
@@ -108,10 +111,14 @@ impl LanesFit {
         }
         self.n_steps += 1;
         // The chain rule: the gradient of trained vector j is sum_t c_j(t) g(t).
-        for (index, descent) in self.trained.clone().zip(&mut self.descents) {
+        for (slot, (index, descent)) in self.trained.clone().zip(&mut self.descents).enumerate() {
             let terms = self.points.iter().zip(batch.rows);
             let terms: Vec<Term<'_>> = terms.map(|(point, row)| (row[index], &point.gradient[..])).collect();
-            descent.step(self.n_steps, batch.learning_rate, &mut self.vectors[index][..n_trained], &terms);
+            let weights = &mut self.vectors[index][..n_trained];
+            descent.step(self.n_steps, batch.learning_rate, weights, &terms);
+            if let Some(anchors) = &self.anchors {
+                pull_back(weights, &anchors[slot].values()[..n_trained], batch.pull);
+            }
         }
         if self.updates_statistics {
             self.update_statistics();

@@ -27,6 +27,8 @@ pub(super) struct TensorFit {
     vectors: Vec<Vec<Tensor<3>>>,
     /// `[trained][parameter]`.
     optimizers: Vec<Vec<TensorOptimizer<3>>>,
+    /// What the trained vectors are pulled back to, `[trained][parameter]`, if they are.
+    anchors: Option<Vec<Vec<Tensor<3>>>>,
     n_steps: u64,
     /// Whether the running statistics of batch norm follow the minibatches. Those of a path's bends mean nothing: they are
     /// measured where a point is evaluated.
@@ -47,6 +49,7 @@ impl TensorFit {
             network: Arc::clone(&spec.network),
             trained: spec.trained(),
             vectors: spec.basis.iter().map(vector).collect(),
+            anchors: spec.proximal.as_ref().map(|proximal| proximal.anchors.iter().map(vector).collect()),
             optimizers: spec.trained().map(optimizers).collect(),
             n_steps: 0,
             updates_statistics: spec.family.is_none(),
@@ -119,10 +122,16 @@ impl TensorFit {
             }
         }
         self.n_steps += 1;
-        for ((vector, states), gradients) in self.trained.clone().zip(&mut self.optimizers).zip(gradients) {
-            for ((values, state), gradient) in self.vectors[vector].iter_mut().zip(states).zip(gradients) {
-                if let Some(gradient) = gradient {
-                    *values = state.step(self.n_steps, batch.learning_rate, values.clone(), gradient);
+        let slots = self.trained.clone().zip(&mut self.optimizers).zip(gradients);
+        for (slot, ((vector, states), gradients)) in slots.enumerate() {
+            for (p, ((values, state), gradient)) in
+                self.vectors[vector].iter_mut().zip(states).zip(gradients).enumerate()
+            {
+                let Some(gradient) = gradient else { continue };
+                *values = state.step(self.n_steps, batch.learning_rate, values.clone(), gradient);
+                if let Some(anchors) = &self.anchors {
+                    let anchor = anchors[slot][p].clone();
+                    *values = (values.clone() + anchor * batch.pull) / (1.0 + batch.pull);
                 }
             }
         }
@@ -226,6 +235,7 @@ mod tests {
                 indices,
                 rows,
                 learning_rate: spec.learning_rate,
+                pull: spec.proximal.as_ref().map_or(0.0, |proximal| spec.learning_rate / proximal.nu),
                 weight_decay: spec.weight_decay,
                 augmentation: &spec.augmentation,
                 seed: spec.seed,

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use burn::tensor::Tensor;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +13,7 @@ use super::batches::{Examples, ImageOrder, check_fit};
 use super::dense_tape::{DenseTape, Row};
 use super::evaluate::DataRef;
 use super::forward::{Basis, PointTensors};
-use super::gradient_tensors::gradients_at;
+use super::gradient_tensors::{gradients_at, loss_at};
 use super::lanes::train::{Examples as LaneExamples, Tape};
 use super::score::read;
 use super::{ComputeError, Engine};
@@ -58,19 +59,14 @@ impl Gradient {
                 Ok((loss / indices.len() as f64, tape.unpack(gradient)))
             }
             Way::Lanes(tape) => {
-                let mut images = vec![0.0; indices.len() * examples.n_values()];
-                examples.read_all(indices, &mut images);
-                let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
-                let minibatch = LaneExamples { images: &images, labels: &labels, n_total: indices.len() };
+                let minibatch = LaneMinibatch::read(&examples, indices);
                 let mut gradient = vec![0.0; layout.n_trained()];
-                let loss = tape.gradient(params.values(), minibatch, &mut gradient);
+                let loss = tape.gradient(params.values(), minibatch.examples(), &mut gradient);
                 Ok((loss / indices.len() as f64, gradient))
             }
             Way::Tensors => {
-                let point = Basis::new(&self.engine, &[Arc::new(params.clone())]).as_points();
                 let specs = layout.specs();
-                let trained = specs.iter().zip(point).map(|(spec, w)| w.filter(|_| spec.kind.is_trained()));
-                let trained: PointTensors = trained.collect();
+                let trained = trained_tensors(&self.engine, params);
                 let found = gradients_at(&self.engine, &self.network, &examples, indices, &trained);
                 let mut gradient = vec![0.0; layout.n_trained()];
                 for (spec, part) in specs.iter().zip(found.gradients) {
@@ -78,11 +74,59 @@ impl Gradient {
                         gradient[spec.offset..spec.offset + spec.n_values()].copy_from_slice(&read(part)?);
                     }
                 }
-                let loss = read(found.loss)?.iter().copied().map(f64::from).sum();
-                Ok((loss, gradient))
+                Ok((sum(found.loss)?, gradient))
             }
         }
     }
+
+    /// What [`Self::at`] finds, without the gradient.
+    pub(super) fn loss(&mut self, params: &ParamVec, indices: &[u32]) -> Result<f64, ComputeError> {
+        let examples = Examples::of(&self.data);
+        match &mut self.way {
+            Way::Dense { tape, .. } => {
+                let loss = tape.loss(&tape.pack(params), &examples, indices);
+                Ok(loss / indices.len() as f64)
+            }
+            Way::Lanes(tape) => {
+                let minibatch = LaneMinibatch::read(&examples, indices);
+                Ok(tape.loss(params.values(), minibatch.examples()) / indices.len() as f64)
+            }
+            Way::Tensors => {
+                let trained = trained_tensors(&self.engine, params);
+                sum(loss_at(&self.engine, &self.network, &examples, indices, &trained))
+            }
+        }
+    }
+}
+
+/// Images of a minibatch as the lanes take them.
+struct LaneMinibatch {
+    images: Vec<f32>,
+    labels: Vec<u16>,
+}
+
+impl LaneMinibatch {
+    fn read(examples: &Examples<'_>, indices: &[u32]) -> Self {
+        let mut images = vec![0.0; indices.len() * examples.n_values()];
+        examples.read_all(indices, &mut images);
+        Self { images, labels: indices.iter().map(|&index| examples.label(index)).collect() }
+    }
+
+    fn examples(&self) -> LaneExamples<'_> {
+        LaneExamples { images: &self.images, labels: &self.labels, n_total: self.labels.len() }
+    }
+}
+
+/// The trained parameters on the device.
+fn trained_tensors(engine: &Engine, params: &ParamVec) -> PointTensors {
+    let point = Basis::new(engine, &[Arc::new(params.clone())]).as_points();
+    let specs = params.layout().specs();
+    specs.iter().zip(point).map(|(spec, w)| w.filter(|_| spec.kind.is_trained())).collect()
+}
+
+/// The sum of a tensor's values.
+fn sum(values: Tensor<1>) -> Result<f64, ComputeError> {
+    Ok(read(values)?.into_iter().map(f64::from).sum())
 }
 
 /// Minibatches of a data set, all of one size, in a new order each time all images were seen. What is left over of an order
@@ -128,7 +172,10 @@ mod tests {
     /// The loss at `params` and its gradient, on the first images.
     fn at(network: &Arc<Network>, data: &DataRef, way: Way, params: &ParamVec) -> (f64, Vec<f32>) {
         let (engine, network, data) = (Engine::cpu(), Arc::clone(network), data.clone());
-        Gradient { engine, network, data, way }.at(params, &[3, 1, 4, 15, 9, 2, 6]).unwrap()
+        let (mut gradient, indices) = (Gradient { engine, network, data, way }, [3, 1, 4, 15, 9, 2, 6]);
+        let (loss, found) = gradient.at(params, &indices).unwrap();
+        assert!((gradient.loss(params, &indices).unwrap() - loss).abs() < 1e-6, "the loss alone is the same");
+        (loss, found)
     }
 
     #[test]

@@ -25,12 +25,8 @@ pub(super) fn gradients_at(
     indices: &[u32],
     points: &PointTensors,
 ) -> PointGradients {
-    let n_points = points.iter().flatten().next().map_or(1, |point| point.dims()[0]);
-    let share = indices.len() / n_points;
-    let block = load_examples(engine, examples, indices);
-    let labels: Tensor<3, Int> = block.label_tensor(engine).reshape([n_points, share, 1]).autodiff();
-    let n_pixels = block.images.dims()[1];
-    let images = block.images.reshape([n_points, share, n_pixels]).autodiff();
+    let (images, labels) = shares(engine, examples, indices, points);
+    let (images, labels) = (images.autodiff(), labels.autodiff());
 
     let leaf = |w: &Option<Tensor<3>>| w.as_ref().map(|w| w.clone().autodiff().require_grad());
     let leaves: PointTensors = points.iter().map(leaf).collect();
@@ -43,6 +39,34 @@ pub(super) fn gradients_at(
     let mut gradients = objective.backward();
     let gradients = leaves.into_iter().map(|leaf| leaf.and_then(|leaf| leaf.grad_remove(&mut gradients)));
     PointGradients { gradients: gradients.collect(), loss: loss.inner(), statistics: found.statistics }
+}
+
+/// The loss that [`gradients_at`] finds.
+pub(super) fn loss_at(
+    engine: &Engine,
+    network: &Network,
+    examples: &Examples<'_>,
+    indices: &[u32],
+    points: &PointTensors,
+) -> Tensor<1> {
+    let (images, labels) = shares(engine, examples, indices, points);
+    cross_entropy(forward_training(network, Activations::images(network, images), points).logits, labels)
+}
+
+/// Equal shares of the images `indices` for all points, `[n_points, n_images, n_pixels]`, and their labels,
+/// `[n_points, n_images, 1]`.
+fn shares(
+    engine: &Engine,
+    examples: &Examples<'_>,
+    indices: &[u32],
+    points: &PointTensors,
+) -> (Tensor<3>, Tensor<3, Int>) {
+    let n_points = points.iter().flatten().next().map_or(1, |point| point.dims()[0]);
+    let share = indices.len() / n_points;
+    let block = load_examples(engine, examples, indices);
+    let labels = block.label_tensor(engine).reshape([n_points, share, 1]);
+    let n_pixels = block.images.dims()[1];
+    (block.images.reshape([n_points, share, n_pixels]), labels)
 }
 
 /// Mean over all points and images; `logits` `[n_points, n_images, n_classes]`, `labels` `[n_points, n_images, 1]`.

@@ -62,7 +62,8 @@ pub use evaluate::{
 };
 pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{
-    Fit, FitCheckpoint, FitSlice, FitSpec, FitStart, Optimizer, OptimizerState, Schedule, StepReport, TSampling,
+    Fit, FitCheckpoint, FitSlice, FitSpec, FitStart, Optimizer, OptimizerState, Proximal, Schedule, StepReport,
+    TSampling,
 };
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};

@@ -74,6 +74,7 @@ pub(super) fn fit_spec(network: Network, family: Option<Curve>, n_images: usize)
         weight_decay: 1e-2,
         attack: None,
         sampling: TSampling::One,
+        proximal: None,
         seed: 5,
         checkpoints: false,
     }

@@ -219,6 +219,11 @@ impl Family {
         matches!(self, Self::Chain | Self::Bezier)
     }
 
+    /// Chance plays a part in finding it: other seeds find other paths.
+    pub fn is_random(self) -> bool {
+        self.is_fitted() || matches!(self, Self::AutoNeb | Self::Simplex | Self::Layerwise)
+    }
+
     /// Its points are worked out from the networks and the data, or trained, by `compute::connect`.
     pub fn is_connected(self) -> bool {
         self.curve(0).is_none()

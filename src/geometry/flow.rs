@@ -39,6 +39,24 @@ pub enum FlowObjective {
     Bijection,
 }
 
+impl FlowObjective {
+    /// Neurons, or images, a step of the training.
+    pub fn usual_batch_size(self) -> usize {
+        match self {
+            Self::Likelihood => 1024,
+            Self::Bijection => 128,
+        }
+    }
+
+    /// The paper's passes over the neurons, or over the images.
+    pub fn usual_epochs(self) -> usize {
+        match self {
+            Self::Likelihood => 120,
+            Self::Bijection => 20,
+        }
+    }
+}
+
 /// Everything that decides the shapes of a map's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlowConfig {

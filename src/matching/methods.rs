@@ -77,6 +77,13 @@ pub struct Entry {
 const TATRO: &str = "Tatro et al. 2020, arXiv:2009.02439";
 const AINSWORTH: &str = "Ainsworth et al. 2023, arXiv:2209.04836";
 
+impl AlignMethod {
+    /// Whether it is the permutation phase of proximal alternating minimisation, so that a curve phase follows.
+    pub fn is_pam(self) -> bool {
+        matches!(self, Self::Pam | Self::PamAligned)
+    }
+}
+
 impl Choice for AlignMethod {
     const ALL: &'static [Self] =
         &[Self::Activation, Self::Weight, Self::Pam, Self::PamAligned, Self::Random, Self::Identity];
@@ -174,11 +181,22 @@ pub struct PamOptions {
     pub n_draws: usize,
     /// Only the first so many training images.
     pub n_images: Option<usize>,
+    /// So many of them decide between the candidates when matrices are rounded; all in the paper.
+    #[serde(default)]
+    pub n_rounding_images: Option<usize>,
 }
 
 impl Default for PamOptions {
     fn default() -> Self {
-        Self { epochs: 20, batch_size: 128, learning_rate: 0.05, nu: 1e3, n_draws: 32, n_images: None }
+        Self {
+            epochs: 20,
+            batch_size: 128,
+            learning_rate: 0.05,
+            nu: 1e3,
+            n_draws: 32,
+            n_images: None,
+            n_rounding_images: None,
+        }
     }
 }
 

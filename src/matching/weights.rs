@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::{AssignmentError, Permutation, maximise, permute};
 use crate::net::{AxisUse, Network, ParamVec, PermutationGroup};
@@ -159,7 +160,8 @@ pub(super) fn unit_weights(
     let n_weights: usize = axes.iter().map(of_axis).sum();
     let mut rows = vec![0.0; group.n_units * n_weights];
     // Few enough units at a time that what is written to stays in a cache.
-    for (first, rows) in (0..).step_by(UNITS_AT_ONCE).zip(rows.chunks_mut(UNITS_AT_ONCE * n_weights.max(1))) {
+    rows.par_chunks_mut(UNITS_AT_ONCE * n_weights.max(1)).enumerate().for_each(|(chunk, rows)| {
+        let first = chunk * UNITS_AT_ONCE;
         let mut column = 0;
         for axis_use in &axes {
             let (shape, values) = (shape(axis_use), params.tensor(axis_use.param));
@@ -171,7 +173,7 @@ pub(super) fn unit_weights(
                 column += length;
             }
         }
-    }
+    });
     (rows, n_weights)
 }
 

@@ -70,6 +70,7 @@ impl Recipe {
             weight_decay: self.descent.weight_decay,
             attack: self.descent.attack,
             sampling: TSampling::One,
+            proximal: None,
             seed,
             checkpoints: true,
         }

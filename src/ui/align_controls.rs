@@ -2,7 +2,7 @@
 
 use egui::{Color32, ComboBox, DragValue, ProgressBar, RichText, Stroke, Ui};
 
-use super::descent_controls::{number_row, small_plot};
+use super::descent_controls::{images_row, number_row, small_plot};
 use super::landscape::push_settings;
 use super::theme;
 use crate::app::{Action, AlignSettings, AppState, Purpose};
@@ -20,7 +20,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     let entry = settings.align.options.method.entry();
     ui.label(RichText::new(entry.explanation).small()).on_hover_text(entry.source);
     egui::CollapsingHeader::new("Match settings").id_salt("match settings").show(ui, |ui| {
-        options(ui, state.joined().map(|pair| &*pair.network), &mut settings.align.options);
+        options(ui, state, &mut settings.align.options);
         samples(ui, &mut settings.align);
     });
     push_settings(state, settings, actions);
@@ -65,13 +65,13 @@ fn start(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
 }
 
 /// What the method asks beside the images.
-fn options(ui: &mut Ui, network: Option<&Network>, options: &mut MatchOptions) {
+fn options(ui: &mut Ui, state: &AppState, options: &mut MatchOptions) {
     let matches_activations = matches!(options.method, AlignMethod::Activation | AlignMethod::PamAligned);
     if matches_activations {
         choice_menu(ui, "Alike in", &mut options.similarity);
         choice_menu(ui, "Read", &mut options.read_at);
         let has_streams = |network: &Network| network.groups().iter().any(|group| 1 < group.readings.len());
-        if network.is_some_and(has_streams) {
+        if state.joined().is_some_and(|pair| has_streams(&pair.network)) {
             choice_menu(ui, "Streams", &mut options.stream);
         }
     }
@@ -83,6 +83,10 @@ fn options(ui: &mut Ui, network: Option<&Network>, options: &mut MatchOptions) {
         AlignMethod::Pam | AlignMethod::PamAligned => {
             let tip = "Passes over the training images, each about as long as one of a fit (the paper: 20)";
             number_row(ui, "Epochs", &mut options.pam.epochs, 1..=1_000, tip);
+            let n_all = state.data.as_ref().map_or(1, |data| data.dataset.train.len());
+            let tip = "All training images decide which of 34 permutations near the relaxed ones is best (the paper); fewer \
+                       are faster";
+            images_row(ui, ("Round on all images", tip), n_all, &mut options.pam.n_rounding_images);
         }
         AlignMethod::Activation | AlignMethod::Random | AlignMethod::Identity => {}
     }

@@ -1,13 +1,13 @@
-//! The pane that compares families: the table of what their paths come to, and the list of those that are run.
+//! The pane that compares families: what their paths come to, as a table or as curves, and the list of those that are run.
 
-use egui::{Align, Button, Checkbox, Layout, RichText, Role, Sense, Ui, WidgetInfo};
+use egui::{Align, Button, Checkbox, DragValue, Layout, RichText, Role, Sense, Ui, WidgetInfo};
 use egui_extras::{Column as TableColumn, TableBuilder, TableRow};
 
 use super::family_menu::GROUPS;
 use super::tables::{number, order_mark};
-use super::{View, theme};
+use super::{View, compare_curves, theme};
 use crate::app::compare_table::{Column, CompareRow, Scope, rows, sort, text_of, to_csv, to_markdown};
-use crate::app::{Action, AppState};
+use crate::app::{Action, AppState, CompareOver, Metric};
 use crate::geometry::Family;
 
 const ROW_HEIGHT: f32 = 19.0;
@@ -16,10 +16,30 @@ const ROW_HEIGHT: f32 = 19.0;
 #[derive(Clone, Debug, Default)]
 pub(super) struct CompareView {
     scope: Scope,
+    /// Runs of each way that chance plays a part in.
+    n_seeds: Seeds,
+    /// Curves of this instead of the table.
+    curves: Option<Metric>,
     /// The column that orders the rows, and whether its highest value comes first; as they were tried without one.
     order: Option<(Column, bool)>,
     /// The list of families to run is open.
     choosing: bool,
+}
+
+impl CompareView {
+    fn over(&self) -> CompareOver {
+        CompareOver { scope: self.scope, n_seeds: self.n_seeds.0 }
+    }
+}
+
+/// At least one.
+#[derive(Clone, Copy, Debug)]
+struct Seeds(usize);
+
+impl Default for Seeds {
+    fn default() -> Self {
+        Self(1)
+    }
 }
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
@@ -29,13 +49,13 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     }
     header(ui, state, &mut view.compare, &found, actions);
     if let Some(running) = &state.compare.running {
-        let text = format!("{} of {}: {}…", running.number, running.n_ways, running.way.title());
+        let text = format!("{} of {}: {}…", running.number, running.n_tasks, state.describe_task(running.task));
         ui.label(RichText::new(text).small());
     } else if view.compare.choosing {
         choice(ui, state, view, actions);
     }
-    for (way, reason) in &state.compare.failures {
-        let text = format!("{}: {reason}", way.title());
+    for (task, reason) in &state.compare.failures {
+        let text = format!("{}: {reason}", state.describe_task(*task));
         ui.label(RichText::new(text).small().color(ui.visuals().warn_fg_color));
     }
     if found.is_empty() {
@@ -43,7 +63,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         ui.label(RichText::new(text).weak());
         return;
     }
-    table(ui, state, &mut view.compare, &found, actions);
+    match view.compare.curves {
+        Some(metric) => compare_curves::show(ui, state, view.compare.scope, metric),
+        None => table(ui, state, &mut view.compare, &found, actions),
+    }
 }
 
 fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[CompareRow], actions: &mut Vec<Action>) {
@@ -59,19 +82,30 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compar
                 ui.toggle_value(&mut view.choosing, "Run all…").on_hover_text(tip);
                 let tip = "Bézier curves between A and B as loaded, aligned, permuted by PAM, and aligned and permuted by \
                            PAM, one after another (Tatro et al. 2020)";
-                if ui.button("Four curves of Tatro et al.").on_hover_text(tip).clicked() {
-                    actions.push(Action::CompareFourCurves);
+                if ui.button("Four curves").on_hover_text(tip).clicked() {
+                    actions.push(Action::CompareFourCurves(view.over()));
                 }
             });
+            let label = ui.label("seeds");
+            let tip = "Runs of each family that chance plays a part in, with seeds that follow each other";
+            ui.add(DragValue::new(&mut view.n_seeds.0).range(1..=20).speed(0.05)).labelled_by(label.id).on_hover_text(tip);
         }
         ui.separator();
-        let tip = "Every pair that has runs: means ± sample standard deviations";
         ui.selectable_value(&mut view.scope, Scope::ThisPair, "This pair");
-        ui.selectable_value(&mut view.scope, Scope::AllPairs, "All pairs").on_hover_text(tip);
+        let n_pairs = state.compared_pairs(Scope::AllPairs).len();
+        let tip = "Runs on every pair of the open modes that have this architecture; shown are means ± sample standard deviations";
+        let text = if n_pairs < 2 { "All pairs".to_owned() } else { format!("All {n_pairs} pairs") };
+        ui.selectable_value(&mut view.scope, Scope::AllPairs, text).on_hover_text(tip);
+        ui.separator();
+        ui.selectable_value(&mut view.curves, None, "Table");
+        let tip = "Means along t with bands of one standard deviation, on the test images";
+        for (metric, label) in [(Metric::Loss, "Loss curves"), (Metric::Accuracy, "Accuracy curves")] {
+            ui.selectable_value(&mut view.curves, Some(metric), label).on_hover_text(tip);
+        }
         ui.separator();
         for (label, tip, text) in [
-            ("Copy as Markdown", "The table, for a document", to_markdown as fn(&[CompareRow]) -> String),
-            ("Copy as CSV", "The table, unrounded", to_csv),
+            ("Copy Markdown", "Copies the table, for a document", to_markdown as fn(&[CompareRow]) -> String),
+            ("Copy CSV", "Copies the table, unrounded", to_csv),
         ] {
             if ui.add_enabled(!found.is_empty(), Button::new(label).small()).on_hover_text(tip).clicked() {
                 ui.ctx().copy_text(text(found));
@@ -91,10 +125,14 @@ fn choice(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
             });
         }
         let n = state.compared_families().len();
-        let text = if n == 1 { "Run 1 family".to_owned() } else { format!("Run {n} families") };
+        let families = if n == 1 { "1 family".to_owned() } else { format!("{n} families") };
+        let text = match state.compared_pairs(view.compare.scope).len() {
+            0 | 1 => format!("Run {families}"),
+            n_pairs => format!("Run {families} on {n_pairs} pairs"),
+        };
         if ui.add_enabled(0 < n, Button::new(text)).clicked() {
             view.compare.choosing = false;
-            actions.push(Action::Compare);
+            actions.push(Action::Compare(view.compare.over()));
         }
     });
 }
@@ -134,7 +172,8 @@ fn table(ui: &mut Ui, state: &AppState, view: &mut CompareView, found: &[Compare
         .header(ROW_HEIGHT, |mut header| {
             header.col(|ui| drop(ui.label(RichText::new("family").small().strong())));
             header.col(|ui| {
-                ui.label(RichText::new("pairs").small().strong()).on_hover_text("Pairs of networks it was run on");
+                ui.label(RichText::new("runs").small().strong())
+                    .on_hover_text("Pairs of networks, and seeds, it was run on");
             });
             for column in Column::ALL {
                 header.col(|ui| head(ui, view, column));
@@ -180,7 +219,7 @@ fn cells(row: &mut TableRow<'_, '_>, entry: &CompareRow, best: &[Option<f64>; 6]
             actions.push(Action::Restore(entry.run));
         }
     });
-    row.col(|ui| drop(ui.add(number(entry.n_pairs.to_string(), None))));
+    row.col(|ui| drop(ui.add(number(entry.n_runs.to_string(), None))));
     for (column, best) in Column::ALL.into_iter().zip(best) {
         row.col(|ui| {
             let value = entry.value(column);

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use egui::{DragValue, ProgressBar, RichText, Ui};
 
-use super::descent_controls::{number_row, small_plot};
-use super::{View, family_options, theme};
+use super::descent_controls::{images_row, number_row, small_plot};
+use super::{View, family_options, flow_controls, theme};
 use crate::app::{Action, AppState, ConnectSettings, Expectation, JobInfo, PathState, Purpose};
 use crate::compute::Trace;
 use crate::geometry::Family;
-use crate::ui::dialogs::Wish;
 
 pub(super) fn show(
     ui: &mut Ui,
@@ -20,7 +19,7 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     if matches!(family, Family::Flow | Family::Bijection) {
-        map(ui, view, settings);
+        flow_controls::show(ui, state, view, settings, actions);
     }
     egui::CollapsingHeader::new("Family settings").id_salt("family settings").show(ui, |ui| {
         family_options::show(ui, family, &mut settings.options);
@@ -35,66 +34,35 @@ pub(super) fn show(
     }
 }
 
-/// The map that paths go through.
-fn map(ui: &mut Ui, view: &mut View, settings: &ConnectSettings) {
-    ui.horizontal(|ui| {
-        if ui.button("Open map…").on_hover_text("A file that `lowroad flow train` wrote").clicked() {
-            view.dialogs.ask(Wish::OpenFlow);
-        }
-        let text = settings.options.flow.as_ref().map_or_else(
-            || "none yet: train one by lowroad flow train".to_owned(),
-            |map| {
-                let (n_layers, training) = (map.config().n_layers, &map.training);
-                format!("{n_layers} layers, {} steps on {} networks", training.steps, training.n_networks)
-            },
-        );
-        ui.add(egui::Label::new(RichText::new(text).small()).truncate());
-    });
-}
-
-/// Whether its points are samples, whether weights are fitted on training images, and whether chance plays a part.
-fn uses(family: Family) -> [bool; 3] {
+/// Whether its points are samples, and whether weights are fitted on training images.
+fn uses(family: Family) -> [bool; 2] {
     match family {
-        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => [true, true, false],
-        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => [false, true, false],
-        Family::Flow | Family::Bijection => [true, false, false],
-        Family::AutoNeb | Family::Simplex | Family::Layerwise => [false, true, true],
-        Family::Linear | Family::Arc | Family::Chain | Family::Bezier | Family::Transport => [false; 3],
+        Family::LinearAdjusted | Family::ArcAdjusted | Family::TransportAdjusted => [true, true],
+        Family::LinearButterfly | Family::ArcButterfly | Family::TransportButterfly => [false, true],
+        Family::Flow | Family::Bijection => [true, false],
+        Family::AutoNeb | Family::Simplex | Family::Layerwise => [false, true],
+        Family::Linear | Family::Arc | Family::Chain | Family::Bezier | Family::Transport => [false; 2],
     }
 }
 
 /// Settings that several families share.
 fn common(ui: &mut Ui, state: &AppState, family: Family, settings: &mut ConnectSettings) {
-    let [is_sampled, is_fitted, is_random] = uses(family);
+    let [is_sampled, is_fitted] = uses(family);
     if is_sampled {
         let tip = "Points that are worked out in each stage, both ends included; the path is straight between them";
         number_row(ui, "Points a stage", &mut settings.points, 2..=1025, tip);
     }
     if is_fitted {
         let n_all = state.data.as_ref().map_or(1, |data| data.dataset.train.len());
-        images(ui, n_all, &mut settings.n_images);
+        let tip = "Weights are fitted or trained on the training images; fewer are faster";
+        images_row(ui, ("All training images", tip), n_all, &mut settings.n_images);
     }
-    if is_random {
+    if family.is_random() {
         ui.horizontal(|ui| {
             let label = ui.label("Seed").on_hover_text("The same seed gives the same path");
             ui.add(DragValue::new(&mut settings.seed)).labelled_by(label.id);
         });
     }
-}
-
-/// On how many of the training images weights are fitted.
-fn images(ui: &mut Ui, n_all: usize, n_images: &mut Option<usize>) {
-    ui.horizontal(|ui| {
-        let mut all = n_images.is_none();
-        let tip = "Weights are fitted or trained on the training images; fewer are faster";
-        if ui.checkbox(&mut all, "All training images").on_hover_text(tip).changed() {
-            *n_images = (!all).then_some(n_all);
-        }
-        if let Some(n) = n_images {
-            let label = ui.label("first");
-            ui.add(DragValue::new(n).range(1..=n_all).speed(10.0)).labelled_by(label.id);
-        }
-    });
 }
 
 fn begin(ui: &mut Ui, state: &AppState, family: Family, actions: &mut Vec<Action>) {
@@ -128,7 +96,7 @@ pub(super) fn expectation_text(expected: Expectation) -> String {
 }
 
 /// A duration as one says it.
-fn about(time: Duration) -> String {
+pub(super) fn about(time: Duration) -> String {
     let rounded = |amount: f64, unit: &str| match amount.round() {
         1.0 => format!("about 1 {unit}"),
         amount => format!("about {amount} {unit}s"),

@@ -277,6 +277,7 @@ fn normalization(ui: &mut Ui, data: &crate::app::DataState, actions: &mut Vec<Ac
         let mut chosen = None;
         ComboBox::from_id_salt("normalisation")
             .selected_text(text)
+            .truncate()
             .width(ui.available_width().min(170.0))
             .show_ui(ui, |ui| {
                 for (name, normalization) in usual {

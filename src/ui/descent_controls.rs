@@ -48,6 +48,20 @@ fn schedule_label(schedule: &Schedule) -> String {
     }
 }
 
+/// All training images, or the first so many; `(label, tip)` are those of all.
+pub(super) fn images_row(ui: &mut Ui, (label, tip): (&str, &str), n_all: usize, n_images: &mut Option<usize>) {
+    ui.horizontal(|ui| {
+        let mut all = n_images.is_none();
+        if ui.checkbox(&mut all, label).on_hover_text(tip).changed() {
+            *n_images = (!all).then_some(n_all);
+        }
+        if let Some(n) = n_images {
+            let label = ui.label("first");
+            ui.add(DragValue::new(n).range(1..=n_all).speed(10.0)).labelled_by(label.id);
+        }
+    });
+}
+
 pub(super) fn number_row(ui: &mut Ui, name: &str, value: &mut usize, range: RangeInclusive<usize>, tip: &str) {
     ui.horizontal(|ui| {
         let label = ui.label(name).on_hover_text(tip);

@@ -12,8 +12,11 @@ pub(super) const MARKER_RADIUS: f32 = 6.0;
 /// How near, in points, the mouse must be to take hold of a bend.
 pub(super) const GRAB_RADIUS: f32 = 14.0;
 
+/// Colours until they begin anew.
+pub(super) const N_MODE_COLORS: usize = 6;
+
 /// Okabe & Ito's palette, safe for colour-blind readers: (on dark, on light).
-const MODE_COLORS: [(Color32, Color32); 6] = [
+const MODE_COLORS: [(Color32, Color32); N_MODE_COLORS] = [
     (Color32::from_rgb(86, 180, 233), Color32::from_rgb(0, 114, 178)),
     (Color32::from_rgb(240, 140, 60), Color32::from_rgb(213, 94, 0)),
     (Color32::from_rgb(60, 190, 150), Color32::from_rgb(0, 140, 100)),

@@ -37,6 +37,10 @@ pub enum DiskRequest {
     },
     OpenBends(Vec<PathBuf>),
     OpenFlow(PathBuf),
+    SaveFlow {
+        path: PathBuf,
+        model: Arc<FlowModel>,
+    },
     OpenData(String),
     /// Answered by `DiskEvent::Permutations`.
     OpenPermutation {
@@ -191,6 +195,10 @@ fn carry_out(request: DiskRequest) -> Vec<DiskEvent> {
                 DiskEvent::Flow { name, model: Arc::new(model) }
             }
             Err(error) => failed("The map cannot be opened".to_owned(), &error),
+        }],
+        DiskRequest::SaveFlow { path, model } => vec![match checkpoint::save_flow(&path, &model, &BTreeMap::new()) {
+            Ok(()) => DiskEvent::Saved(path),
+            Err(error) => failed(format!("{} was not saved", path.display()), &error),
         }],
         DiskRequest::OpenData(spec) => vec![open_data(&spec)],
         DiskRequest::OpenPermutation { path, network } => vec![match permutations::read(&path, &network) {

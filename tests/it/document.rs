@@ -20,6 +20,7 @@ use rand_chacha::ChaCha8Rng;
 
 mod by_hand;
 mod cards;
+mod maps;
 mod networks;
 mod placing;
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use egui::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use lowroad::app::compare_bands::bands;
 use lowroad::app::compare_table::{self, Column, Scope};
-use lowroad::app::{Action, AppState, Effect, Purpose, ThirdPoint, events, update};
+use lowroad::app::{Action, AppState, CompareOver, Effect, Purpose, ThirdPoint, events, update};
 use lowroad::compute::{Connection, DataRef, PointValue, Trace};
 use lowroad::data::{Normalization, optdigits};
 use lowroad::demo;
@@ -120,7 +121,7 @@ impl Desk {
 
     /// Answers until the comparison has come to this family.
     fn until_at(&mut self, family: Family) {
-        while self.state.compare.running.as_ref().is_some_and(|running| running.way.family != family) {
+        while self.state.compare.running.as_ref().is_some_and(|running| running.task.way.family != family) {
             assert!(self.answer(), "nothing is asked any more");
         }
     }
@@ -157,8 +158,8 @@ fn a_comparison_runs_the_chosen_families_in_order_and_fills_the_table() {
     let families = suited(&desk.state);
     let left_out = *families.last().unwrap();
     desk.act(Action::LeaveOut(left_out, true));
-    desk.act(Action::Compare);
-    assert_eq!(desk.state.compare.running.as_ref().map(|r| (r.number, r.n_ways)), Some((1, families.len() - 1)));
+    desk.act(Action::Compare(CompareOver::ONCE));
+    assert_eq!(desk.state.compare.running.as_ref().map(|r| (r.number, r.n_tasks)), Some((1, families.len() - 1)));
     desk.answer_all();
     assert!(desk.state.compare.running.is_none() && desk.state.compare.failures.is_empty());
     assert_eq!(desk.seen, families[..families.len() - 1]);
@@ -176,11 +177,11 @@ fn a_family_that_fails_is_named_with_its_reason_and_the_others_go_on() {
     let mut desk = Desk::new();
     let connected: Vec<Family> = suited(&desk.state).into_iter().filter(|family| family.is_connected()).collect();
     desk.failing = vec![connected[0]];
-    desk.act(Action::Compare);
+    desk.act(Action::Compare(CompareOver::ONCE));
     desk.answer_all();
     assert!(desk.state.compare.running.is_none());
-    let [(way, reason)] = desk.state.compare.failures.as_slice() else { panic!("one family fails") };
-    assert_eq!(way.family, connected[0]);
+    let [(task, reason)] = desk.state.compare.failures.as_slice() else { panic!("one family fails") };
+    assert_eq!(task.way.family, connected[0]);
     assert!(reason.contains("no path today"), "{reason}");
     assert!(!desk.titles().contains(&connected[0].label().to_owned()), "a failed path is no card of its own");
     assert!(desk.titles().contains(&connected[1].label().to_owned()));
@@ -190,7 +191,7 @@ fn a_family_that_fails_is_named_with_its_reason_and_the_others_go_on() {
 fn stopping_a_comparison_keeps_what_it_found_and_starts_no_more() {
     let mut desk = Desk::new();
     let families = suited(&desk.state);
-    desk.act(Action::Compare);
+    desk.act(Action::Compare(CompareOver::ONCE));
     desk.until_at(families[2]);
     let n_runs = desk.state.runs.len();
     assert!(2 <= n_runs);
@@ -204,11 +205,11 @@ fn stopping_a_comparison_keeps_what_it_found_and_starts_no_more() {
 #[test]
 fn choosing_another_family_or_pair_ends_a_comparison() {
     let mut desk = Desk::new();
-    desk.act(Action::Compare);
+    desk.act(Action::Compare(CompareOver::ONCE));
     desk.until_at(suited(&desk.state)[1]);
     desk.choose(Family::Chain);
     assert!(desk.state.compare.running.is_none());
-    desk.act(Action::Compare);
+    desk.act(Action::Compare(CompareOver::ONCE));
     let (a, b) = desk.state.endpoints.unwrap();
     desk.act(Action::SetEndpoints { a: b, b: a });
     assert!(desk.state.compare.running.is_none());
@@ -226,12 +227,42 @@ fn several_pairs_are_averaged_with_their_deviation() {
         let rows = compare_table::rows(&desk.state, scope);
         rows.into_iter().find(|row| row.title == "Linear").unwrap()
     };
-    assert_eq!(linear(Scope::ThisPair).n_pairs, 1);
+    assert_eq!(linear(Scope::ThisPair).n_runs, 1);
     let both = linear(Scope::AllPairs);
-    assert_eq!(both.n_pairs, 2);
+    assert_eq!(both.n_runs, 2);
     assert!(both.value(Column::Barrier).unwrap().deviation.unwrap().abs() < 1e-12, "both pairs have the same values");
     let shown = desk.state.runs.iter().find(|run| run.id == both.run).unwrap();
     assert_eq!(shown.endpoints, (b, a), "a click goes to the pair that is set");
+}
+
+#[test]
+fn a_comparison_over_all_pairs_and_several_seeds_leaves_a_run_for_each_and_comes_back() {
+    let mut desk = Desk::new();
+    let mut third = demo::modes().remove(0);
+    let ends: Vec<Arc<ParamVec>> = desk.state.modes.iter().map(|entry| Arc::clone(&entry.mode.params)).collect();
+    third.params = Arc::new(ParamVec::combination(&ends, &[0.7, 0.4]));
+    events::add_mode(&mut desk.state, third);
+    for family in suited(&desk.state) {
+        desk.act(Action::LeaveOut(family, ![Family::Arc, Family::AutoNeb].contains(&family)));
+    }
+    let set = |state: &AppState| (state.endpoints, state.settings.path.connect.seed, state.settings.path.fit.seed);
+    let before = set(&desk.state);
+    desk.act(Action::Compare(CompareOver { scope: Scope::AllPairs, n_seeds: 2 }));
+    assert_eq!(desk.state.compare.running.as_ref().map(|running| running.n_tasks), Some(3 * (1 + 2)));
+    desk.answer_all();
+    assert!(desk.state.compare.running.is_none() && desk.state.compare.failures.is_empty());
+    assert_eq!(set(&desk.state), before);
+    for (scope, n_arcs, n_bands) in [(Scope::ThisPair, 1, 2), (Scope::AllPairs, 3, 6)] {
+        let rows = compare_table::rows(&desk.state, scope);
+        let n_runs = |family: Family| rows.iter().find(|row| row.title == family.label()).unwrap().n_runs;
+        assert_eq!((n_runs(Family::Arc), n_runs(Family::AutoNeb)), (n_arcs, n_bands));
+    }
+    let bands = bands(&desk.state, Scope::AllPairs, |value| value.loss);
+    let arc = bands.iter().find(|band| band.title == Family::Arc.label()).unwrap();
+    assert_eq!((arc.n_runs, arc.points.len()), (3, desk.state.settings.path.n_points));
+    for (index, (_, spread)) in arc.points.iter().enumerate() {
+        assert!((spread.mean - 0.1 - 0.01 * (index % 5) as f64).abs() < 1e-12 && spread.deviation.unwrap() < 1e-12);
+    }
 }
 
 #[test]
@@ -344,5 +375,7 @@ fn the_comparison_is_driven_from_its_pane() {
     press(&mut screen, "Sort by barrier");
     press(&mut screen, "Go back to Linear");
     assert_eq!(screen.state().state().settings.path.family, Family::Linear);
-    press(&mut screen, "Copy as Markdown");
+    press(&mut screen, "Copy Markdown");
+    press(&mut screen, "Accuracy curves");
+    assert_shows(&screen, "Curves along t, test accuracy (%): Linear; Arc");
 }

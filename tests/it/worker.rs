@@ -61,6 +61,7 @@ fn fit(epochs: usize) -> Request {
         weight_decay: 0.0,
         attack: None,
         sampling: TSampling::One,
+        proximal: None,
         seed: 0,
         checkpoints: false,
     })

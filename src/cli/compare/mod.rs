@@ -20,8 +20,8 @@ use super::networks::{Endpoints, Opener, shown};
 use super::open::{Images, Measure};
 use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, accuracy_text, check_targets, command_line, report, say};
-use super::pictures::{figure_file, save_figure};
 use super::records::{Inputs, Records, fingerprint_of_file};
+use super::results::ResultOptions;
 use super::score::{ScoreReport, score_networks};
 use crate::checkpoint::Mode;
 use crate::data::SplitName;
@@ -56,21 +56,11 @@ pub(super) struct Compare {
     points: usize,
     #[command(flatten)]
     find: FindOptions,
-    /// Keeps each finished run in a folder, which is made if need be, and takes those of the same inputs that are there
-    #[arg(long, value_name = "DIR")]
-    resume: Option<PathBuf>,
     /// Writes the table, a row a family and split, unrounded
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Writes the table as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Draws loss and accuracy of all families along t, as .svg or .png: over several pairs, their means
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    figure: Option<PathBuf>,
-    /// Draws how fast the mean loss of each family changes along t, by wavenumber, as .svg or .png
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    spectrum: Option<PathBuf>,
+    #[command(flatten)]
+    results: ResultOptions,
     #[command(flatten)]
     common: CommonOptions,
 }
@@ -120,8 +110,7 @@ impl Compare {
 
 pub(super) fn run(args: &Compare) -> Result<()> {
     args.check()?;
-    let targets = [&args.common.json.json, &args.csv, &args.markdown, &args.figure, &args.spectrum];
-    check_targets(targets.map(Option::as_ref))?;
+    check_targets([args.common.json.json.as_ref(), args.csv.as_ref()].into_iter().chain(args.results.targets()))?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
@@ -130,7 +119,7 @@ pub(super) fn run(args: &Compare) -> Result<()> {
         args,
         finder: Finder { jobs: &jobs, images: &images, options: &args.find },
         measure: images.measure(args.common.score, &args.common.network),
-        records: args.resume.as_deref().map(Records::open).transpose()?,
+        records: args.results.records()?,
         maps: args.find.connect.flow.iter().map(|path| fingerprint_of_file(path)).collect::<Result<_>>()?,
         pairs: args.pairs.of(modes.len()),
         modes: &modes,
@@ -139,15 +128,11 @@ pub(super) fn run(args: &Compare) -> Result<()> {
     if let Some(path) = &args.csv {
         files::write_atomic(path, &found.to_csv()?)?;
     }
-    if let Some(path) = &args.markdown {
-        files::write_atomic(path, found.to_markdown().as_bytes())?;
-    }
-    if let Some(path) = &args.figure {
-        save_figure(path, &comparison.figure(&found)?.to_svg())?;
-    }
-    if let Some(path) = &args.spectrum {
-        save_figure(path, &comparison.spectrum(&found)?.to_svg())?;
-    }
+    args.results.save(
+        || found.to_markdown(),
+        || Ok(comparison.figure(&found)?.to_svg()),
+        || Ok(comparison.spectrum(&found)?.to_svg()),
+    )?;
     report(&args.common.json, &found, &found.to_text())
 }
 

@@ -20,9 +20,9 @@ use super::options::{CommonOptions, UsageError, positive};
 use super::output::{Number, check_targets, numbers, report, say};
 use super::pictures::{figure_file, save_figure};
 use super::records::{Inputs, Records};
-use crate::compute::{Alignment, FitSpec, TSampling};
+use super::results::ResultOptions;
+use crate::compute::{Alignment, FitSpec, Proximal, TSampling};
 use crate::data::{Augmentation, SplitName};
-use crate::files;
 use crate::geometry::{Curve, Path};
 use crate::matching::{AlignMethod, Choice as _, MatchOptions, PamOptions};
 use crate::net::ParamVec;
@@ -68,6 +68,9 @@ pub(super) struct Pam {
     /// Passes over the training images while permutations are looked for
     #[arg(long, value_name = "N", default_value_t = PamOptions::default().epochs)]
     pam_epochs: usize,
+    /// So many images decide between PAM's candidates when its matrices are rounded to permutations [default: all]
+    #[arg(long, value_name = "N", value_parser = positive)]
+    rounding_images: Option<usize>,
     /// Looks for permutations and trains curves on the first N training images [default: all]
     #[arg(long, value_name = "N", value_parser = positive)]
     train_images: Option<usize>,
@@ -82,18 +85,8 @@ pub(super) struct Pam {
     points: usize,
     #[command(flatten)]
     fit: FitOptions,
-    /// Keeps each finished curve in a folder, which is made if need be, and takes those of the same inputs that are there
-    #[arg(long, value_name = "DIR")]
-    resume: Option<PathBuf>,
-    /// Writes the table as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-    /// Draws loss and accuracy of the curves along t, means over the runs with their deviations, as .svg or .png
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    figure: Option<PathBuf>,
-    /// Draws how fast the mean loss of each kind of curve changes along t, by wavenumber, as .svg or .png
-    #[arg(long, value_name = "FILE", value_parser = figure_file)]
-    spectrum: Option<PathBuf>,
+    #[command(flatten)]
+    results: ResultOptions,
     /// Draws the loss of the curves while they were trained, by epoch, as .svg or .png
     #[arg(long, value_name = "FILE", value_parser = figure_file)]
     training: Option<PathBuf>,
@@ -106,8 +99,7 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         let found = args.networks.len();
         return Err(UsageError(format!("expected pairs of networks, found {found} networks")).into());
     }
-    let targets = [&args.common.json.json, &args.markdown, &args.figure, &args.spectrum, &args.training];
-    check_targets(targets.map(Option::as_ref))?;
+    check_targets([args.common.json.json.as_ref(), args.training.as_ref()].into_iter().chain(args.results.targets()))?;
     let images = Images::open(&args.common.data)?;
     args.augment.check(&images.dataset)?;
     let jobs = Jobs::open(args.common.device.device)?;
@@ -119,7 +111,7 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         jobs: &jobs,
         images: &images,
         measure: images.measure(args.common.score, &args.common.network),
-        records: args.resume.as_deref().map(Records::open).transpose()?,
+        records: args.results.records()?,
         epochs: args.fit.over(Descent::default()).epochs,
     };
     let kinds = if args.kinds.is_empty() { KINDS.to_vec() } else { args.kinds.clone() };
@@ -143,22 +135,18 @@ pub(super) fn run(args: &Pam) -> Result<()> {
         curves: reports.collect(),
         t: ts,
     };
-    if let Some(path) = &args.markdown {
-        files::write_atomic(path, found.to_markdown().as_bytes())?;
-    }
-    save_figures(args, &found, &curves.measure)?;
+    save(args, &found, &curves.measure)?;
     report(&args.common.json, &found, &found.to_text())
 }
 
-/// On the first split that was measured.
-fn save_figures(args: &Pam, found: &PamReport, measure: &Measure) -> Result<()> {
+/// Figures are of the first split that was measured.
+fn save(args: &Pam, found: &PamReport, measure: &Measure) -> Result<()> {
     let split = measure.data.first().context("internal error: no split to draw")?.split;
-    if let Some(path) = &args.figure {
-        save_figure(path, &found.figure(split).to_svg())?;
-    }
-    if let Some(path) = &args.spectrum {
-        save_figure(path, &found.spectrum(split).to_svg())?;
-    }
+    args.results.save(
+        || found.to_markdown(),
+        || Ok(found.figure(split).to_svg()),
+        || Ok(found.spectrum(split).to_svg()),
+    )?;
     if let Some(path) = &args.training {
         save_figure(path, &found.training().to_svg())?;
     }
@@ -226,7 +214,12 @@ impl Curves<'_> {
 
     fn align(&self, pair: &Pair<'_>, method: AlignMethod) -> Result<Alignment> {
         let Self { args, jobs, images, .. } = self;
-        let pam = PamOptions { epochs: args.pam_epochs, n_images: args.train_images, ..PamOptions::default() };
+        let pam = PamOptions {
+            epochs: args.pam_epochs,
+            n_images: args.train_images,
+            n_rounding_images: args.rounding_images,
+            ..PamOptions::default()
+        };
         let options = MatchOptions { pam, seed: pair.index as u64, ..MatchOptions::of(method) };
         let alignment = align(jobs, pair.ends, args.samples.of(images), options)?;
         warn_if_broken(&alignment);
@@ -235,7 +228,7 @@ impl Curves<'_> {
 
     fn measured(&self, pair: &Pair<'_>, kind: Kind, inputs: Inputs, alignment: &Alignment, seed: u64) -> Result<Run> {
         let Self { args, jobs, measure, .. } = self;
-        let (path, epoch_losses) = self.fit(pair.ends, &alignment.aligned, seed)?;
+        let (path, epoch_losses) = self.fit(pair.ends, kind, &alignment.aligned, seed)?;
         let found = evaluate_path(jobs, &pair.ends.network, &path, kind.align.name(), args.points, measure)?;
         Ok(Run {
             inputs,
@@ -250,7 +243,7 @@ impl Curves<'_> {
     }
 
     /// A Bézier curve with one bend, which starts at the midpoint; and the mean loss of each epoch.
-    fn fit(&self, ends: &Endpoints, b: &Arc<ParamVec>, seed: u64) -> Result<(Path, Vec<(usize, f64)>)> {
+    fn fit(&self, ends: &Endpoints, kind: Kind, b: &Arc<ParamVec>, seed: u64) -> Result<(Path, Vec<(usize, f64)>)> {
         let Self { args, jobs, images, epochs, .. } = self;
         let bezier = Curve::Bezier { n_bends: 1 };
         let start = Path::straight(&ends.network, bezier, Arc::clone(&ends.a.params), Arc::clone(b));
@@ -262,7 +255,9 @@ impl Curves<'_> {
             sampling: TSampling::One,
             seed,
         };
-        let spec = FitSpec { augmentation: args.augment.clone(), ..args.fit.spec(target, *epochs) };
+        let proximal =
+            kind.align.is_pam().then(|| Proximal { anchors: start.bends().to_vec(), nu: PamOptions::default().nu });
+        let spec = FitSpec { augmentation: args.augment.clone(), proximal, ..args.fit.spec(target, *epochs) };
         let Fitted { vectors, epoch_losses } = jobs.fit_traced("fitting the curve", spec)?;
         let path = Path::new(&ends.network, bezier, Arc::clone(&ends.a.params), Arc::clone(b), vectors);
         Ok((path, epoch_losses))
@@ -270,9 +265,9 @@ impl Curves<'_> {
 
     /// What all runs between a pair depend on. Its place among the pairs is the seed of its alignment.
     fn inputs(&self, index: usize, ends: &Endpoints) -> Inputs {
-        let Pam { samples, pam_epochs, train_images, augment, fit, points, common, .. } = self.args;
+        let Pam { samples, pam_epochs, rounding_images, train_images, augment, fit, points, common, .. } = self.args;
         let options = format!(
-            "{samples:?} pam_epochs {pam_epochs} train_images {train_images:?} {augment:?} epochs {} {fit:?} pair {index}",
+            "{samples:?} pam_epochs {pam_epochs} rounding_images {rounding_images:?} train_images {train_images:?} {augment:?} epochs {} {fit:?} pair {index}",
             self.epochs
         );
         Inputs::between(ends, common, *points, options)

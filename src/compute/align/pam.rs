@@ -3,8 +3,8 @@
 //! 2020; METHODS-ALIGNMENT, section 2.6).
 //!
 //! One phase, as the authors found enough: the curve's control point is still the midpoint of its ends, so the path is
-//! `r(t) = (1 - t) A + t P(B)`. The curve phase that follows is an ordinary [`super::super::Fit`]; its own proximal term
-//! (at most a ten-thousandth of a step) is left out.
+//! `r(t) = (1 - t) A + t P(B)`. The curve phase that follows is an ordinary [`super::super::Fit`] with a
+//! [`super::super::Proximal`] term.
 
 use std::sync::Arc;
 
@@ -21,6 +21,9 @@ use crate::matching::{
     soft_gradients,
 };
 use crate::net::{Network, ParamVec, PermutationGroup};
+
+/// What a loss costs of what it costs with its gradient and a step.
+const LOSS_SHARE: f64 = 1.0 / 3.0;
 
 /// Where to start, and what to learn from.
 pub(super) struct PamSpec {
@@ -64,7 +67,7 @@ pub(super) struct Pam {
 /// Candidates for the rounded permutations, and their losses.
 struct Rounding {
     candidates: Vec<Vec<Permutation>>,
-    /// One epoch, the same for all: where on the path each minibatch is evaluated, and its images.
+    /// The same for all: where on the path each minibatch is evaluated, and its images.
     minibatches: Vec<(f64, Vec<u32>)>,
     /// Mean loss of each candidate that is done.
     losses: Vec<f64>,
@@ -114,13 +117,14 @@ impl Pam {
         Ok(Some(PamMatch { permutations, losses: std::mem::take(&mut self.losses) }))
     }
 
-    /// Share of the work done, 0..1: a candidate costs an epoch without its steps.
+    /// Share of the work done, 0..1.
     pub(super) fn done(&self) -> f64 {
         let per_epoch = self.minibatches.per_epoch();
-        let n_candidates = self.spec.options.n_draws + 2;
         let candidates_done = self.rounding.as_ref().map_or(0, |rounding| rounding.losses.len());
-        let all = (self.spec.options.epochs + n_candidates) * per_epoch;
-        (self.n_done + candidates_done * per_epoch) as f64 / all.max(1) as f64
+        let per_candidate = self.rounding_minibatches() as f64 * LOSS_SHARE;
+        let all =
+            (self.spec.options.epochs * per_epoch) as f64 + (self.spec.options.n_draws + 2) as f64 * per_candidate;
+        (self.n_done as f64 + candidates_done as f64 * per_candidate) / all.max(f64::MIN_POSITIVE)
     }
 
     /// A step of all matrices against the gradient at a random point of the path.
@@ -164,19 +168,26 @@ impl Pam {
             let drawn: Option<Vec<Permutation>> = mixtures.iter().map(|mixture| draw(mixture, &mut self.rng)).collect();
             candidates.extend(drawn.filter(|drawn| !candidates.contains(drawn)));
         }
-        let n = self.minibatches.per_epoch();
+        let n = self.rounding_minibatches();
         let at = |index: usize| if n < 2 { 0.5 } else { index as f64 / (n - 1) as f64 };
         let minibatches = (0..n).map(|index| (at(index), self.minibatches.draw())).collect();
         Ok(Rounding { candidates, minibatches, losses: Vec::new() })
     }
 
-    /// Over one epoch, t going from one end of the path to the other.
+    /// Minibatches that a candidate is judged by: an epoch, or those of the images that were asked for.
+    fn rounding_minibatches(&self) -> usize {
+        let PamOptions { batch_size, n_rounding_images, .. } = self.spec.options;
+        let wanted = n_rounding_images.map_or(usize::MAX, |n| n.div_ceil(batch_size.max(1)));
+        self.minibatches.per_epoch().min(wanted)
+    }
+
+    /// Over the minibatches, t going from one end of the path to the other.
     fn mean_loss(&mut self, candidate: &[Permutation], minibatches: &[(f64, Vec<u32>)]) -> Result<f64, ComputeError> {
         let moved = permute(&self.spec.network, &self.b, candidate);
         let mut sum = 0.0;
         for (t, indices) in minibatches {
-            let (loss, _) = self.gradient.at(&self.point(*t, moved.clone()), indices)?;
-            sum += loss;
+            let point = self.point(*t, moved.clone());
+            sum += self.gradient.loss(&point, indices)?;
         }
         Ok(sum / minibatches.len().max(1) as f64)
     }
@@ -247,6 +258,16 @@ mod tests {
         let found = run(job);
         assert_eq!(found.losses.len(), 8);
         assert_eq!(found.permutations.iter().map(Permutation::len).collect::<Vec<_>>(), sizes);
+    }
+
+    #[test]
+    fn few_images_can_decide_between_the_candidates() {
+        let mut job = job(1, 0);
+        job.spec.options.n_rounding_images = Some(17);
+        while job.step().unwrap().is_none() {}
+        let rounding = job.rounding.unwrap();
+        assert_eq!(rounding.minibatches.iter().map(|(t, _)| *t).collect::<Vec<_>>(), [0.0, 1.0]);
+        assert_eq!(rounding.losses.len(), rounding.candidates.len());
     }
 
     #[test]

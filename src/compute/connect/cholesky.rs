@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use macerator::{AutoArch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -92,51 +94,56 @@ impl Cholesky {
         });
     }
 
-    /// `values <- L^-1 values`, once all columns are factored.
-    ///
-    /// `values`: `[n, m]` in panels of [`B_UNITS`] columns, `[panel][n]`.
-    pub(super) fn solve_lower(&self, values: &mut [[f64; B_UNITS]]) {
-        let n = self.n;
-        let mut packed = Vec::new();
-        for first in (0..n).step_by(ROWS) {
-            let end = n.min(first + ROWS);
-            pack(&mut packed, end - first, first, |row, sample| -self.matrix[(first + row) * n + sample]);
-            let square = &self.matrix[first * n..];
-            values.par_chunks_mut(n).for_each(|panel| {
-                let (known, values) = panel.split_at_mut(first);
-                let values = &mut values[..end - first];
-                add_products(&packed, known, values);
-                AutoArch::new().dispatch(Substitution { factor: square, row_len: n, first, values });
-            });
-        }
+    /// Strips of rows that are substituted one after another.
+    pub(super) fn n_strips(&self) -> usize {
+        self.n.div_ceil(ROWS)
     }
 
-    /// `values <- L'^-1 values`, once all columns are factored; shapes as in [`Self::solve_lower`].
-    pub(super) fn solve_upper(&self, values: &mut [[f64; B_UNITS]]) {
+    /// One strip of `values <- L^-1 values`, once all columns are factored and the strips before it are done.
+    ///
+    /// `values`: `[n, m]` in panels of [`B_UNITS`] columns, `[panel][n]`.
+    pub(super) fn solve_lower(&self, strip: usize, values: &mut [[f64; B_UNITS]]) {
         let n = self.n;
-        let mut packed = Vec::new();
-        for first in (0..n).step_by(ROWS).rev() {
-            let end = n.min(first + ROWS);
-            pack(&mut packed, end - first, n - end, |row, sample| -self.matrix[(end + sample) * n + first + row]);
-            let square = &self.matrix[first * n..];
-            values.par_chunks_mut(n).for_each(|panel| {
-                let (values, known) = panel[first..].split_at_mut(end - first);
-                add_products(&packed, known, values);
-                AutoArch::new().dispatch(UpperSubstitution { factor: square, row_len: n, first, values });
-            });
-        }
+        let rows = self.rows(strip);
+        let packed = pack(rows.len(), rows.start, |row, sample| -self.matrix[(rows.start + row) * n + sample]);
+        let square = &self.matrix[rows.start * n..];
+        values.par_chunks_mut(n).for_each(|panel| {
+            let (known, values) = panel.split_at_mut(rows.start);
+            let values = &mut values[..rows.len()];
+            add_products(&packed, known, values);
+            AutoArch::new().dispatch(Substitution { factor: square, row_len: n, first: rows.start, values });
+        });
+    }
+
+    /// One strip of `values <- L'^-1 values`, once all columns are factored and the strips behind it are done; shapes as in
+    /// [`Self::solve_lower`].
+    pub(super) fn solve_upper(&self, strip: usize, values: &mut [[f64; B_UNITS]]) {
+        let n = self.n;
+        let rows = self.rows(strip);
+        let packed =
+            pack(rows.len(), n - rows.end, |row, sample| -self.matrix[(rows.end + sample) * n + rows.start + row]);
+        let square = &self.matrix[rows.start * n..];
+        values.par_chunks_mut(n).for_each(|panel| {
+            let (values, known) = panel[rows.start..].split_at_mut(rows.len());
+            add_products(&packed, known, values);
+            AutoArch::new().dispatch(UpperSubstitution { factor: square, row_len: n, first: rows.start, values });
+        });
+    }
+
+    fn rows(&self, strip: usize) -> Range<usize> {
+        strip * ROWS..self.n.min((strip + 1) * ROWS)
     }
 }
 
-/// Fills panels of A with `n_rows` rows of `n_samples` values.
-fn pack(packed: &mut Vec<[f64; A_UNITS]>, n_rows: usize, n_samples: usize, value: impl Fn(usize, usize) -> f64) {
-    packed.clear();
-    packed.resize(n_rows.div_ceil(A_UNITS) * n_samples, [0.0; A_UNITS]);
+/// `n_rows` rows of `n_samples` values in panels of A.
+fn pack(n_rows: usize, n_samples: usize, value: impl Fn(usize, usize) -> f64) -> Vec<[f64; A_UNITS]> {
+    let mut packed = vec![[0.0; A_UNITS]; n_rows.div_ceil(A_UNITS) * n_samples];
     for row in 0..n_rows {
         for (sample, units) in packed[row / A_UNITS * n_samples..][..n_samples].iter_mut().enumerate() {
             units[row % A_UNITS] = value(row, sample);
         }
     }
+    packed
 }
 
 /// `values += packed known`.

@@ -57,6 +57,7 @@ enum Work {
     /// Sums up the equations; the next chunk.
     Sums(Packed, usize, Equations),
     Factors(Cholesky, RightSides),
+    Solves(Cholesky, RightSides, Substitutions),
 }
 
 /// `H'H`, `[n, n]` of which the lower triangle counts, and `H'Y`, `[n, m]`.
@@ -69,6 +70,14 @@ struct Equations {
 struct RightSides {
     panels: Vec<[f64; B_UNITS]>,
     lambda: f64,
+}
+
+/// Strips of rows that are substituted: from the first to the last through the factor, and back through its transpose.
+struct Substitutions {
+    /// Those that are done, both ways.
+    n_done: usize,
+    /// `|L^-1 H'Y|^2`, once the way there is done.
+    explained: f64,
 }
 
 impl LeastSquares {
@@ -129,11 +138,14 @@ impl LeastSquares {
             Work::Nothing => 1.0,
             Work::Targets(_) => share(self.targets.len()),
             Work::Sums(_, chunk, _) => 0.9 * share(*chunk),
-            Work::Factors(cholesky, _) => 0.9 + 0.1 * cholesky.share_done(),
+            Work::Factors(cholesky, _) => 0.9 + 0.05 * cholesky.share_done(),
+            Work::Solves(cholesky, _, Substitutions { n_done, .. }) => {
+                0.95 + 0.05 * *n_done as f64 / (2 * cholesky.n_strips()).max(1) as f64
+            }
         }
     }
 
-    /// One chunk of samples, one block of the factorisation, or the solution; the result at last.
+    /// One chunk of samples, one block of the factorisation, or one strip of the solution; the result at last.
     pub(super) fn step(&mut self) -> Result<Option<Fitted>, ComputeError> {
         match std::mem::replace(&mut self.work, Work::Nothing) {
             Work::Nothing => {}
@@ -151,10 +163,19 @@ impl LeastSquares {
                 self.work = Work::Factors(cholesky, sides);
             }
             Work::Factors(mut cholesky, sides) => {
-                if cholesky.step().map_err(|_unfactored| self.unsolvable())? {
-                    return Ok(Some(self.solve(&cholesky, sides)));
+                let is_last = cholesky.step().map_err(|_unfactored| self.unsolvable())?;
+                self.work = if is_last {
+                    Work::Solves(cholesky, sides, Substitutions { n_done: 0, explained: 0.0 })
+                } else {
+                    Work::Factors(cholesky, sides)
+                };
+            }
+            Work::Solves(cholesky, mut sides, mut substitutions) => {
+                substitute(&cholesky, &mut sides, &mut substitutions);
+                if substitutions.n_done == 2 * cholesky.n_strips() {
+                    return Ok(Some(self.fitted(&sides, substitutions.explained)));
                 }
-                self.work = Work::Factors(cholesky, sides);
+                self.work = Work::Solves(cholesky, sides, substitutions);
             }
         }
         Ok(None)
@@ -214,14 +235,11 @@ impl LeastSquares {
         (Cholesky::new(gram, n), RightSides { panels, lambda })
     }
 
-    fn solve(&self, cholesky: &Cholesky, RightSides { mut panels, lambda }: RightSides) -> Fitted {
+    /// From the solution `W`. With `G = L L' - lambda I`, `C = H'Y` and `Z = L^-1 C`:
+    /// `|H W' - Y|^2 = |Y|^2 - |Z|^2 - lambda |W|^2`.
+    fn fitted(&self, RightSides { panels, lambda }: &RightSides, explained: f64) -> Fitted {
         let [n, m] = self.shape();
-        let square = |panels: &[[f64; B_UNITS]]| panels.as_flattened().iter().map(|v| v * v).sum::<f64>();
-        cholesky.solve_lower(&mut panels);
-        // With G = L L' - lambda I, C = H'Y and Z = L^-1 C: |H W' - Y|^2 = |Y|^2 - |Z|^2 - lambda |W|^2.
-        let explained = square(&panels);
-        cholesky.solve_upper(&mut panels);
-        let rest = self.target_square - explained - lambda * square(&panels);
+        let rest = self.target_square - explained - lambda * square(panels);
         let residual = if self.target_square == 0.0 { 0.0 } else { (rest.max(0.0) / self.target_square).sqrt() };
         let weight = (0..m).flat_map(|output| {
             let column = &panels[output / B_UNITS * n..][..n];
@@ -229,6 +247,25 @@ impl LeastSquares {
         });
         Fitted { weight: weight.collect(), residual }
     }
+}
+
+/// The next strip.
+fn substitute(cholesky: &Cholesky, sides: &mut RightSides, substitutions: &mut Substitutions) {
+    let (strip, n_strips) = (substitutions.n_done, cholesky.n_strips());
+    if strip < n_strips {
+        cholesky.solve_lower(strip, &mut sides.panels);
+    } else {
+        cholesky.solve_upper(2 * n_strips - 1 - strip, &mut sides.panels);
+    }
+    substitutions.n_done += 1;
+    if substitutions.n_done == n_strips {
+        substitutions.explained = square(&sides.panels);
+    }
+}
+
+/// Sum of the squares.
+fn square(panels: &[[f64; B_UNITS]]) -> f64 {
+    panels.as_flattened().iter().map(|value| value * value).sum()
 }
 
 /// The same `n` columns in panels of A.

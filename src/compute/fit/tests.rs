@@ -56,6 +56,7 @@ fn small_fit(network: Network, family: Option<Curve>, optimizer: Optimizer, samp
         weight_decay: 1e-3,
         attack: None,
         sampling,
+        proximal: None,
         seed: 1,
         checkpoints: false,
     }
@@ -77,6 +78,28 @@ fn the_gradient_by_hand_and_automatic_differentiation_agree() {
         let spec = small_fit(zoo::mlp(&sizes, bias).unwrap(), family, optimizer, sampling);
         check(&spec, Trainer::Dense(Box::new(DenseFit::new(&spec).unwrap())), 2e-5);
         check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-5);
+    }
+}
+
+#[test]
+fn a_proximal_term_pulls_back_alike_everywhere_and_a_strong_one_holds_all() {
+    for network in [zoo::mlp(&[64, 37, 10], true).unwrap(), convolutional()] {
+        let mut spec = small_fit(network, BEZIER, Optimizer::NESTEROV, TSampling::One);
+        let anchors = vec![Arc::clone(&spec.basis[2]), Arc::clone(&spec.basis[1])];
+        spec.proximal = Some(Proximal { anchors: anchors.clone(), nu: 0.5 });
+        if let Some(dense) = DenseFit::new(&spec) {
+            check(&spec, Trainer::Dense(Box::new(dense)), 2e-5);
+        }
+        check(&spec, Trainer::Lanes(Box::new(LanesFit::new(&spec))), 2e-4);
+
+        spec.proximal = Some(Proximal { anchors: anchors.clone(), nu: 1e-9 });
+        let mut fit = Fit::new(&Engine::cpu(), spec.clone()).unwrap();
+        while fit.step(false).unwrap().is_some() {}
+        let n_trained = spec.network.layout().n_trained();
+        for (found, anchor) in fit.trained().unwrap().iter().zip(&anchors) {
+            let close = |(found, anchor): (&f32, &f32)| (found - anchor).abs() < 1e-5;
+            assert!(found.values()[..n_trained].iter().zip(anchor.values()).all(close));
+        }
     }
 }
 
@@ -132,6 +155,7 @@ fn small_mode(optimizer: Optimizer) -> FitSpec {
         weight_decay: 1e-3,
         attack: None,
         sampling: TSampling::One,
+        proximal: None,
         seed: 9,
         checkpoints: true,
     }

@@ -34,8 +34,8 @@ fn solutions_solve_the_equations() {
         let mut cholesky = Cholesky::new(lower, n);
         while !cholesky.step().unwrap() {}
         let mut found = in_panels(&sides, n, m);
-        cholesky.solve_lower(&mut found);
-        cholesky.solve_upper(&mut found);
+        (0..cholesky.n_strips()).for_each(|strip| cholesky.solve_lower(strip, &mut found));
+        (0..cholesky.n_strips()).rev().for_each(|strip| cholesky.solve_upper(strip, &mut found));
         for (x, y) in found.as_flattened().iter().zip(in_panels(&expected, n, m).as_flattened()) {
             assert!((x - y).abs() < 1e-9, "{n} x {m}: {x} {y}");
         }

@@ -171,6 +171,16 @@ impl Tape {
         losses[0]
     }
 
+    /// The cross-entropy that [`Self::gradient`] returns.
+    pub(in crate::compute) fn loss(&mut self, params: &[f32], examples: Examples<'_>) -> f64 {
+        self.forward(params, examples);
+        let logits = self.heads[0].0.0;
+        let mut slope = self.buffers.take(self.values[logits].len());
+        let loss = cross_entropy(&self.values[logits], self.maps[logits].c, examples, 1.0, &mut slope);
+        self.buffers.give(slope);
+        loss
+    }
+
     /// The loss's gradient by the images at `params`: `[n_images][input shape]`, as they are given. Only of tapes that were made
     /// for it.
     pub(in crate::compute) fn input_gradient(&mut self, params: &[f32], examples: Examples<'_>) -> Vec<f32> {
