@@ -97,7 +97,9 @@ impl Desk {
             }
             Request::Fit(spec) => {
                 let vectors = spec.basis[1..spec.basis.len() - 1].to_vec();
-                self.hear(Event::Trained { job, vectors, epochs_done: spec.epochs });
+                let (a, b) = (Arc::clone(&spec.basis[0]), Arc::clone(&spec.basis[spec.basis.len() - 1]));
+                let path = spec.family.map(|curve| Path::new(&spec.network, curve, a, b, vectors.clone()));
+                self.hear(Event::Trained { job, vectors, path: path.map(Arc::new), epochs_done: spec.epochs });
             }
             _ => {}
         }
