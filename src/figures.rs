@@ -54,10 +54,7 @@ pub fn field_of(grid: Grid, values: &[Option<PointValue>], metric: Metric) -> Fi
     let mut field = Field::unknown(grid.x.n, grid.y.n);
     for (index, value) in values.iter().enumerate() {
         if let Some(value) = value {
-            field.values[index] = match metric {
-                Metric::Loss => value.loss as f32,
-                Metric::Accuracy => value.accuracy as f32,
-            };
+            field.values[index] = metric.of(*value) as f32;
             field.known[index] = true;
         }
     }
@@ -193,15 +190,11 @@ pub struct CurveLine<'a> {
 
 /// Loss or accuracy of several paths along t.
 pub fn curve_figure(curves: &[CurveLine<'_>], metric: Metric, log: bool, command: Option<String>) -> CurveFigure {
-    let value = |v: &PointValue| match metric {
-        Metric::Loss => v.loss,
-        Metric::Accuracy => v.accuracy,
-    };
     let series = curves.iter().map(|curve| Series {
         label: curve.label.clone(),
         color: curve.color,
         dashed: curve.dashed,
-        points: curve.ts.iter().zip(curve.values).filter_map(|(t, v)| Some((*t, value(v.as_ref()?)))).collect(),
+        points: curve.ts.iter().zip(curve.values).filter_map(|(t, value)| Some((*t, metric.of((*value)?)))).collect(),
         ..Series::default()
     });
     CurveFigure {

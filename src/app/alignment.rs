@@ -69,6 +69,7 @@ fn begin_by(state: &mut AppState, by: AlignedBy, label: String, given: Option<Ve
         options: settings.options,
         given,
         with_null: true,
+        attack: settings.attack,
         ..AlignSpec::new(pair.network, pair.a, pair.b, samples)
     };
     state.aligning = Some(by);

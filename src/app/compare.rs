@@ -179,7 +179,8 @@ enum Evaluation {
 }
 
 fn evaluation(state: &AppState) -> Evaluation {
-    let works = [SplitName::Test, SplitName::Train].into_iter().any(|split| state.runs_job(Purpose::Curve(split)));
+    let purposes = [Purpose::Curve(SplitName::Test), Purpose::Curve(SplitName::Train), Purpose::Robust];
+    let works = purposes.into_iter().any(|purpose| state.runs_job(purpose));
     let current = state.curve.as_ref().zip(state.path.as_ref());
     let current = current.filter(|(curve, path)| curve.key.path_revision == path.revision && !curve.key.quick);
     match current {

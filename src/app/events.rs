@@ -6,8 +6,8 @@ use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, runs, search,
-    training, trajectories,
+    ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, robust, runs,
+    search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
@@ -215,6 +215,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         family,
         revision,
         epochs_done: 0,
+        attack: None,
         losses: Vec::new(),
         last_step: None,
         traces: Vec::new(),
@@ -271,6 +272,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
             }
         }
         Purpose::Repair => repaired::on_values(state, values),
+        Purpose::Robust => robust::on_values(state, values),
         Purpose::WatchTraining => {
             if let Some((_, value)) = values.last() {
                 training::on_score(state, *value);
@@ -390,7 +392,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
         Purpose::Train => training::on_end(state, true),
         Purpose::EstimateTraining => training::on_measured(state),
         Purpose::Ensemble => ensemble::on_finished(state, job),
-        Purpose::Curve(_) | Purpose::Plane => runs::record_if_complete(state),
+        Purpose::Curve(_) | Purpose::Plane | Purpose::Robust => runs::record_if_complete(state),
         _ => {}
     }
 }

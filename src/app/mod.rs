@@ -24,6 +24,7 @@ mod planes;
 mod predictions;
 mod refresh;
 mod repaired;
+mod robust;
 mod runs;
 mod search;
 mod settings;
@@ -47,11 +48,12 @@ pub use pairing_game::PairingGame;
 pub use planes::marks_third_point;
 pub use predictions::{Prediction, PredictionState};
 pub use repaired::RepairedState;
+pub use robust::RobustState;
 pub use runs::{Run, RunId};
 pub use search::Expectation;
 pub use settings::{
-    AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, FlowSettings, Metric, PathSettings, PlaneSettings,
-    Settings, ThirdPoint,
+    Adversary, AlignSettings, BatchNormSettings, ConnectSettings, FitSettings, FlowSettings, Metric, PathSettings,
+    PlaneSettings, RobustSettings, Settings, ThirdPoint,
 };
 pub use state::{
     AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,

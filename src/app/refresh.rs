@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{
-    AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble, placing,
-    predictions, repaired, training, trajectories,
+    Adversary, AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble, placing,
+    predictions, repaired, robust, training, trajectories,
 };
-use crate::compute::EvaluateSpec;
+use crate::compute::{EvaluateSpec, RobustSpec};
 use crate::data::SplitName;
 use crate::geometry::{Curve, Path};
 use crate::net::ParamVec;
@@ -59,6 +59,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     predictions::refresh(state, &mut effects);
     ensemble::refresh(state, &mut effects);
     repaired::refresh(state, &mut effects);
+    robust::refresh(state, &mut effects);
     trajectories::project(state);
     training::refresh(state, &mut effects);
     effects
@@ -106,6 +107,9 @@ pub(super) fn restart_interrupted(state: &mut AppState) {
     }
     if !state.runs_job(Purpose::Repair) {
         repaired::on_interrupted(state);
+    }
+    if !state.runs_job(Purpose::Robust) {
+        robust::on_interrupted(state);
     }
     if !state.runs_job(Purpose::Excite) {
         state.excitement.forget_question();
@@ -176,6 +180,7 @@ fn sync_path(state: &mut AppState) {
         aligned,
         revision: state.fresh(),
         epochs_done: 0,
+        attack: None,
         losses: Vec::new(),
         last_step: None,
         traces: Vec::new(),
@@ -300,6 +305,7 @@ fn refresh_curve(state: &mut AppState, effects: &mut Vec<Effect>) {
             ts: ts.clone(),
             data: data.split(split, quick.then_some(QUICK_IMAGES)),
             batch_norm: data.batch_norm(key.batch_norm),
+            attack: None,
         };
         let label = format!("Evaluating the path on the {}", split.images());
         effects.push(start(state, Purpose::Curve(split), Lane::Curve(split), label, Request::EvaluatePath(spec)));
@@ -354,10 +360,12 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     };
     let grid = grid_around(&plane, state, &path);
     let batch_norm = batch_norm_of(state, &pair);
+    let adversary = settings.under_attack.then_some(state.settings.robust.adversary);
     if let Some(shown) = &state.plane {
         let same_plane = Arc::ptr_eq(&shown.plane, &plane);
         let same_values = shown.grid == grid
             && shown.split == settings.split
+            && shown.adversary == adversary
             && shown.data_revision == data.revision
             && shown.batch_norm == batch_norm;
         let fine_enough = quick || !shown.quick;
@@ -374,18 +382,31 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         None => plane.anchors()[..2].to_vec(),
     };
     let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
-    let images = data.split(settings.split, quick.then_some(QUICK_IMAGES));
-    let spec = EvaluateSpec {
+    let limits = [quick.then_some(QUICK_IMAGES), adversary.map(|adversary| adversary.n_images)];
+    let images = data.split(settings.split, limits.into_iter().flatten().min());
+    let points = EvaluateSpec {
         levels: grid.levels(coarse_points(batch_norm), &near),
         batch_norm: data.batch_norm(batch_norm),
         ..EvaluateSpec::new(Arc::clone(&pair.network), plane.basis().to_vec(), coefficients, images)
     };
-    let label = format!("Evaluating the plane, {} x {}", grid.x.n, grid.y.n);
-    effects.push(start(state, Purpose::Plane, Lane::Plane, label, Request::Evaluate(spec)));
+    let label = format!(
+        "Evaluating the plane{}, {} x {}",
+        if adversary.is_some() { " under attack" } else { "" },
+        grid.x.n,
+        grid.y.n
+    );
+    let request = match adversary {
+        None => Request::Evaluate(points),
+        Some(Adversary { attack, .. }) => Request::EvaluateRobustly(RobustSpec { points, attack }),
+    };
+    effects.push(start(state, Purpose::Plane, Lane::Plane, label, request));
     let empty = (vec![None; grid.len()], vec![false; grid.len()]);
     let follows = |old: &PlaneState| {
         let same_ends = (0..2).all(|end| Arc::ptr_eq(&old.plane.basis()[end], &plane.basis()[end]));
-        (quick || old.quick) && same_ends && old.grid.len() == grid.len() && old.split == settings.split
+        (quick || old.quick)
+            && same_ends
+            && old.grid.len() == grid.len()
+            && (old.split, old.adversary) == (settings.split, adversary)
     };
     let (values, stale) = match state.plane.take() {
         // Behind a moving bend the last picture stays until the new values come: no flicker.
@@ -397,6 +418,7 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
         third,
         grid,
         split: settings.split,
+        adversary,
         values,
         revision: state.next_id,
         data_revision: data.revision,

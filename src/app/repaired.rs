@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::refresh::{drop_job, fitting_pair, start};
 use super::state::{CurveKey, CurveState, Purpose};
-use super::{AppState, Effect};
+use super::{AppState, Effect, Metric};
 use crate::compute::{PointValue, RepairSpec};
 use crate::data::SplitName;
-use crate::geometry::{Curve, Summary, summarise};
+use crate::geometry::{Curve, Summary};
 use crate::worker::{Lane, Request};
 
 /// The repaired curve that is shown.
@@ -21,8 +21,7 @@ pub struct RepairedState {
 impl RepairedState {
     /// Statistics of the loss, when every point has a value. `curve`: the raw one.
     pub fn loss_summary(&self, curve: &CurveState) -> Option<Summary> {
-        let losses: Option<Vec<f64>> = self.values.iter().map(|value| value.map(|value| value.loss)).collect();
-        summarise(&curve.ts, &losses?, &curve.steps)
+        curve.summary(&self.values, Metric::Loss)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::robust::RobustState;
 use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
 use super::{AppState, ByHandState, Effect, Settings, refresh};
 use crate::data::SplitName;
@@ -29,6 +30,8 @@ pub struct Run {
     pub by_hand: Option<ByHandState>,
     pub path: PathState,
     pub curve: CurveState,
+    /// The curve under attack, if it was evaluated.
+    pub robust: Option<RobustState>,
     pub plane: Option<PlaneState>,
     pub pinned: bool,
 }
@@ -107,6 +110,8 @@ pub(super) fn record(state: &mut AppState) {
     // What is still evaluated rests on few images so far: a card would pass it off as final.
     let plane = state.plane.clone().filter(|plane| plane.is_complete() && is_shown_for_it(plane));
     let plane = plane.filter(|_| !state.runs_job(Purpose::Plane));
+    let robust =
+        state.robust.clone().filter(|robust| robust.is_complete_for(curve) && !state.runs_job(Purpose::Robust));
     let mut curve = curve.clone();
     for split in [SplitName::Test, SplitName::Train] {
         if state.runs_job(Purpose::Curve(split)) {
@@ -117,6 +122,7 @@ pub(super) fn record(state: &mut AppState) {
     if let Some(run) = state.runs.iter_mut().find(|run| run.is_of(path, curve.key.data_revision)) {
         run.path = path.clone();
         run.curve = curve;
+        run.robust = robust;
         let settings = std::mem::replace(&mut run.settings, state.settings.clone());
         match plane {
             Some(plane) => run.plane = Some(plane),
@@ -146,6 +152,7 @@ pub(super) fn record(state: &mut AppState) {
         by_hand,
         path: path.clone(),
         curve,
+        robust,
         plane,
         pinned: false,
     };
@@ -186,7 +193,9 @@ pub(super) fn restore(state: &mut AppState, id: RunId, effects: &mut Vec<Effect>
     for purpose in [SplitName::Test, SplitName::Train].map(Purpose::Curve) {
         refresh::drop_job(state, purpose, effects);
     }
+    refresh::drop_job(state, Purpose::Robust, effects);
     state.curve = Some(run.curve).filter(CurveState::is_complete);
+    state.robust = run.robust;
     if run.plane.is_some() {
         refresh::drop_job(state, Purpose::Plane, effects);
         state.plane = run.plane;

@@ -55,6 +55,7 @@ fn start_fit(state: &mut AppState) -> Option<Effect> {
     let job = state.job_of(Purpose::FindPath)?;
     if let Some(path) = &mut state.path {
         path.fit = Some(FitOf { job, epochs, until });
+        path.attack = fit.descent.attack;
         path.seed = Some(fit.seed);
     }
     Some(effect)

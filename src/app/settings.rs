@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::compute::{BATCH_NORM_IMAGES, ConnectOptions, TSampling};
-use crate::data::SplitName;
+use crate::compute::{BATCH_NORM_IMAGES, ConnectOptions, PointValue, TSampling};
+use crate::data::{Attack, SplitName};
 use crate::geometry::{Curve, Family};
 use crate::matching::MatchOptions;
 use crate::recipe::Descent;
@@ -15,6 +15,30 @@ pub struct Settings {
     pub path: PathSettings,
     pub plane: PlaneSettings,
     pub batch_norm: BatchNormSettings,
+    pub robust: RobustSettings,
+}
+
+/// Evaluation against an adversary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RobustSettings {
+    /// Whether the path is evaluated under attack too.
+    pub along_path: bool,
+    /// Of the path, and of planes under attack.
+    pub adversary: Adversary,
+}
+
+/// What moves images at every point before they are scored.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Adversary {
+    pub attack: Attack,
+    /// Images that are moved, the first ones of the split: each costs several passes through the network and back.
+    pub n_images: usize,
+}
+
+impl Default for Adversary {
+    fn default() -> Self {
+        Self { attack: Attack::COLOUR, n_images: 1000 }
+    }
 }
 
 /// The running statistics of batch norm at points of paths and planes.
@@ -39,12 +63,14 @@ pub struct AlignSettings {
     pub n_samples: usize,
     pub split: SplitName,
     pub options: MatchOptions,
+    /// Activations are those on each network's own adversarial examples (for pairs of robust networks).
+    pub attack: Option<Attack>,
 }
 
 impl Default for AlignSettings {
     /// Tatro et al. 2020: the first 10,000 training images.
     fn default() -> Self {
-        Self { n_samples: 10_000, split: SplitName::Train, options: MatchOptions::default() }
+        Self { n_samples: 10_000, split: SplitName::Train, options: MatchOptions::default(), attack: None }
     }
 }
 
@@ -165,6 +191,16 @@ pub enum Metric {
     Accuracy,
 }
 
+impl Metric {
+    /// Nats, or 0..1.
+    pub fn of(self, value: PointValue) -> f64 {
+        match self {
+            Self::Loss => value.loss,
+            Self::Accuracy => value.accuracy,
+        }
+    }
+}
+
 /// Where and how finely the plane is evaluated.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PlaneSettings {
@@ -174,6 +210,8 @@ pub struct PlaneSettings {
     /// Beyond the points, in shares of |B - A| and of the third point's height.
     pub margin: f64,
     pub split: SplitName,
+    /// Whether the adversary moves the images at every point.
+    pub under_attack: bool,
     pub metric: Metric,
 }
 
@@ -185,6 +223,7 @@ impl Default for PlaneSettings {
             ny: 41,
             margin: 0.25,
             split: SplitName::Test,
+            under_attack: false,
             metric: Metric::Loss,
         }
     }

@@ -14,12 +14,13 @@ use super::inspection::{Answers, PairsShown, WeightsShown};
 use super::placing::Placing;
 use super::predictions::PredictionState;
 use super::repaired::RepairedState;
+use super::robust::RobustState;
 use super::runs::Run;
 use super::trajectories::TrajectoryState;
-use super::{BatchNormSettings, Notice, Settings, ThirdPoint, TrainingState};
+use super::{Adversary, BatchNormSettings, Metric, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
-use crate::data::{Dataset, Normalization, SplitName};
+use crate::data::{Attack, Dataset, Normalization, SplitName};
 use crate::geometry::{
     Family, Grid, Path, PathPlane, PathProjection, Placement, Plane, PlaneError, Summary, summarise,
 };
@@ -57,6 +58,8 @@ pub struct AppState {
     pub predictions: Option<PredictionState>,
     /// The repaired curve, where the user wants to see it.
     pub repaired: Option<RepairedState>,
+    /// The curve under attack, where the settings ask for it and the path is at rest.
+    pub robust: Option<RobustState>,
     /// The part of the plane that the user zoomed to: x from, to, y from, to.
     pub look: Option<[f64; 4]>,
     /// Where the scrubber stands on the path.
@@ -200,6 +203,8 @@ pub struct PathState {
     /// Changes with every change of the path.
     pub revision: u64,
     pub epochs_done: usize,
+    /// What its last fit was against.
+    pub attack: Option<Attack>,
     /// Loss of the fit: (epoch, mean minibatch loss), in order.
     pub losses: Vec<(f64, f64)>,
     pub last_step: Option<StepReport>,
@@ -342,10 +347,15 @@ impl CurveState {
         known && !self.stale.0.iter().chain(&self.stale.1).any(|stale| *stale)
     }
 
+    /// Statistics of one metric of some values at its t, when every point has one.
+    pub fn summary(&self, values: &[Option<PointValue>], metric: Metric) -> Option<Summary> {
+        let values: Option<Vec<f64>> = values.iter().map(|value| Some(metric.of((*value)?))).collect();
+        summarise(&self.ts, &values?, &self.steps)
+    }
+
     /// Statistics of the loss, when every point has a value.
     pub fn loss_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.loss)).collect();
-        summarise(&self.ts, &values?, &self.steps)
+        self.summary(self.split(split), Metric::Loss)
     }
 
     /// Statistics of the test loss, and the least images that one of its values rests on, when every point has a value of
@@ -360,8 +370,7 @@ impl CurveState {
 
     /// Statistics of the accuracy, when every point has a value.
     pub fn accuracy_summary(&self, split: SplitName) -> Option<Summary> {
-        let values: Option<Vec<f64>> = self.split(split).iter().map(|v| v.map(|v| v.accuracy)).collect();
-        summarise(&self.ts, &values?, &self.steps)
+        self.summary(self.split(split), Metric::Accuracy)
     }
 }
 
@@ -373,6 +382,8 @@ pub struct PlaneState {
     pub third: String,
     pub grid: Grid,
     pub split: SplitName,
+    /// What moved the images at every point before they were scored.
+    pub adversary: Option<Adversary>,
     /// One a grid point, x first.
     pub values: Vec<Option<PointValue>>,
     /// Changes whenever the plane or its values do.
@@ -475,6 +486,8 @@ pub enum Purpose {
     Curve(SplitName),
     /// The repaired path.
     Repair,
+    /// The path under attack.
+    Robust,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,

@@ -15,7 +15,7 @@ use super::state::Purpose;
 use super::{AppState, Effect, Notice};
 use crate::checkpoint::Mode;
 use crate::compute::{DataRef, EvaluateSpec, FitCheckpoint, FitSpec, PointValue, StepReport};
-use crate::data::{Dataset, SplitName};
+use crate::data::{Attack, Dataset, SplitName};
 use crate::net::{Network, ParamVec};
 use crate::recipe::{LABEL_NOISE_SEED, RESUME_EVERY, Recipe, Resume, file_of_epoch, network_for, trajectory_of_seed};
 use crate::worker::{DiskRequest, JobId, Lane, Request};
@@ -127,8 +127,8 @@ pub struct RunningTraining {
 /// How long a step takes.
 #[derive(Clone, Debug)]
 struct Estimate {
-    /// Network name, batch size and data that it is for.
-    key: (String, usize, u64),
+    /// Network name, batch size, adversary and data that it is for.
+    key: (String, usize, Option<Attack>, u64),
     times: StepTimes,
 }
 
@@ -337,7 +337,8 @@ fn start_fit(
     drop_job(state, Purpose::EstimateTraining, effects);
     let form = &state.training.form;
     let named = if form.description().is_some() { spec.network.name() } else { &form.network };
-    let name = format!("{named} seed {seed}");
+    let against = if form.recipe.descent.attack.is_some() { " PGD" } else { "" };
+    let name = format!("{named} seed {seed}{against}");
     let n_modes = form.n_modes;
     let folder = (!form.trajectory.is_empty()).then(|| Path::new(&form.trajectory));
     let trajectory = folder.map(|folder| trajectory_of_seed(folder, seed, 1 < n_modes));
@@ -417,10 +418,11 @@ fn score_epoch(state: &mut AppState, effects: &mut Vec<Effect>) {
 /// Measures some steps whenever the form asks for other ones.
 fn refresh_estimate(state: &mut AppState, effects: &mut Vec<Effect>) {
     let training = &state.training;
+    let descent = &training.form.recipe.descent;
     let key = state
         .data
         .as_ref()
-        .map(|data| (training.form.network.clone(), training.form.recipe.descent.batch_size, data.revision));
+        .map(|data| (training.form.network.clone(), descent.batch_size, descent.attack, data.revision));
     let Some(key) = key.filter(|_| training.open && training.ready().is_some() && !training.is_active()) else {
         return;
     };

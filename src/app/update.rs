@@ -7,10 +7,10 @@ use super::action::Export;
 use super::compare_tasks::FOUR_CURVES;
 use super::state::{DataState, ModeState, Purpose};
 use super::{
-    Action, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare, ensemble,
-    flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
+    Action, Adversary, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare,
+    ensemble, flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
-use crate::data::SplitName;
+use crate::data::{Attack, SplitName};
 use crate::geometry::{Family, Path, Placement};
 use crate::worker::{Command, DiskRequest};
 
@@ -142,6 +142,13 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
 /// Takes a data set or another normalisation into use: everything evaluated so far is void.
 pub(super) fn set_data(state: &mut AppState, data: DataState) {
     let revision = state.fresh();
+    let usual = |data: &DataState| Attack::usual(data.dataset.shape);
+    let was_usual = state.data.as_ref().map_or(Adversary::default().attack, usual);
+    // An attack that the user chose stays.
+    let attack = &mut state.settings.robust.adversary.attack;
+    if *attack == was_usual {
+        *attack = usual(&data);
+    }
     state.data = Some(DataState { revision, ..data });
     state.trial = None;
     state.suggestion = None;

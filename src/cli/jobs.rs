@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::output::say;
 use crate::compute::{
     AlignSpec, Alignment, ConnectSpec, Connection, ContinueSpec, Continued, DeviceChoice, Ensemble, EnsembleSpec,
-    EvaluateSpec, FitSpec, FlowSpec, HeadsSpec, PointValue, TrainedFlow,
+    EvaluateSpec, FitSpec, FlowSpec, HeadsSpec, PointValue, RobustSpec, TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -59,9 +59,20 @@ impl Jobs {
     /// One value a point, in order.
     pub(super) fn evaluate(&self, what: &str, spec: EvaluateSpec) -> Result<Vec<PointValue>> {
         let spec = EvaluateSpec { progressive: false, ..spec };
-        let mut found: Vec<Option<PointValue>> = vec![None; spec.coefficients.len()];
-        let lane = Lane::Curve(spec.data.split);
-        self.run(what, lane, Request::Evaluate(spec), |event| {
+        let (lane, n_points) = (Lane::Curve(spec.data.split), spec.coefficients.len());
+        self.values(what, lane, Request::Evaluate(spec), n_points)
+    }
+
+    /// The same under attack.
+    pub(super) fn evaluate_robustly(&self, what: &str, spec: RobustSpec) -> Result<Vec<PointValue>> {
+        let points = EvaluateSpec { progressive: false, ..spec.points };
+        let n_points = points.coefficients.len();
+        self.values(what, Lane::Robust, Request::EvaluateRobustly(RobustSpec { points, ..spec }), n_points)
+    }
+
+    fn values(&self, what: &str, lane: Lane, request: Request, n_points: usize) -> Result<Vec<PointValue>> {
+        let mut found: Vec<Option<PointValue>> = vec![None; n_points];
+        self.run(what, lane, request, |event| {
             if let Event::Values { values, .. } = event {
                 for (index, value) in values {
                     if let Some(slot) = found.get_mut(index) {

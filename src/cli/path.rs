@@ -155,17 +155,16 @@ pub(super) fn run(args: &Path) -> Result<()> {
         measure = Repair::raw(&measure);
     }
     let result = evaluate_path(&jobs, &ends.network, &path, args.align.name(), args.points, &measure)?;
-    let clean = result.curve();
+    let (split, clean) = result.curve().context("internal error: a path without values")?;
     let mut report_found = result.report;
     report_found.repaired = repaired;
     if let Some(attack) = args.find.fit.pgd {
-        let found = evaluate_robustly(&jobs, &ends.network, &path, args.points, &measure, attack)?;
+        let found = evaluate_robustly(&jobs, &ends.network, &path, &clean, &measure, attack)?;
         report_found.robust = Some(found);
     }
     report_found.notes = found.notes;
     report_found.traces = found.traces;
     if let Some(file) = &args.figure {
-        let (split, clean) = clean.context("internal error: a path without values")?;
         save_figure(file, &figure(args, split, clean, report_found.robust.as_ref()).to_svg())?;
     }
     let command = args.command(epochs);

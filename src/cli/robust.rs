@@ -7,15 +7,15 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::field::Field;
-use super::jobs::{BAR_STEPS, Jobs, bar};
+use super::jobs::Jobs;
 use super::open::Measure;
 use super::output::{Number, accuracy_text, loss_text};
 use super::score::ScoreReport;
-use crate::compute::{BatchNorm, DataRef, EvaluateSpec, PointValue, attacked};
+use crate::compute::{DataRef, EvaluateSpec, PointValue, RobustSpec};
 use crate::data::{Attack, SplitName};
 use crate::figures::FamilyCurve;
-use crate::geometry::{Curve, Grid, Path, Plane, summarise};
-use crate::net::{Network, ParamVec};
+use crate::geometry::{Grid, Path, Plane, RobustPoint, Sample, summarise_robust};
+use crate::net::Network;
 
 #[derive(Serialize)]
 pub(super) struct RobustReport {
@@ -23,49 +23,66 @@ pub(super) struct RobustReport {
     attack: Attack,
     split: String,
     images: usize,
-    points: Vec<RobustPoint>,
+    points: Vec<PointReport>,
     max_loss: Number,
     /// By arc length.
     mean_loss: Number,
     min_accuracy: Number,
     max_accuracy: Number,
+    /// Where these two are, and the accuracy there without the attack.
+    worst: RobustPoint,
+    best: RobustPoint,
 }
 
 #[derive(Serialize)]
-struct RobustPoint {
+struct PointReport {
     t: f64,
     #[serde(flatten)]
     score: ScoreReport,
 }
 
-/// Attacks and scores every one of `n_points` evenly spaced points of a path, on the first of the measured splits.
+/// Attacks and scores the points of a path where `clean` has its values, on the first of the measured splits.
 pub(super) fn evaluate_robustly(
     jobs: &Jobs,
     network: &Arc<Network>,
     path: &Path,
-    n_points: usize,
+    clean: &FamilyCurve,
     measure: &Measure,
     attack: Attack,
 ) -> Result<RobustReport> {
-    let siege = Siege::new(jobs, network, measure, attack)?;
-    let data = siege.data;
-    let ts = Curve::even_ts(n_points);
-    let scores = siege.score_all("attacking along the path", ts.iter().map(|&t| path.point(t)))?;
-    let points: Vec<RobustPoint> =
-        ts.iter().zip(scores).map(|(&t, score)| RobustPoint { t, score: score.into() }).collect();
-    let losses: Vec<f64> = points.iter().map(|point| point.score.loss.0).collect();
-    let accuracies: Vec<f64> = points.iter().map(|point| point.score.accuracy.0).collect();
-    let summary = summarise(&ts, &losses, &path.steps(&ts)).context("a path has at least one point")?;
+    let data = attacked_images(measure)?;
+    let ts: Vec<f64> = clean.accuracies.iter().map(|(t, _)| *t).collect();
+    let Sample { basis, rows } = path.sample(&ts);
+    let points = EvaluateSpec {
+        batch_norm: measure.batch_norm.clone(),
+        ..EvaluateSpec::new(Arc::clone(network), basis, rows, data.clone())
+    };
+    let scores = jobs.evaluate_robustly("attacking along the path", RobustSpec { points, attack })?;
+    let losses: Vec<f64> = scores.iter().map(|score| score.loss).collect();
+    let points: Vec<RobustPoint> = clean
+        .accuracies
+        .iter()
+        .zip(&scores)
+        .map(|(&(t, clean_accuracy), score)| RobustPoint { t, accuracy: score.accuracy, clean_accuracy })
+        .collect();
+    let summary = summarise_robust(&losses, &points, &path.steps(&ts)).context("a path has at least one point")?;
     Ok(RobustReport {
         attack,
         split: data.split.to_string(),
         images: data.n_images(),
-        points,
-        max_loss: summary.max.into(),
-        mean_loss: summary.integral.into(),
-        min_accuracy: accuracies.iter().copied().fold(f64::INFINITY, f64::min).into(),
-        max_accuracy: accuracies.iter().copied().fold(f64::NEG_INFINITY, f64::max).into(),
+        points: ts.into_iter().zip(scores).map(|(t, score)| PointReport { t, score: score.into() }).collect(),
+        max_loss: summary.max_loss.into(),
+        mean_loss: summary.mean_loss.into(),
+        min_accuracy: summary.worst.accuracy.into(),
+        max_accuracy: summary.best.accuracy.into(),
+        worst: summary.worst,
+        best: summary.best,
     })
+}
+
+/// The first of the measured splits.
+fn attacked_images(measure: &Measure) -> Result<&DataRef> {
+    measure.data.first().context("internal error: no images to attack")
 }
 
 impl RobustReport {
@@ -81,14 +98,16 @@ impl RobustReport {
     /// One line.
     pub(super) fn describe(&self) -> String {
         format!(
-            "under attack ({}), {} {} images: loss at most {}, mean {}; accuracy {} to {}\n",
+            "under attack ({}), {} {} images: loss at most {}, mean {}; accuracy {} (without the attack {}) to {} ({})\n",
             self.attack,
             self.images,
             self.split,
             loss_text(self.max_loss.0),
             loss_text(self.mean_loss.0),
-            accuracy_text(self.min_accuracy.0),
-            accuracy_text(self.max_accuracy.0)
+            accuracy_text(self.worst.accuracy),
+            accuracy_text(self.worst.clean_accuracy),
+            accuracy_text(self.best.accuracy),
+            accuracy_text(self.best.clean_accuracy)
         )
     }
 }
@@ -119,49 +138,13 @@ pub(super) fn evaluate_plane_robustly(
     measure: &Measure,
     attack: Attack,
 ) -> Result<RobustPlane> {
-    let siege = Siege::new(jobs, network, measure, attack)?;
-    let points = grid.points();
-    let scores = siege.score_all("attacking on the plane", points.iter().map(|&(x, y)| plane.point(x, y)))?;
-    let split = siege.data.split;
-    let report = RobustPlaneReport { attack, split: split.to_string(), field: Field::new(grid, &scores) };
-    Ok(RobustPlane { report, split, values: scores.into_iter().map(Some).collect() })
-}
-
-/// An attack on many networks with the same images.
-struct Siege<'a> {
-    jobs: &'a Jobs,
-    network: &'a Arc<Network>,
-    data: &'a DataRef,
-    batch_norm: &'a BatchNorm,
-    attack: Attack,
-}
-
-impl<'a> Siege<'a> {
-    fn new(jobs: &'a Jobs, network: &'a Arc<Network>, measure: &'a Measure, attack: Attack) -> Result<Self> {
-        let data = measure.data.first().context("internal error: no images to attack")?;
-        Ok(Self { jobs, network, data, batch_norm: &measure.batch_norm, attack })
-    }
-
-    fn score_all(&self, what: &str, points: impl ExactSizeIterator<Item = ParamVec>) -> Result<Vec<PointValue>> {
-        let progress = bar(what);
-        let n_points = points.len() as u64;
-        let mut scores = Vec::with_capacity(points.len());
-        for (index, point) in points.enumerate() {
-            scores.push(self.score(point)?);
-            progress.set_position(BAR_STEPS * (index as u64 + 1) / n_points);
-        }
-        progress.finish_and_clear();
-        Ok(scores)
-    }
-
-    /// The same random starts for every network, so that neighbours differ by their weights alone.
-    fn score(&self, params: ParamVec) -> Result<PointValue> {
-        let moved = attacked(self.network, &params, self.data, self.attack, 0)?;
-        let spec = EvaluateSpec {
-            batch_norm: self.batch_norm.clone(),
-            ..EvaluateSpec::new(Arc::clone(self.network), vec![Arc::new(params)], vec![vec![1.0]], moved)
-        };
-        let found = self.jobs.evaluate("scoring under attack", spec)?;
-        found.first().copied().context("internal error: a point without a score")
-    }
+    let data = attacked_images(measure)?;
+    let rows = grid.points().into_iter().map(|(x, y)| plane.coefficients(x, y).to_vec()).collect();
+    let points = EvaluateSpec {
+        batch_norm: measure.batch_norm.clone(),
+        ..EvaluateSpec::new(Arc::clone(network), plane.basis().to_vec(), rows, data.clone())
+    };
+    let scores = jobs.evaluate_robustly("attacking on the plane", RobustSpec { points, attack })?;
+    let report = RobustPlaneReport { attack, split: data.split.to_string(), field: Field::new(grid, &scores) };
+    Ok(RobustPlane { report, split: data.split, values: scores.into_iter().map(Some).collect() })
 }

@@ -5,49 +5,72 @@
 
 use std::sync::Arc;
 
-use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::ComputeError;
-use super::batches::{Examples, check_fit};
+use super::batches::Examples;
 use super::evaluate::DataRef;
 use super::lanes::train::{Examples as LaneExamples, Tape};
 use crate::data::{Attack, Ball, Dataset, Normalization, Split, SplitName, Values};
 use crate::net::{Network, ParamVec};
 
-/// Images that are attacked together.
-const BATCH: usize = 128;
+/// Images that are attacked together, and whose statistics a batch norm then uses.
+pub(super) const BATCH: usize = 128;
 
 /// What attacks the images of a data set on behalf of one network.
 pub(super) struct Attacker {
     tape: Tape,
     attack: Attack,
     ball: Ball,
+    /// Values of an image.
+    n_values: usize,
+}
+
+/// Images that are attacked together, on their way to where a network does worse.
+pub(super) struct Siege {
+    clean: Vec<f32>,
+    pub(super) images: Vec<f32>,
+    pub(super) labels: Vec<u16>,
+    steps_left: usize,
 }
 
 impl Attacker {
     pub(super) fn new(network: &Arc<Network>, data: &DataRef, attack: Attack) -> Self {
         let ball = Ball::new(attack, &data.dataset, data.split, &data.normalization);
-        Self { tape: Tape::with_input_gradient(network), attack, ball }
+        Self { tape: Tape::with_input_gradient(network), attack, ball, n_values: network.n_inputs() }
     }
 
-    /// Moves images `[labels.len(), n_values]` to where the network at `params` (the flat vector) does worse.
-    pub(super) fn attack(&mut self, params: &[f32], labels: &[u16], rng: &mut ChaCha8Rng, images: &mut [f32]) {
-        let clean = images.to_vec();
-        let n_values = (images.len() / labels.len().max(1)).max(1);
-        for (clean, image) in clean.chunks_exact(n_values).zip(images.chunks_exact_mut(n_values)) {
+    /// Moves images `[labels.len(), n_values]` to random places in the balls around them.
+    pub(super) fn begin(&self, clean: Vec<f32>, labels: Vec<u16>, rng: &mut ChaCha8Rng) -> Siege {
+        let mut images = clean.clone();
+        for (clean, image) in clean.chunks_exact(self.n_values).zip(images.chunks_exact_mut(self.n_values)) {
             self.ball.start(clean, rng, image);
         }
-        for _ in 0..self.attack.n_steps {
-            let slope = self.tape.input_gradient(params, LaneExamples { images, labels, n_total: labels.len() });
-            let moved = images.chunks_exact_mut(n_values).zip(slope.chunks_exact(n_values));
-            for ((image, slope), clean) in moved.zip(clean.chunks_exact(n_values)) {
-                self.ball.advance(clean, slope, image);
-            }
-        }
+        Siege { clean, images, labels, steps_left: self.attack.n_steps }
     }
 
-    /// The images `indices` of `data`, moved, as a data set of their own.
+    /// A step to where the network at `params` (the flat vector) does worse; whether there was one left to take.
+    pub(super) fn advance(&mut self, params: &[f32], siege: &mut Siege) -> bool {
+        if siege.steps_left == 0 {
+            return false;
+        }
+        siege.steps_left -= 1;
+        let (images, labels) = (&siege.images[..], &siege.labels[..]);
+        let slope = self.tape.input_gradient(params, LaneExamples { images, labels, n_total: labels.len() });
+        let moved = siege.images.chunks_exact_mut(self.n_values).zip(slope.chunks_exact(self.n_values));
+        for ((image, slope), clean) in moved.zip(siege.clean.chunks_exact(self.n_values)) {
+            self.ball.advance(clean, slope, image);
+        }
+        true
+    }
+
+    /// Images `[labels.len(), n_values]`, moved to where the network at `params` (the flat vector) does worse.
+    pub(super) fn attack(&mut self, params: &[f32], images: Vec<f32>, labels: Vec<u16>, rng: &mut ChaCha8Rng) -> Siege {
+        let mut siege = self.begin(images, labels, rng);
+        while self.advance(params, &mut siege) {}
+        siege
+    }
+
+    /// The images `indices` of `data`, moved, as a data set of their own. The same `rng` gives the same images.
     pub(super) fn attacked(
         &mut self,
         params: &ParamVec,
@@ -56,49 +79,37 @@ impl Attacker {
         rng: &mut ChaCha8Rng,
     ) -> DataRef {
         let examples = Examples::of(data);
-        let mut values = vec![0.0; indices.len() * examples.n_values()];
-        examples.read_all(indices, &mut values);
-        let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
-        for (images, labels) in values.chunks_mut(BATCH * examples.n_values()).zip(labels.chunks(BATCH)) {
-            self.attack(params.values(), labels, rng, images);
+        let (mut values, mut labels) = (Vec::new(), Vec::with_capacity(indices.len()));
+        for batch in indices.chunks(BATCH) {
+            let (images, of_images) = examples.read_batch(batch);
+            let moved = self.attack(params.values(), images, of_images, rng);
+            values.extend(moved.images);
+            labels.extend(moved.labels);
         }
-        let split = Split { values: Values::Floats(values), labels };
-        let (train, test) = match data.split {
-            SplitName::Train => (split, Split::default()),
-            SplitName::Test => (Split::default(), split),
-        };
-        let of = &data.dataset;
-        let dataset = Dataset {
-            name: format!("{} under attack", of.name),
-            source: of.source.clone(),
-            shape: of.shape,
-            max_value: of.max_value,
-            class_names: of.class_names.clone(),
-            train,
-            test,
-            notes: Vec::new(),
-        };
-        let normalization = Normalization::identity(of.shape.channels);
-        DataRef { dataset: Arc::new(dataset), split: data.split, normalization, limit: None }
+        moved_images(data, values, labels)
     }
 }
 
-/// The images of `data` as an adversary of the network at `params` would have them, as a data set of their own. The same seed
-/// gives the same images.
-///
-/// # Errors
-/// When the network does not fit the data.
-pub fn attacked(
-    network: &Arc<Network>,
-    params: &ParamVec,
-    data: &DataRef,
-    attack: Attack,
-    seed: u64,
-) -> Result<DataRef, ComputeError> {
-    check_fit(network, data)?;
-    let indices: Vec<u32> = (0..data.n_images() as u32).collect();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    Ok(Attacker::new(network, data, attack).attacked(params, data, &indices, &mut rng))
+/// Images `[labels.len(), n_values]` that were `data`'s, as networks take them, as a data set of their own.
+pub(super) fn moved_images(data: &DataRef, values: Vec<f32>, labels: Vec<u16>) -> DataRef {
+    let split = Split { values: Values::Floats(values), labels };
+    let (train, test) = match data.split {
+        SplitName::Train => (split, Split::default()),
+        SplitName::Test => (Split::default(), split),
+    };
+    let of = &data.dataset;
+    let dataset = Dataset {
+        name: format!("{} under attack", of.name),
+        source: of.source.clone(),
+        shape: of.shape,
+        max_value: of.max_value,
+        class_names: of.class_names.clone(),
+        train,
+        test,
+        notes: Vec::new(),
+    };
+    let normalization = Normalization::identity(of.shape.channels);
+    DataRef { dataset: Arc::new(dataset), split: data.split, normalization, limit: None }
 }
 
 #[cfg(test)]
@@ -107,6 +118,14 @@ mod tests {
     use super::super::{Engine, EvaluateSpec, evaluate_all};
     use super::*;
     use crate::net::zoo;
+    use rand::SeedableRng as _;
+
+    /// All images of `data`, moved.
+    fn attacked(network: &Arc<Network>, params: &ParamVec, data: &DataRef, attack: Attack, seed: u64) -> DataRef {
+        let indices: Vec<u32> = (0..data.n_images() as u32).collect();
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        Attacker::new(network, data, attack).attacked(params, data, &indices, &mut rng)
+    }
 
     #[test]
     fn an_attack_raises_the_loss_the_more_the_larger_its_ball() {
@@ -115,7 +134,7 @@ mod tests {
             let (data, params) = (noise(&network, 40), params(&network, 1));
             let loss = |eps: f64| {
                 let attack = Attack { eps, step: eps / 2.0, n_steps: 4 };
-                let moved = attacked(&network, &params, &data, attack, 0).unwrap();
+                let moved = attacked(&network, &params, &data, attack, 0);
                 let rows = vec![vec![1.0]];
                 let spec = EvaluateSpec::new(Arc::clone(&network), vec![Arc::clone(&params)], rows, moved);
                 evaluate_all(&Engine::cpu(), spec).unwrap()[0].loss
@@ -130,7 +149,7 @@ mod tests {
         let network = Arc::new(zoo::mlp(&[20, 16, 3], true).unwrap());
         let (data, params) = (noise(&network, 40), params(&network, 1));
         let attack = Attack { eps: 0.1, step: 0.04, n_steps: 5 };
-        let moved = attacked(&network, &params, &data, attack, 3).unwrap();
+        let moved = attacked(&network, &params, &data, attack, 3);
         // Both are read as networks take them, and `noise` normalises all channels alike.
         let pixels = |data: &DataRef| -> Vec<f32> {
             let mut values = vec![0.0; 20 * 40];
@@ -153,7 +172,7 @@ mod tests {
         let network = Arc::new(zoo::mlp(&[20, 16, 3], true).unwrap());
         let (data, params) = (noise(&network, 20), params(&network, 1));
         let attack = Attack { eps: 0.1, step: 0.05, n_steps: 2 };
-        let values = |seed: u64| attacked(&network, &params, &data, attack, seed).unwrap().dataset.train.values.clone();
+        let values = |seed: u64| attacked(&network, &params, &data, attack, seed).dataset.train.values.clone();
         let [Values::Floats(one), Values::Floats(again), Values::Floats(other)] = [1, 1, 2].map(values) else {
             panic!("attacked images are floats");
         };

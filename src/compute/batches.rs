@@ -173,6 +173,13 @@ impl<'a> Examples<'a> {
         }
     }
 
+    /// Some examples, `[indices.len(), n_values]`, and their labels.
+    pub(super) fn read_batch(&self, indices: &[u32]) -> (Vec<f32>, Vec<u16>) {
+        let mut values = vec![0.0; indices.len() * self.n_values()];
+        self.read_all(indices, &mut values);
+        (values, indices.iter().map(|&index| self.label(index)).collect())
+    }
+
     /// Writes some examples, `[indices.len(), n_values]`, on all cores.
     pub(super) fn read_all(&self, indices: &[u32], out: &mut [f32]) {
         let examples = out.par_chunks_exact_mut(self.n_values()).zip(indices).with_min_len(32);
@@ -187,9 +194,7 @@ pub(super) fn load(engine: &Engine, data: &DataRef, indices: &[u32]) -> Block {
 
 /// Examples as inputs of a network.
 pub(super) fn load_examples(engine: &Engine, examples: &Examples<'_>, indices: &[u32]) -> Block {
-    let mut values = vec![0.0_f32; indices.len() * examples.n_values()];
-    examples.read_all(indices, &mut values);
+    let (values, labels) = examples.read_batch(indices);
     let images = Tensor::from_data(TensorData::new(values, [indices.len(), examples.n_values()]), &engine.device);
-    let labels = indices.iter().map(|&index| examples.label(index)).collect();
     Block { images, labels }
 }

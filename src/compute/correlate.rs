@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::attack::Attacker;
+use super::attack::{self, Attacker};
 use super::batches::{ImageOrder, check_fit};
 use super::correlate_lanes::LanesMoments;
 use super::correlate_tensors::TensorMoments;
@@ -149,11 +149,13 @@ impl Correlate {
         }
     }
 
-    /// Images whose activations are correlated at a time.
+    /// Images whose activations are correlated at a time: no more than are attacked together.
     fn block_images(&self) -> usize {
+        let most = if self.attackers.is_some() { attack::BATCH } else { usize::MAX };
         match &self.moments {
             Moments::Lanes(lanes) => lanes.block_images(),
             Moments::Tensors(tensors) => tensors.block_images(),
         }
+        .min(most)
     }
 }

@@ -137,9 +137,9 @@ pub struct EvaluateStep {
 }
 
 /// Part of the work: some points over some images.
-struct Pass {
-    points: Arc<Vec<usize>>,
-    images: Range<usize>,
+pub(super) struct Pass {
+    pub(super) points: Arc<Vec<usize>>,
+    pub(super) images: Range<usize>,
 }
 
 /// A running evaluation; call [`Self::step`] until it is finished.
@@ -268,7 +268,7 @@ impl Evaluate {
 }
 
 /// Coarse level over few images first, then all points over more and more images.
-fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> {
+pub(super) fn plan(levels: &[Vec<usize>], n_images: usize, progressive: bool) -> Vec<Pass> {
     let mut bounds: Vec<usize> = PROGRESSIVE_IMAGES.iter().copied().filter(|&n| progressive && n < n_images).collect();
     bounds.push(n_images);
     let all = Arc::new(levels.iter().flatten().copied().collect::<Vec<_>>());

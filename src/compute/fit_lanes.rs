@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::attack::Attacker;
+use super::attack::{Attacker, Siege};
 use super::descent::{Descent, Term, combine, pull_back};
 use super::fit::{FitSpec, Minibatch, OptimizerState};
 use super::fit_tensors::STATISTICS_MOMENTUM;
@@ -97,11 +97,9 @@ impl LanesFit {
             let terms: Vec<Term<'_>> = row.iter().copied().zip(self.vectors.iter().map(Vec::as_slice)).collect();
             point.weights.resize(self.layout.len(), 0.0);
             combine(&terms, &mut point.weights);
-            let mut images = vec![0.0; indices.len() * examples.n_values()];
-            examples.read_all(indices, &mut images);
-            let labels: Vec<u16> = indices.iter().map(|&index| examples.label(index)).collect();
+            let (mut images, mut labels) = examples.read_batch(indices);
             if let Some(attacker) = &mut self.attacker {
-                attacker.attack(&point.weights, &labels, &mut rng, &mut images);
+                Siege { images, labels, .. } = attacker.attack(&point.weights, images, labels, &mut rng);
             }
             let share = Examples { images: &images, labels: &labels, n_total: batch.indices.len() };
             point.gradient.resize(n_trained, 0.0);

@@ -35,6 +35,7 @@ mod measured_statistics;
 mod optimizer_tensors;
 mod remeasure;
 mod repair;
+mod robust;
 mod score;
 mod score_rows;
 mod scorer;
@@ -45,7 +46,6 @@ mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
-pub use attack::attacked;
 pub use averaging::Averaging;
 pub use batches::ImageOrder;
 pub use classify::{Classifier, Classify, ClassifySpec, logits};
@@ -67,6 +67,7 @@ pub use fit::{
 };
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};
+pub use robust::{RobustEvaluate, RobustSpec};
 pub use verify::{GroupCheck, VerifyGroups, verify_groups};
 
 use thiserror::Error;

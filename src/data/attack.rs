@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Dataset, ImageShape, Normalization, SplitName, Values};
 
+/// Steps from black to white of a byte.
+const SHADES: f64 = 255.0;
+
 /// An adversary that climbs the loss within a box around each image. In units of pixels between 0 and 1; for examples that
 /// are no images, in their own units.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -20,11 +23,39 @@ pub struct Attack {
     pub n_steps: usize,
 }
 
+impl Attack {
+    /// Of CIFAR's images in Tatro et al. 2020, and of Tiny ImageNet's.
+    pub const COLOUR: Self = Self { eps: 8.0 / 255.0, step: 2.0 / 255.0, n_steps: 5 };
+    pub const COLOUR_HALF: Self = Self { eps: 4.0 / 255.0, step: 1.0 / 255.0, n_steps: 5 };
+    /// Of grey images, whose ink is nearly black or nearly white: as many steps over a larger ball.
+    pub const GREY: Self = Self { eps: 0.1, step: 0.025, n_steps: 5 };
+
+    /// What examples of this shape are usually attacked with.
+    pub fn usual(shape: ImageShape) -> Self {
+        if shape.channels == 3 { Self::COLOUR } else { Self::GREY }
+    }
+}
+
 /// As [`FromStr`] reads it.
 impl fmt::Display for Attack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{},{},{}", self.eps, self.step, self.n_steps)
+        write!(f, "{},{},{}", in_shades(self.eps), in_shades(self.step), self.n_steps)
     }
+}
+
+/// How far a pixel goes, as [`parse_shades`] reads it: `8/255` where it is a whole number of the shades of a byte and that is
+/// shorter.
+pub fn in_shades(amount: f64) -> String {
+    let shades = (amount * SHADES).round();
+    let (decimal, fraction) = (amount.to_string(), format!("{shades}/255"));
+    if shades / SHADES == amount && fraction.len() < decimal.len() { fraction } else { decimal }
+}
+
+/// `0.1` or `8/255`; none of negative amounts.
+pub fn parse_shades(text: &str) -> Option<f64> {
+    let (value, unit) = text.trim().split_once('/').unwrap_or((text, "1"));
+    let found = value.trim().parse::<f64>().ok()? / unit.trim().parse::<f64>().ok()?;
+    (found.is_finite() && 0.0 <= found).then_some(found)
 }
 
 /// `EPS,STEP,STEPS`, such as `8/255,2/255,5`.
@@ -37,12 +68,7 @@ impl FromStr for Attack {
         let &[eps, step, n_steps] = parts.as_slice() else {
             return Err(wrong());
         };
-        let number = |text: &str| -> Option<f64> {
-            let (value, unit) = text.split_once('/').unwrap_or((text, "1"));
-            let found = value.parse::<f64>().ok()? / unit.parse::<f64>().ok()?;
-            (found.is_finite() && 0.0 <= found).then_some(found)
-        };
-        match (number(eps), number(step), n_steps.parse()) {
+        match (parse_shades(eps), parse_shades(step), n_steps.parse()) {
             (Some(eps), Some(step), Ok(n_steps)) => Ok(Self { eps, step, n_steps }),
             _ => Err(wrong()),
         }
@@ -138,7 +164,10 @@ mod tests {
     fn attacks_are_read_and_printed() {
         let attack: Attack = "8/255, 2/255,5".parse().unwrap();
         assert_eq!(attack, Attack { eps: 8.0 / 255.0, step: 2.0 / 255.0, n_steps: 5 });
-        assert_eq!(attack.to_string().parse::<Attack>().unwrap(), attack);
+        assert_eq!(attack.to_string(), "8/255,2/255,5");
+        for attack in [attack, Attack::GREY, Attack { eps: 0.0, step: 1.0, n_steps: 0 }] {
+            assert_eq!(attack.to_string().parse::<Attack>().unwrap(), attack);
+        }
         for text in ["", "1,2", "-1,2,3", "0.1,0.1,x", "1/0,1,1", "a/b,1,1"] {
             assert!(text.parse::<Attack>().is_err(), "{text}");
         }

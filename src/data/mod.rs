@@ -22,7 +22,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::attack::{Attack, Ball};
+pub use self::attack::{Attack, Ball, in_shades, parse_shades};
 pub use self::augment::{Augmentation, Change};
 pub use self::error::DataError;
 pub use self::idx::{IdxImages, parse_idx_images, parse_idx_labels};

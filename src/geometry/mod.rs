@@ -40,6 +40,6 @@ pub use span::Span;
 pub use spanning_tree::{Edge, Route, SpanningTree, next_pair};
 pub use spectrum::spectrum;
 pub use stage::Stage;
-pub use summary::{Summary, summarise};
+pub use summary::{RobustPoint, RobustSummary, Summary, summarise, summarise_robust};
 pub use travel::Distances;
 pub use walk::{Change, Segment, Walk, obstacle};

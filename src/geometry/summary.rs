@@ -52,6 +52,39 @@ pub fn summarise(ts: &[f64], values: &[f64], steps: &[f64]) -> Option<Summary> {
     })
 }
 
+/// What a path's values under attack come to, as Tatro et al. 2020 report them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RobustSummary {
+    pub max_loss: f64,
+    /// As [`Summary::integral`].
+    pub mean_loss: f64,
+    /// The points of the lowest and of the highest accuracy under attack.
+    pub worst: RobustPoint,
+    pub best: RobustPoint,
+}
+
+/// A point's accuracy under attack and on the images as they are, 0..1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RobustPoint {
+    pub t: f64,
+    pub accuracy: f64,
+    pub clean_accuracy: f64,
+}
+
+/// Summarises losses under attack at the places of `points`, which are in order of t; `steps`: lengths between neighbours.
+/// `None` for no points at all.
+pub fn summarise_robust(losses: &[f64], points: &[RobustPoint], steps: &[f64]) -> Option<RobustSummary> {
+    let ts: Vec<f64> = points.iter().map(|point| point.t).collect();
+    let loss = summarise(&ts, losses, steps)?;
+    let by_accuracy = |one: &&RobustPoint, other: &&RobustPoint| one.accuracy.total_cmp(&other.accuracy);
+    Some(RobustSummary {
+        max_loss: loss.max,
+        mean_loss: loss.integral,
+        worst: *points.iter().min_by(by_accuracy)?,
+        best: *points.iter().max_by(by_accuracy)?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +119,19 @@ mod tests {
     fn a_path_of_no_length_has_the_mean_as_integral() {
         assert_eq!(summarise(&[0.0, 1.0], &[1.0, 3.0], &[0.0]).unwrap().integral, 2.0);
         assert!(summarise(&[], &[], &[]).is_none());
+    }
+
+    #[test]
+    fn the_worst_and_the_best_robust_points_keep_their_clean_accuracy() {
+        let accuracies = [(0.5, 0.9), (0.2, 0.95), (0.6, 0.8)];
+        let points: Vec<RobustPoint> = accuracies
+            .into_iter()
+            .zip([0.0, 0.5, 1.0])
+            .map(|((accuracy, clean_accuracy), t)| RobustPoint { t, accuracy, clean_accuracy })
+            .collect();
+        let summary = summarise_robust(&[1.0, 4.0, 2.0], &points, &[3.0, 1.0]).unwrap();
+        assert_eq!((summary.max_loss, summary.mean_loss), (4.0, (2.5 * 3.0 + 3.0) / 4.0));
+        assert_eq!([summary.worst, summary.best], [points[1], points[2]]);
+        assert_eq!(summarise_robust(&[], &[], &[]), None);
     }
 }

@@ -4,7 +4,7 @@ use egui::{Color32, ComboBox, DragValue, ProgressBar, RichText, Stroke, Ui};
 
 use super::descent_controls::{images_row, number_row, small_plot};
 use super::landscape::push_settings;
-use super::theme;
+use super::{attack_controls, theme};
 use crate::app::{Action, AlignSettings, AppState, Purpose};
 use crate::compute::Alignment;
 use crate::data::SplitName;
@@ -22,6 +22,10 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     egui::CollapsingHeader::new("Match settings").id_salt("match settings").show(ui, |ui| {
         options(ui, state, &mut settings.align.options);
         samples(ui, &mut settings.align);
+        let tip = "Activations are those on images that projected gradient descent moves against each of the two networks: for \
+                   pairs of robust ones";
+        let usual = settings.robust.adversary.attack;
+        attack_controls::optional(ui, "On adversarial examples (PGD)", tip, &mut settings.align.attack, usual);
     });
     push_settings(state, settings, actions);
     start(ui, state, actions);

@@ -1,12 +1,12 @@
 //! Loss and accuracy along t, the scrubber, and the numbers read off the curves.
 
 use egui::{Align, Align2, Color32, Context, FontId, Key, Label, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo};
-use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotTransform, Points, Text, VLine};
+use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotTransform, PlotUi, Points, Text, VLine};
 
 use super::connect_controls::trace_text;
-use super::landscape::{APART_UPWARDS, plot_points, round_marks};
+use super::landscape::{APART_UPWARDS, plot_points, push_settings, round_marks};
 use super::path_statistics::{self, BARRIER, worst_t};
-use super::{View, predictions, theme, walk_controls};
+use super::{View, predictions, robust_curve, theme, walk_controls};
 use crate::app::{Action, AppState, CurveState, Metric};
 use crate::compute::{PointValue, Trace};
 use crate::data::SplitName;
@@ -57,13 +57,14 @@ fn numbers(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View) {
     if view.curve.statistics || state.predictions.is_some() {
         ui.horizontal_top(|ui| {
             if view.curve.statistics {
-                path_statistics::table(ui, curve);
+                path_statistics::table(ui, curve, state.robust.as_ref());
             }
             predictions::show(ui, state, &mut view.pictures);
         });
     }
     if view.curve.statistics {
         path_statistics::place_line(ui, state, curve);
+        robust_curve::statistics(ui, state, curve);
     }
 }
 
@@ -89,6 +90,11 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, ac
                 actions.push(Action::ShowRepaired(repaired));
             }
         }
+        let mut settings = state.settings.clone();
+        let tip = "Also draw the test values on images that an adversary moves at every point anew (its numbers are under \
+                   Adversary, on the left)";
+        ui.toggle_value(&mut settings.robust.along_path, "Under attack").on_hover_text(tip);
+        push_settings(state, settings, actions);
         if state.path.as_ref().is_some_and(|path| !path.traces.is_empty()) {
             let tip = "Also draw what was found beside the path, scaled to the height of the picture";
             ui.toggle_value(&mut view.curve.traces, "Traces").on_hover_text(tip);
@@ -107,20 +113,20 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, ac
             let text = format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve));
             ui.add(Label::new(text).extend());
         }
+        robust_curve::header(ui, state, curve);
     });
 }
 
-fn value_of(metric: Metric, value: PointValue) -> f64 {
-    match metric {
-        Metric::Loss => value.loss,
-        Metric::Accuracy => 100.0 * value.accuracy,
+/// What is drawn for a value: per cent, or its logarithm on a log scale.
+pub(super) fn height_of(view: &View, value: PointValue) -> Option<f64> {
+    match view.curve.metric {
+        Metric::Loss => height_of_loss(view, value.loss),
+        Metric::Accuracy => Some(100.0 * value.accuracy),
     }
 }
 
-/// What is drawn for a value: its logarithm on a log scale.
-fn height_of(view: &View, value: f64) -> Option<f64> {
-    let logarithmic = view.curve.log && view.curve.metric == Metric::Loss;
-    let height = if logarithmic { value.log10() } else { value };
+fn height_of_loss(view: &View, loss: f64) -> Option<f64> {
+    let height = if view.curve.log { loss.log10() } else { loss };
     height.is_finite().then_some(height)
 }
 
@@ -129,9 +135,9 @@ fn line_of(curve: &CurveState, split: SplitName, view: &View) -> Vec<[f64; 2]> {
 }
 
 /// `values`: at the curve's t.
-fn line_through(curve: &CurveState, values: &[Option<PointValue>], view: &View) -> Vec<[f64; 2]> {
+pub(super) fn line_through(curve: &CurveState, values: &[Option<PointValue>], view: &View) -> Vec<[f64; 2]> {
     let known = curve.ts.iter().zip(values);
-    known.filter_map(|(&t, value)| Some([t, height_of(view, value_of(view.curve.metric, (*value)?))?])).collect()
+    known.filter_map(|(&t, value)| Some([t, height_of(view, (*value)?)?])).collect()
 }
 
 fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: f32) {
@@ -177,6 +183,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
             let points = line_through(curve, &repaired.values, view);
             repaired_line(plot, points, dark);
         }
+        robust_curve::draw(plot, state, curve, view, dark);
         let points = line_of(curve, SplitName::Test, view);
         plot.line(Line::new("test", plot_points(points.clone())).color(ink).width(2.2));
         if let Some(path) = state.path.as_ref().filter(|_| view.curve.traces) {
@@ -194,7 +201,7 @@ fn plot(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &View, height: 
     if let Some(path) = &state.path {
         stage_labels(ui, &response.transform, &path.path, ink);
     }
-    let summary = summary(curve);
+    let summary = summary(curve) + &robust_curve::words(state, curve);
     response.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, &summary));
 }
 
@@ -203,18 +210,22 @@ fn repaired_color(dark: bool) -> Color32 {
 }
 
 /// The curve with the units' statistics put right, and its name in the middle.
-fn repaired_line(plot: &mut egui_plot::PlotUi<'_>, points: Vec<[f64; 2]>, dark: bool) {
+fn repaired_line(plot: &mut PlotUi<'_>, points: Vec<[f64; 2]>, dark: bool) {
     let color = repaired_color(dark);
-    if let Some(middle) = points.get(points.len() / 2) {
-        let at = PlotPoint::new(middle[0], middle[1]);
-        let text = RichText::new("repaired").size(11.0);
-        plot.text(Text::new("", at, text).anchor(Align2::CENTER_TOP).color(color));
-    }
+    name_line(plot, &points, Align2::CENTER_TOP, "repaired", color);
     plot.line(Line::new("repaired", plot_points(points)).color(color).width(1.6).style(LineStyle::dashed_loose()));
 }
 
+/// A line's name at its middle; `anchor`: which part of the name stands there.
+pub(super) fn name_line(plot: &mut PlotUi<'_>, points: &[[f64; 2]], anchor: Align2, name: &str, color: Color32) {
+    if let Some(&[x, y]) = points.get(points.len() / 2) {
+        let text = Text::new("", PlotPoint::new(x, y), RichText::new(name).size(11.0));
+        plot.text(text.anchor(anchor).color(color));
+    }
+}
+
 /// Where one stage ends and the next begins.
-fn stage_lines(plot: &mut egui_plot::PlotUi<'_>, path: &Path, ink: Color32) {
+fn stage_lines(plot: &mut PlotUi<'_>, path: &Path, ink: Color32) {
     let n = path.stages().len();
     for stage in 1..n {
         let line = VLine::new("", stage as f64 / n as f64).color(ink.gamma_multiply(0.3)).width(1.0);
@@ -246,8 +257,8 @@ fn stage_labels(ui: &Ui, transform: &PlotTransform, path: &Path, ink: Color32) {
 }
 
 /// The midpoint, and the point with the lowest accuracy.
-fn landmarks(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, ink: Color32) {
-    let height = |index: usize| height_of(view, value_of(view.curve.metric, curve.test[index]?));
+fn landmarks(plot: &mut PlotUi<'_>, curve: &CurveState, view: &View, ink: Color32) {
+    let height = |index: usize| height_of(view, curve.test[index]?);
     let at = |t: f64| curve.ts.iter().position(|other| (other - t).abs() < 1e-9);
     for (name, t, shape) in
         [("midpoint", 0.5, MarkerShape::Square), ("lowest accuracy", worst_t(curve), MarkerShape::Down)]
@@ -260,7 +271,7 @@ fn landmarks(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, 
 }
 
 /// What was found beside the path, each series from the lowest to the highest point of the curve.
-fn traces(plot: &mut egui_plot::PlotUi<'_>, traces: &[Trace], curve: &[[f64; 2]], dark: bool) {
+fn traces(plot: &mut PlotUi<'_>, traces: &[Trace], curve: &[[f64; 2]], dark: bool) {
     let range = |values: &mut dyn Iterator<Item = f64>| {
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
     };
@@ -283,12 +294,12 @@ fn traces(plot: &mut egui_plot::PlotUi<'_>, traces: &[Trace], curve: &[[f64; 2]]
 }
 
 /// The level the barrier is measured from, and its peak.
-fn barrier(plot: &mut egui_plot::PlotUi<'_>, curve: &CurveState, view: &View, ink: Color32) {
+fn barrier(plot: &mut PlotUi<'_>, curve: &CurveState, view: &View, ink: Color32) {
     let Some(loss) = curve.loss_summary(SplitName::Test) else {
         return;
     };
     let level = 0.5 * (loss.start + loss.end);
-    let (Some(level), Some(peak)) = (height_of(view, level), height_of(view, loss.max)) else {
+    let (Some(level), Some(peak)) = (height_of_loss(view, level), height_of_loss(view, loss.max)) else {
         return;
     };
     plot.hline(

@@ -1,8 +1,9 @@
-//! The column of controls: modes, data, alignment; the path's and the plane's are in `path_controls`.
+//! The column of controls: modes, data, alignment; the path's and the plane's are in `path_controls`, the
+//! adversary's in `attack_controls`.
 
 use egui::{ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
-use super::{View, align_controls, path_controls, theme};
+use super::{View, align_controls, attack_controls, path_controls, theme};
 use crate::app::{Action, AppState, ModeId, ModeState, TrajectoryState};
 use crate::compute::GroupCheck;
 use crate::data::SplitName;
@@ -25,6 +26,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         section(ui, "Alignment", |ui| align_controls::show(ui, state, actions));
         section(ui, "Path", |ui| path_controls::path(ui, state, view, actions));
         section(ui, "Plane", |ui| path_controls::plane(ui, state, actions));
+        section(ui, "Adversary", |ui| attack_controls::evaluation(ui, state, actions));
     });
 }
 

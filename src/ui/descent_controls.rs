@@ -6,15 +6,16 @@ use egui::{ComboBox, DragValue, Role, Ui, WidgetInfo};
 use egui_plot::{Line, Plot};
 
 use super::landscape::plot_points;
-use super::theme;
+use super::{attack_controls, theme};
 use crate::compute::{Optimizer, Schedule};
+use crate::data::Attack;
 use crate::recipe::Descent;
 
 /// Points of the picture of a loss.
 const LOSS_POINTS: usize = 80;
 
-/// Batch size, learning rate, L2 factor, optimiser and schedule, a row each.
-pub(super) fn rates(ui: &mut Ui, descent: &mut Descent) {
+/// Batch size, learning rate, L2 factor, optimiser, schedule and adversary, a row each; `usual`: an attack to begin with.
+pub(super) fn rates(ui: &mut Ui, descent: &mut Descent, usual: Attack) {
     number_row(ui, "Batch size", &mut descent.batch_size, 1..=100_000, "Images a step (the papers: 128)");
     let tip = "At the start; the schedule takes it from there";
     real_row(ui, "Learning rate", &mut descent.learning_rate, 1e-6..=10.0, 0.001, tip);
@@ -32,6 +33,9 @@ pub(super) fn rates(ui: &mut Ui, descent: &mut Descent) {
         });
         shown.response.labelled_by(label.id).on_hover_text("Learning rate over the epochs");
     });
+    let tip = "Trains on images that projected gradient descent moves against the weights of each step (Madry et al. 2018), on \
+               the CPU; a step costs as many more as the attack has";
+    attack_controls::optional(ui, "Against an adversary (PGD)", tip, &mut descent.attack, usual);
 }
 
 fn schedule_label(schedule: &Schedule) -> String {

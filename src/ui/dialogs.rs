@@ -36,6 +36,8 @@ pub(super) enum Wish {
     ExportLandscapeSvg,
     ExportCurveSvg,
     ExportCurveCsv,
+    /// Clean and robust curves.
+    ExportRobustSvg,
     /// What was handed over with the wish.
     SaveUnits,
 }
@@ -57,7 +59,7 @@ impl Wish {
             Self::SaveFlow => "Save the map",
             Self::SaveMode(_) => "Save the mode",
             Self::ExportLandscapePng | Self::ExportLandscapeSvg => "Export the landscape",
-            Self::ExportCurveSvg | Self::ExportCurveCsv => "Export the curves",
+            Self::ExportCurveSvg | Self::ExportCurveCsv | Self::ExportRobustSvg => "Export the curves",
             Self::SaveUnits => "Save the table of units",
         }
     }
@@ -83,6 +85,7 @@ impl Wish {
             Self::ExportLandscapeSvg => Some("landscape.svg"),
             Self::ExportCurveSvg => Some("curves.svg"),
             Self::ExportCurveCsv => Some("curves.csv"),
+            Self::ExportRobustSvg => Some("robust.svg"),
             Self::SaveUnits => Some("units.csv"),
         }
     }
@@ -241,9 +244,11 @@ impl Dialogs {
             Wish::SaveFlow => Action::Save(first, Export::Flow),
             Wish::SaveMode(id) => Action::Save(first, Export::Mode(id)),
             Wish::SaveUnits => Action::SaveBytes(first, std::mem::take(&mut self.to_save)),
-            Wish::ExportLandscapePng | Wish::ExportLandscapeSvg | Wish::ExportCurveSvg | Wish::ExportCurveCsv => {
-                return None;
-            }
+            Wish::ExportLandscapePng
+            | Wish::ExportLandscapeSvg
+            | Wish::ExportCurveSvg
+            | Wish::ExportCurveCsv
+            | Wish::ExportRobustSvg => return None,
         })
     }
 }

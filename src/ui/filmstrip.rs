@@ -65,6 +65,10 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         let barrier = run.barrier().map_or_else(|| "…".to_owned(), theme::nats);
         let worst = run.worst_accuracy().map_or_else(|| "…".to_owned(), theme::percent);
         ui.label(RichText::new(format!("barrier {barrier}, worst {worst}")).small());
+        if let Some(robust) = run.robust.as_ref().and_then(|robust| robust.summary(&run.curve)) {
+            let text = format!("under attack: worst {}", theme::percent(robust.worst.accuracy));
+            ui.label(RichText::new(text).small()).on_hover_text("The lowest accuracy along the path");
+        }
         let mut facts = Vec::new();
         if 0 < run.path.epochs_done {
             facts.push(format!("{} epochs", run.path.epochs_done));
@@ -72,11 +76,14 @@ fn card(ui: &mut Ui, state: &AppState, view: &mut View, run: &Run, actions: &mut
         if 0.0 < run.path.seconds {
             facts.push(format!("{:.1} s", run.path.seconds));
         }
+        if let Some(attack) = run.path.attack {
+            facts.push(format!("against PGD {attack}"));
+        }
         if run.path.by_hand {
             facts.push("bent by hand".to_owned());
         }
         if !facts.is_empty() {
-            ui.label(RichText::new(facts.join(", ")).small().weak());
+            ui.add(egui::Label::new(RichText::new(facts.join(", ")).small().weak()).wrap());
         }
         let mut pinned = run.pinned;
         let dark = ui.visuals().dark_mode;

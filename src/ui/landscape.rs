@@ -129,8 +129,21 @@ fn header(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Acti
             ui.selectable_value(&mut plane.metric, metric, label).on_hover_text(tip);
         }
         ui.separator();
-        for (split, label) in [(SplitName::Test, "Test images"), (SplitName::Train, "Training images")] {
-            ui.selectable_value(&mut plane.split, split, label);
+        let choices = [
+            (SplitName::Test, false, "Test images", "Images as they are"),
+            (SplitName::Train, false, "Training images", "Images as they are"),
+            (
+                SplitName::Test,
+                true,
+                "Attacked",
+                "Test images under attack: the adversary on the left moves them at every point anew",
+            ),
+        ];
+        for (split, under_attack, label, tip) in choices {
+            let chosen = (plane.split, plane.under_attack) == (split, under_attack);
+            if ui.selectable_label(chosen, label).on_hover_text(tip).clicked() {
+                (plane.split, plane.under_attack) = (split, under_attack);
+            }
         }
         ui.separator();
         ui.toggle_value(&mut view.style.log, "Log").on_hover_text("Colours on a logarithmic scale");
@@ -244,6 +257,9 @@ fn readout(ui: &mut Ui, plane: &PlaneState, path: &PathState, sketch: &Sketch, h
             if known.len() < plane.values.len() {
                 text = format!("{} of {} points evaluated", known.len(), plane.values.len());
             }
+            if let Some(adversary) = plane.adversary {
+                text += &format!(", attacked at every point anew (PGD {})", adversary.attack);
+            }
             if let Some(statistics) = &plane.statistics {
                 text += &format!("; {}", statistics.caption(&plane.values));
             }
@@ -276,7 +292,9 @@ fn summary(state: &AppState, plane: &PlaneState, path: &PathState) -> String {
     let losses: Vec<f64> = plane.values.iter().flatten().map(|v| v.loss).filter(|l| l.is_finite()).collect();
     let low = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let high = losses.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut text = format!("Landscape: {} loss on the plane through A, B and {}", plane.split, plane.third);
+    let under_attack = if plane.adversary.is_some() { " under attack" } else { "" };
+    let mut text =
+        format!("Landscape: {} loss{under_attack} on the plane through A, B and {}", plane.split, plane.third);
     if !losses.is_empty() {
         text += &format!(", from {} to {} nats", theme::nats(low), theme::nats(high));
     }

@@ -72,6 +72,7 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         (state.plane.is_some(), "Export the landscape as SVG…", Wish::ExportLandscapeSvg),
         (state.curve.is_some(), "Export the curves as SVG…", Wish::ExportCurveSvg),
         (state.curve.is_some(), "Export the curves as CSV…", Wish::ExportCurveCsv),
+        (state.robust.is_some(), "Export clean and robust curves as SVG…", Wish::ExportRobustSvg),
     ] {
         if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
             view.dialogs.ask(wish);

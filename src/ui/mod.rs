@@ -2,6 +2,7 @@
 
 mod align_controls;
 mod along_path;
+mod attack_controls;
 mod boundary;
 mod compare;
 mod compare_curves;
@@ -24,6 +25,7 @@ mod permutations;
 mod pictures;
 mod popups;
 mod predictions;
+mod robust_curve;
 mod sketch;
 mod status_bar;
 mod tables;

@@ -7,6 +7,7 @@ use super::landscape::push_settings;
 use super::{View, connect_controls, family_menu, theme};
 use crate::app::{Action, AppState, BatchNormSettings, FitSettings, PathState, PlaneSettings, ThirdPoint};
 use crate::compute::TSampling;
+use crate::data::Attack;
 use crate::geometry::Family;
 use crate::ui::dialogs::Wish;
 
@@ -26,7 +27,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         connect_controls::show(ui, state, view, family, &mut settings.path.connect, actions);
     }
     if family.is_fitted() {
-        fit(ui, &mut settings.path.fit);
+        fit(ui, &mut settings.path.fit, settings.robust.adversary.attack);
         buttons(ui, state, view, actions);
         if let Some(path) = &state.path {
             losses(ui, path);
@@ -76,11 +77,11 @@ fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Act
     }
 }
 
-fn fit(ui: &mut Ui, fit: &mut FitSettings) {
+fn fit(ui: &mut Ui, fit: &mut FitSettings, usual_attack: Attack) {
     egui::CollapsingHeader::new("Fit settings").id_salt("fit settings").show(ui, |ui| {
         let tip = "Passes over the training images; continuing adds as many";
         number_row(ui, "Epochs", &mut fit.descent.epochs, 1..=10_000, tip);
-        descent_controls::rates(ui, &mut fit.descent);
+        descent_controls::rates(ui, &mut fit.descent, usual_attack);
         ui.horizontal(|ui| {
             ui.label("t").on_hover_text("Where on the path each minibatch is evaluated");
             ui.selectable_value(&mut fit.sampling, TSampling::One, "one a batch");

@@ -3,7 +3,8 @@
 use egui::{RichText, Ui};
 
 use super::theme;
-use crate::app::{AppState, CurveState, Metric};
+use crate::app::{AppState, CurveState, Metric, RobustState};
+use crate::compute::PointValue;
 use crate::data::SplitName;
 use crate::geometry::{PlanePoint, Summary};
 
@@ -12,17 +13,17 @@ pub(super) const BARRIER: &str = "The highest test loss along the path above the
 
 /// t of the lowest test accuracy.
 pub(super) fn worst_t(curve: &CurveState) -> f64 {
-    least_accurate(curve, SplitName::Test).map_or(0.5, |(t, _)| t)
+    least_accurate(curve, &curve.test).map_or(0.5, |(t, _)| t)
 }
 
-/// t and value of the lowest accuracy of a split.
-pub(super) fn least_accurate(curve: &CurveState, split: SplitName) -> Option<(f64, f64)> {
-    let known = curve.ts.iter().zip(curve.split(split)).filter_map(|(t, v)| v.map(|v| (*t, v.accuracy)));
+/// t and value of the lowest accuracy of some values along the curve.
+fn least_accurate(curve: &CurveState, values: &[Option<PointValue>]) -> Option<(f64, f64)> {
+    let known = curve.ts.iter().zip(values).filter_map(|(t, v)| v.map(|v| (*t, v.accuracy)));
     known.min_by(|a, b| a.1.total_cmp(&b.1))
 }
 
-/// A row for each quantity and split, and what belongs to the path as a whole.
-pub(super) fn table(ui: &mut Ui, curve: &CurveState) {
+/// A row for each quantity and split, those under attack among them, and what belongs to the path as a whole.
+pub(super) fn table(ui: &mut Ui, curve: &CurveState, robust: Option<&RobustState>) {
     let grid = egui::Grid::new("statistics").num_columns(10).min_row_height(13.0).spacing([12.0, 1.0]);
     grid.striped(true).show(ui, |ui| {
         for title in ["", "start", "end", "min", "max", "mean", "integral", "barrier", "t worst", "midpoint"] {
@@ -38,28 +39,28 @@ pub(super) fn table(ui: &mut Ui, curve: &CurveState) {
             }
         }
         ui.end_row();
-        for metric in [Metric::Loss, Metric::Accuracy] {
+        for (metric, name) in [(Metric::Loss, "loss"), (Metric::Accuracy, "accuracy")] {
             for split in [SplitName::Test, SplitName::Train] {
-                row(ui, curve, metric, split);
+                row(ui, &format!("{split} {name}"), curve, curve.split(split), metric);
+            }
+            if let Some(robust) = robust {
+                row(ui, &format!("attacked {name}"), curve, &robust.values, metric);
             }
         }
     });
 }
 
-fn row(ui: &mut Ui, curve: &CurveState, metric: Metric, split: SplitName) {
-    let (name, summary) = match metric {
-        Metric::Loss => ("loss", curve.loss_summary(split)),
-        Metric::Accuracy => ("accuracy", curve.accuracy_summary(split)),
-    };
-    ui.label(RichText::new(format!("{split} {name}")).small());
-    match summary {
-        Some(summary) => cells(ui, curve, &summary, metric, split),
+/// `values`: at the curve's t.
+fn row(ui: &mut Ui, name: &str, curve: &CurveState, values: &[Option<PointValue>], metric: Metric) {
+    ui.label(RichText::new(name).small());
+    match curve.summary(values, metric) {
+        Some(summary) => cells(ui, curve, &summary, values, metric),
         None => drop(ui.label(RichText::new("not evaluated yet").small().weak())),
     }
     ui.end_row();
 }
 
-fn cells(ui: &mut Ui, curve: &CurveState, summary: &Summary, metric: Metric, split: SplitName) {
+fn cells(ui: &mut Ui, curve: &CurveState, summary: &Summary, of: &[Option<PointValue>], metric: Metric) {
     let text = |value: f64| match metric {
         Metric::Loss => theme::nats(value),
         Metric::Accuracy => theme::percent(value),
@@ -67,15 +68,12 @@ fn cells(ui: &mut Ui, curve: &CurveState, summary: &Summary, metric: Metric, spl
     let (barrier, worst) = match metric {
         Metric::Loss => (summary.barrier, summary.t_max),
         Metric::Accuracy => {
-            let t = least_accurate(curve, split).map_or(f64::NAN, |(t, _)| t);
+            let t = least_accurate(curve, of).map_or(f64::NAN, |(t, _)| t);
             (0.5 * (summary.start + summary.end) - summary.min, t)
         }
     };
-    let middle = curve.ts.iter().position(|t| (t - 0.5).abs() < 1e-9).and_then(|index| curve.split(split)[index]);
-    let middle = middle.map(|value| match metric {
-        Metric::Loss => value.loss,
-        Metric::Accuracy => value.accuracy,
-    });
+    let middle = curve.ts.iter().position(|t| (t - 0.5).abs() < 1e-9).and_then(|index| of[index]);
+    let middle = middle.map(|value| metric.of(value));
     let values = [summary.start, summary.end, summary.min, summary.max, summary.mean, summary.integral, barrier];
     for value in values {
         ui.label(RichText::new(text(value)).small());

@@ -46,6 +46,11 @@ pub(super) fn trace_color(dark: bool) -> Color32 {
     mode_color(3, dark)
 }
 
+/// The path under attack.
+pub(super) fn attack_color(dark: bool) -> Color32 {
+    if dark { Color32::from_rgb(255, 110, 130) } else { Color32::from_rgb(190, 0, 60) }
+}
+
 /// A good result.
 pub(super) fn good(visuals: &Visuals) -> Color32 {
     if visuals.dark_mode { Color32::from_rgb(110, 200, 130) } else { Color32::from_rgb(20, 120, 50) }

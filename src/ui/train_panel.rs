@@ -57,7 +57,7 @@ fn settings(ui: &mut Ui, state: &AppState, view: &mut View, form: &mut TrainingF
         ui.add(DragValue::new(&mut form.recipe.descent.epochs).range(1..=100_000))
     });
     egui::CollapsingHeader::new("More settings").id_salt("more training settings").show(ui, |ui| {
-        descent_controls::rates(ui, &mut form.recipe.descent);
+        descent_controls::rates(ui, &mut form.recipe.descent, state.settings.robust.adversary.attack);
         changes(ui, &mut form.recipe.augmentation);
         initial_weights(ui, state, &mut form.recipe);
         row(ui, "Wrong labels", "Share of the training images that get the label of another class", |ui| {

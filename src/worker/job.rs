@@ -10,7 +10,7 @@ use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsem
 use crate::compute::{
     Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, Continue, DeviceChoice,
     Engine, EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, FitSlice,
-    HeadsStep, MakeHeads, Rearrange, Repair, StepReport, TrainFlow, VerifyGroups,
+    HeadsStep, MakeHeads, Rearrange, Repair, RobustEvaluate, RobustSpec, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
 use crate::geometry::{Path, PathPlaneSearch, Placement, Plane, Sample};
@@ -60,6 +60,7 @@ impl Outbox {
 
 enum Work {
     Evaluate(Box<Evaluate>),
+    EvaluateRobustly(Box<RobustEvaluate>),
     Repair(Box<Repair>),
     Align(Box<Align>),
     Rearrange(Box<Rearrange>),
@@ -158,7 +159,7 @@ fn rank(lane: Lane) -> u8 {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane | Lane::Placement => 0,
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
-        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair => 0,
+        Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair | Lane::Robust => 0,
         Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
@@ -210,11 +211,18 @@ fn start(
 fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     Ok(match request {
         Request::Evaluate(spec) => Work::Evaluate(Box::new(Evaluate::new(engine, spec)?)),
+        Request::EvaluateRobustly(spec) => Work::EvaluateRobustly(Box::new(RobustEvaluate::new(engine, spec)?)),
         Request::Repair(spec) => Work::Repair(Box::new(Repair::new(engine, spec))),
-        Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm }) => {
+        Request::EvaluatePath(AlongSpec { network, path, ts, data, batch_norm, attack }) => {
             let Sample { basis, rows } = path.sample(&ts);
-            let spec = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
-            Work::Evaluate(Box::new(Evaluate::new(engine, spec)?))
+            let points = EvaluateSpec { batch_norm, ..EvaluateSpec::new(network, basis, rows, data) };
+            return prepare(
+                engine,
+                match attack {
+                    None => Request::Evaluate(points),
+                    Some(attack) => Request::EvaluateRobustly(RobustSpec { points, attack }),
+                },
+            );
         }
         Request::Align(spec) => Work::Align(Box::new(Align::new(engine, spec)?)),
         Request::Rearrange(spec) => Work::Rearrange(Box::new(Rearrange::new(engine, spec))),
@@ -319,6 +327,7 @@ fn slice(engine: &Engine, job: &mut Job, panics: bool, outbox: &Outbox) -> Resul
 fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     match work {
         Work::Evaluate(evaluate) => Ok(evaluate_slice(id, evaluate.step(SLICE)?, outbox)),
+        Work::EvaluateRobustly(evaluate) => Ok(evaluate_slice(id, evaluate.step(SLICE)?, outbox)),
         Work::Repair(repair) => Ok(evaluate_slice(id, repair.step(SLICE)?, outbox)),
         Work::Align(align) => {
             let step = align.step()?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::compute::{
     AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, ContinueSpec, Continued,
     DataRef, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec,
-    GroupCheck, HeadsSpec, PointValue, RearrangeSpec, RepairSpec, StepReport, TrainedFlow,
+    GroupCheck, HeadsSpec, PointValue, RearrangeSpec, RepairSpec, RobustSpec, StepReport, TrainedFlow,
 };
-use crate::data::SplitName;
+use crate::data::{Attack, SplitName};
 use crate::geometry::{Path, PathPlane, Placement, Plane, PlaneError};
 use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
@@ -56,6 +56,8 @@ pub enum Lane {
     Curve(SplitName),
     /// Values along the repaired path.
     Repair,
+    /// Values along the path under attack.
+    Robust,
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
@@ -76,6 +78,8 @@ pub enum Lane {
 pub enum Request {
     /// Answered by `Event::Values`.
     Evaluate(EvaluateSpec),
+    /// Answered by `Event::Values`.
+    EvaluateRobustly(RobustSpec),
     /// Answered by `Event::Values`.
     Repair(RepairSpec),
     /// Answered by `Event::Values`.
@@ -122,6 +126,8 @@ pub struct AlongSpec {
     pub ts: Vec<f64>,
     pub data: DataRef,
     pub batch_norm: BatchNorm,
+    /// Moves the images at each place before they are scored.
+    pub attack: Option<Attack>,
 }
 
 /// A place on a path, and the inputs that the network there is to classify.

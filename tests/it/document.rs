@@ -23,6 +23,7 @@ mod cards;
 mod maps;
 mod networks;
 mod placing;
+mod robust;
 
 /// Far more than anything here takes; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(240);

@@ -21,6 +21,7 @@ mod permutations_units;
 mod program;
 mod recognition;
 mod reference;
+mod robust;
 mod screenshots;
 mod signature;
 mod tidy;

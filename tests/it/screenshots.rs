@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use egui::Theme;
 use egui_kittest::Harness;
 use image::RgbaImage;
-use lowroad::app::{Action, EnsembleForm, EnsembleKind, TrainingForm};
+use lowroad::app::{Action, CompareOver, EnsembleForm, EnsembleKind, TrainingForm};
 use lowroad::compute::DeviceChoice;
+use lowroad::data::Attack;
 use lowroad::ui::{Window, WindowOptions};
 
-use crate::ui::{Screen, press, settle, until};
+use crate::ui::{Screen, press, set, settle, until};
 
 /// Mean difference of a colour channel, of 255, that drivers and fonts explain.
 const MEAN_DIFFERENCE: f64 = 4.0;
@@ -150,6 +151,49 @@ fn the_picture_of_a_decision_boundary_is_what_the_window_draws() {
         screen.state_mut().act(Action::ShowTraining(false));
         settle(&mut screen);
         check(&mut screen, "boundary.png");
+    });
+}
+
+#[test]
+fn the_picture_of_a_robust_pair_is_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        screen.state_mut().act(Action::ShowTraining(true));
+        let mut form = TrainingForm { network: "64-32-10".to_owned(), ..TrainingForm::default() };
+        form.recipe.descent.epochs = 20;
+        form.recipe.descent.attack = Some(Attack::GREY);
+        screen.state_mut().act(Action::ChangeTraining(Box::new(form)));
+        until(&mut screen, "there is a network", |s| matches!(s.training.network, Some(Ok(_))));
+        screen.state_mut().act(Action::Train);
+        until(&mut screen, "both are trained", |s| s.training.n_finished == 2);
+        screen.state_mut().act(Action::ShowTraining(false));
+        set(&mut screen, |s| {
+            s.robust.along_path = true;
+            s.robust.adversary.n_images = 200;
+            s.plane.under_attack = true;
+            s.path.fit.descent.attack = Some(Attack::GREY);
+            s.path.fit.descent.epochs = 10;
+        });
+        settle(&mut screen);
+        press(&mut screen, "Find path");
+        until(&mut screen, "the path is fitted", |s| s.path.as_ref().is_some_and(|p| p.epochs_done == 10));
+        settle(&mut screen);
+        press(&mut screen, "Pin run 1");
+        check(&mut screen, "robust.png");
+    });
+}
+
+#[test]
+fn the_picture_of_the_four_curves_is_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        press(&mut screen, "Compare");
+        screen.state_mut().act(Action::CompareFourCurves(CompareOver { n_seeds: 3, ..CompareOver::ONCE }));
+        until(&mut screen, "all curves are there", |s| s.compare.running.is_none());
+        settle(&mut screen);
+        press(&mut screen, "Accuracy curves");
+        screen.ctx.set_theme(Theme::Light);
+        check(&mut screen, "compare-light.png");
     });
 }
 

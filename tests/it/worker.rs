@@ -3,11 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lowroad::compute::{DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, Schedule, TSampling};
-use lowroad::data::{Augmentation, Normalization, SplitName, optdigits};
-use lowroad::geometry::Curve;
+use lowroad::compute::{
+    BatchNorm, DataRef, DeviceChoice, EvaluateSpec, FitSpec, FitStart, Optimizer, PointValue, RobustSpec, Schedule,
+    TSampling,
+};
+use lowroad::data::{Attack, Augmentation, Normalization, SplitName, optdigits};
+use lowroad::geometry::{Curve, Path};
 use lowroad::net::{Network, ParamVec, zoo};
-use lowroad::worker::{Command, Event, JobError, JobId, Lane, Request, Worker};
+use lowroad::worker::{AlongSpec, Command, Event, JobError, JobId, Lane, Request, Worker};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -164,6 +167,61 @@ fn a_cancelled_job_ends_soon_and_does_not_finish() {
     let events = events_of(&worker, job);
     assert!(matches!(events[events.len() - 1], Event::Cancelled { .. }));
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+}
+
+/// Five points of a line under attack.
+fn attacked(n_steps: usize) -> AlongSpec {
+    let network = network();
+    let (a, b) = (random(&network, 1), random(&network, 2));
+    let path = Arc::new(Path::straight(&network, Curve::Linear, a, b));
+    let attack = Some(Attack { eps: 0.1, step: 0.04, n_steps });
+    let data = DataRef { limit: Some(600), ..data(SplitName::Test) };
+    AlongSpec { network, path, ts: Curve::even_ts(5), data, batch_norm: BatchNorm::Stored, attack }
+}
+
+/// Every value that a job tells, in order.
+fn values_of(worker: &Worker, lane: Lane, request: Request) -> Vec<(usize, PointValue)> {
+    let job = worker.start(lane, request);
+    let told = events_of(worker, job).into_iter().filter_map(|event| match event {
+        Event::Values { values, .. } => Some(values),
+        _ => None,
+    });
+    told.flatten().collect()
+}
+
+#[test]
+fn points_under_attack_are_told_one_after_the_other_on_few_images_first() {
+    let worker = worker();
+    let spec = attacked(2);
+    let told = values_of(&worker, Lane::Robust, Request::EvaluatePath(spec.clone()));
+    let order: Vec<(usize, usize)> = told.iter().map(|(point, value)| (*point, value.n_images)).collect();
+    let expected = [256, 600].into_iter().flat_map(|n_images| (0..5).map(move |point| (point, n_images)));
+    assert_eq!(order, expected.collect::<Vec<_>>());
+
+    let clean = values_of(&worker, Lane::Robust, Request::EvaluatePath(AlongSpec { attack: None, ..spec.clone() }));
+    for (point, robust) in &told[5..] {
+        let (_, clean) = clean.iter().rfind(|(other, _)| other == point).unwrap();
+        assert!(clean.loss < robust.loss && clean.n_images == robust.n_images, "{clean:?} {robust:?}");
+    }
+    // As the command line asks: all images of a point at once.
+    let sample = spec.path.sample(&spec.ts);
+    let points =
+        EvaluateSpec { progressive: false, ..EvaluateSpec::new(spec.network, sample.basis, sample.rows, spec.data) };
+    let attack = spec.attack.unwrap();
+    let at_once = values_of(&worker, Lane::Robust, Request::EvaluateRobustly(RobustSpec { points, attack }));
+    for ((point, value), (other, last)) in at_once.iter().zip(&told[5..]) {
+        assert_eq!((point, value.accuracy, value.n_images), (other, last.accuracy, last.n_images));
+        assert!((value.loss - last.loss).abs() < 1e-9 * value.loss, "{value:?} {last:?}");
+    }
+}
+
+#[test]
+fn an_attack_is_cancelled_in_the_middle_of_a_minibatch() {
+    let worker = worker();
+    let job = worker.start(Lane::Robust, Request::EvaluatePath(attacked(1_000_000_000)));
+    while !matches!(worker.wait_event(), Some(Event::Progress { .. })) {}
+    assert!(worker.send(Command::Cancel { job }));
+    assert!(matches!(events_of(&worker, job).last(), Some(Event::Cancelled { .. })));
 }
 
 #[test]

@@ -159,8 +159,13 @@ impl Tape {
     /// `gradient`: one value a trained parameter, overwritten. Returns the logits' cross-entropy, summed over the images,
     /// in nats; auxiliary losses and `n_total` only count in the gradient.
     pub(in crate::compute) fn gradient(&mut self, params: &[f32], examples: Examples<'_>, gradient: &mut [f32]) -> f64 {
-        self.forward(params, examples);
         gradient.fill(0.0);
+        self.forth_and_back(params, examples, Some(gradient))
+    }
+
+    /// `gradient`: what a trained parameter's is added to, where it is wanted. Returns the logits' loss.
+    fn forth_and_back(&mut self, params: &[f32], examples: Examples<'_>, gradient: Option<&mut [f32]>) -> f64 {
+        self.forward(params, examples);
         let mut losses = Vec::with_capacity(self.heads.len());
         for (head, weight) in self.heads.clone() {
             let mut slope = self.buffers.take(self.values[head.0].len());
@@ -184,8 +189,7 @@ impl Tape {
     /// The loss's gradient by the images at `params`: `[n_images][input shape]`, as they are given. Only of tapes that were made
     /// for it.
     pub(in crate::compute) fn input_gradient(&mut self, params: &[f32], examples: Examples<'_>) -> Vec<f32> {
-        let mut of_params = vec![0.0; self.network.layout().n_trained()];
-        self.gradient(params, examples, &mut of_params);
+        self.forth_and_back(params, examples, None);
         images_of_blocks(&self.of_images, self.maps[0], examples.labels.len())
     }
 
@@ -276,7 +280,7 @@ impl Tape {
         }
     }
 
-    fn backward(&mut self, params: &[f32], n_images: usize, gradient: &mut [f32]) {
+    fn backward(&mut self, params: &[f32], n_images: usize, mut gradient: Option<&mut [f32]>) {
         let network = Arc::clone(&self.network);
         for (index, node) in network.nodes().iter().enumerate().rev() {
             let y = std::mem::take(&mut self.values[index]);
@@ -303,10 +307,12 @@ impl Tape {
             let x = self.values[input.0].as_slice();
             match (&node.op, &mut plan) {
                 (_, Plan::Conv(conv)) => {
-                    let range = self.range(conv.weight);
-                    conv.weights.add(x, &dy, &mut self.buffers, &mut gradient[range]);
-                    if let Some(bias) = conv.bias {
-                        add_channel_sums(&dy, map, &mut gradient[self.range(bias)]);
+                    if let Some(gradient) = &mut gradient {
+                        let range = self.range(conv.weight);
+                        conv.weights.add(x, &dy, &mut self.buffers, &mut gradient[range]);
+                        if let Some(bias) = conv.bias {
+                            add_channel_sums(&dy, map, &mut gradient[self.range(bias)]);
+                        }
                     }
                     if let Some(dx) = &mut dx {
                         let (sizes, weight) = (conv.sizes, self.tensor(params, conv.weight));
@@ -320,12 +326,12 @@ impl Tape {
                 (Op::BatchNorm { scale, shift, eps, .. }, Plan::BatchNorm(moments)) => {
                     let factors = scale.map(|id| self.tensor(params, id));
                     let found = norm::batch_norm_backward((x, &mut dy), map, moments, *eps, factors, n_images);
-                    self.put([*scale, *shift], found, gradient);
+                    self.put([*scale, *shift], found, gradient.as_deref_mut());
                 }
                 (op @ (Op::LayerNorm { scale, shift, .. } | Op::GroupNorm { scale, shift, .. }), _) => {
                     if let Some(norm) = self.image_norm(op, map, params) {
                         let found = norm.backward(x, &mut dy);
-                        self.put([*scale, *shift], found, gradient);
+                        self.put([*scale, *shift], found, gradient.as_deref_mut());
                     }
                 }
                 (Op::MaxPool(_) | Op::AdaptiveMaxPool { .. }, Plan::Pool(pool)) => {
@@ -393,8 +399,9 @@ impl Tape {
         }
     }
 
-    /// Gradients by scale and shift, where there are such tensors.
-    fn put(&self, ids: [Option<ParamId>; 2], found: (Vec<f32>, Vec<f32>), gradient: &mut [f32]) {
+    /// Gradients by scale and shift, where there are such tensors and they are wanted.
+    fn put(&self, ids: [Option<ParamId>; 2], found: (Vec<f32>, Vec<f32>), gradient: Option<&mut [f32]>) {
+        let Some(gradient) = gradient else { return };
         for (id, found) in ids.into_iter().zip([found.0, found.1]) {
             if let Some(id) = id {
                 gradient[self.range(id)].iter_mut().zip(found).for_each(|(sum, found)| *sum += found);
