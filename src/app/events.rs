@@ -34,7 +34,6 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line trains maps of neurons.
         Event::Started { .. } => {}
         Event::FlowTrained { job, trained } => flow_training::on_trained(state, job, trained),
         Event::Continued { job, continued } => ensemble::on_continued(state, job, *continued),

@@ -9,7 +9,7 @@ use super::{AppState, Effect, planes};
 use crate::geometry::{Placement, Plane};
 use crate::worker::{JobId, Lane, Request};
 
-/// What was asked last.
+/// What was asked: the last question about a plane, and the last one about a bend.
 #[derive(Clone, Debug)]
 pub(super) struct Placing {
     job: JobId,
@@ -39,37 +39,44 @@ pub(super) fn ask(state: &mut AppState, plane: Option<Arc<Plane>>, effects: &mut
         return;
     };
     let (path_revision, path) = (path.revision, Arc::clone(&path.path));
-    let is_asked = state.placing.as_ref().is_some_and(|asked| {
+    let is_asked = state.placing.iter().any(|asked| {
         let same_plane = match (&asked.plane, &plane) {
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             (one, other) => one.is_none() && other.is_none(),
         };
         asked.path_revision == path_revision && same_plane
     });
-    // What failed once is not tried again.
+    // What failed once, or has no answer, is not tried again.
     if is_asked {
         return;
     }
     let request = Request::PlacePath { path, plane: plane.clone() };
     let label = "Placing the path on the plane".to_owned();
     effects.push(start(state, Purpose::PlacePath, Lane::Placement, label, request));
-    state.placing = state.job_of(Purpose::PlacePath).map(|job| Placing { job, path_revision, plane });
+    state.placing.retain(|asked| asked.plane.is_some() != plane.is_some());
+    state.placing.extend(state.job_of(Purpose::PlacePath).map(|job| Placing { job, path_revision, plane }));
+}
+
+/// Whether it was found out that no plane goes through the ends and a bend of the path as it is.
+pub(super) fn has_no_bend_plane(state: &AppState, path_revision: u64) -> bool {
+    state.placing.iter().any(|asked| {
+        asked.plane.is_none() && asked.path_revision == path_revision && !state.jobs.contains_key(&asked.job)
+    })
 }
 
 /// The path was placed; where it has given way to another one, that is of no interest.
 pub(super) fn on_placed(state: &mut AppState, job: JobId, placed: Option<Placement>) {
-    let Some(asked) = state.placing.take_if(|asked| asked.job == job) else {
+    // Where there is no such plane the question stays, so that it is not asked again.
+    let asked = state.placing.iter().position(|asked| asked.job == job);
+    let (Some(asked), Some(placed)) = (asked, placed) else {
         return;
     };
+    let asked = state.placing.remove(asked);
     let is_fitting = state.is_fitting();
     let Some(path) = state.path.as_mut() else { return };
     if path.revision != asked.path_revision && !is_fitting {
         return;
     }
-    let Some(placed) = placed else {
-        planes::choose_without_bend(state);
-        return;
-    };
     if placed.projection.bends.len() != path.path.bends().len() {
         return;
     }
@@ -85,5 +92,5 @@ pub(super) fn on_placed(state: &mut AppState, job: JobId, placed: Option<Placeme
 
 /// It may be asked again.
 pub(super) fn on_cancelled(state: &mut AppState, job: JobId) {
-    state.placing.take_if(|asked| asked.job == job);
+    state.placing.retain(|asked| asked.job != job);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::refresh::{drop_job, fitting_pair, start};
 use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState, Purpose};
-use super::{AppState, Effect, ThirdPoint};
+use super::{AppState, Effect, ThirdPoint, placing};
 use crate::geometry::{Axis, Grid, PathPlane, Plane, PlaneError, arc_centre};
 use crate::net::ParamVec;
 use crate::worker::{JobId, Lane, Request};
@@ -76,6 +76,7 @@ pub(super) fn awaits_bend_plane(state: &AppState, path: &PathState) -> bool {
         && !path.by_hand
         && !path.is_straight()
         && !path.path.bends().is_empty()
+        && !placing::has_no_bend_plane(state, path.revision)
         && !state.plane.as_ref().is_some_and(|shown| goes_through_bend(&shown.plane, path))
 }
 
@@ -97,13 +98,6 @@ pub(super) fn choose_placed(state: &mut AppState, plane: &Arc<Plane>, bend: usiz
     if let Some(path) = &state.path {
         let (plane, name) = (Arc::clone(plane), format!("bend {}", bend + 1));
         state.plane_choice = Some(PlaneChoice { path_revision: path.revision, third, n_modes, plane, name });
-    }
-}
-
-/// Takes another plane, where all bends stand on the straight line between the ends.
-pub(super) fn choose_without_bend(state: &mut AppState) {
-    if let (Some(pair), Some(path)) = (fitting_pair(state), state.path.clone()) {
-        chosen_plane(state, &pair, &path);
     }
 }
 

@@ -78,7 +78,7 @@ pub struct AppState {
     pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
-    pub(super) placing: Option<Placing>,
+    pub(super) placing: Vec<Placing>,
     pub(super) excitement: Answers<PairsShown, Excited>,
     pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,

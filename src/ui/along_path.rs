@@ -348,7 +348,8 @@ fn scrubber(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, 
         }
         ui.spacing_mut().slider_width = (ui.available_width() - SCRUBBER_MARGIN).max(80.0);
         let mut t = state.t;
-        let slider = egui::Slider::new(&mut t, 0.0..=1.0).fixed_decimals(3);
+        // Shown to three places, but not rounded to them: moves of a walk are shorter than that.
+        let slider = egui::Slider::new(&mut t, 0.0..=1.0).custom_formatter(|t, _| format!("{t:.3}"));
         let label = ui.label("t");
         if ui
             .add(slider)

@@ -157,13 +157,14 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 fn rank(lane: Lane) -> u8 {
     match lane {
         Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane | Lane::Placement => 0,
-        Lane::Path | Lane::Training | Lane::Members | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
+        Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair | Lane::Robust => 0,
         Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
-        Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
+        // Members may take long to train: what is soon done has its turn beside them.
+        Lane::Curve(SplitName::Train) | Lane::Verify { .. } | Lane::Members => 3,
     }
 }
 

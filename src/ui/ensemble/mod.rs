@@ -3,7 +3,7 @@
 
 mod plot;
 
-use egui::{Button, ComboBox, DragValue, ProgressBar, RichText, ScrollArea, Ui};
+use egui::{Align, Button, ComboBox, DragValue, Label, Layout, ProgressBar, RichText, ScrollArea, Ui};
 
 use super::connect_controls::expectation_text;
 use super::theme;
@@ -112,7 +112,8 @@ fn controls(ui: &mut Ui, state: &AppState, form: &mut EnsembleForm, actions: &mu
         }
         if let Some(expected) = state.ensemble_expectation() {
             let tip = "An estimate: from the operations it needs and how fast the last of its kind went";
-            ui.label(RichText::new(expectation_text(expected)).small()).on_hover_text(tip);
+            let text = RichText::new(expectation_text(expected)).small();
+            ui.add(Label::new(text).extend()).on_hover_text(tip);
         }
     });
     if let Some(reason) = obstacle {
@@ -197,7 +198,8 @@ fn results(ui: &mut Ui, found: &[(&EnsembleFound, bool)], height: f32, actions: 
     let words: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
     let summary = words.join("; ");
     ui.horizontal_top(|ui| {
-        ui.allocate_ui(egui::vec2(WORDS_SHARE * ui.available_width(), height), |ui| {
+        let size = egui::vec2(WORDS_SHARE * ui.available_width(), height);
+        ui.allocate_ui_with_layout(size, Layout::top_down(Align::Min), |ui| {
             ScrollArea::vertical().id_salt("ensembles in words").auto_shrink([false, false]).show(ui, |ui| {
                 rows.iter().for_each(|row| in_words(ui, row, actions));
             });
