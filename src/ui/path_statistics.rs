@@ -24,7 +24,7 @@ fn least_accurate(curve: &CurveState, values: &[Option<PointValue>]) -> Option<(
 
 /// A row for each quantity and split, those under attack among them, and what belongs to the path as a whole.
 pub(super) fn table(ui: &mut Ui, curve: &CurveState, robust: Option<&RobustState>) {
-    let grid = egui::Grid::new("statistics").num_columns(10).min_row_height(13.0).spacing([12.0, 1.0]);
+    let grid = egui::Grid::new("statistics").num_columns(10).min_row_height(13.0).spacing([10.0, 1.0]);
     grid.striped(true).show(ui, |ui| {
         for title in ["", "start", "end", "min", "max", "mean", "integral", "barrier", "t worst", "midpoint"] {
             let label = ui.label(RichText::new(title).small().strong());
