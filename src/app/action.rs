@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CompareOver, ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
+use super::{CompareOver, EnsembleForm, ModeId, PairsShown, RunId, Settings, TrainingForm, TrajectoryId, WeightsShown};
 use crate::checkpoint::Mends;
 use crate::compute::DeviceChoice;
 use crate::data::Normalization;
@@ -76,10 +76,11 @@ pub enum Action {
     SetT(f64),
     /// Shows or hides what the network at t makes of some test images.
     ShowPredictions(bool),
-    /// Asks so many points of the path together, and the open modes.
-    AskTogether {
-        n_points: usize,
-    },
+    ChangeEnsemble(Box<EnsembleForm>),
+    /// Asks for the ensembles that the pane is set to.
+    AskTogether,
+    /// Makes the mean of weights that SWA found a mode.
+    TakeAverage,
     /// Shows or hides the curve with the units' statistics put right.
     ShowRepaired(bool),
     /// Looks for what excites some pairs of the alignment that is shown.

@@ -137,7 +137,7 @@ pub(super) fn ways(state: &AppState, scope: Scope) -> Vec<WayRuns<'_>> {
             continue;
         };
         let is_older = |old: &&Run| old.endpoints == run.endpoints && old.path.seed == run.path.seed;
-        match way.runs.iter().position(|old| is_older(old)) {
+        match way.runs.iter().position(is_older) {
             Some(place) => way.runs[place] = run,
             None => way.runs.push(run),
         }

@@ -6,14 +6,13 @@ use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
     AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    ensemble, flow_training, inspection, kept_trainings, planes, predictions, refresh, repaired, robust, runs, search,
-    training, trajectories,
+    ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, robust, runs,
+    search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
 use crate::data::{Dataset, Normalization};
 use crate::geometry::{Family, Path};
-use crate::net::ParamVec;
 use crate::worker::{DiskEvent, Event, JobId};
 
 /// Another normalisation is offered from this gain in accuracy on.
@@ -35,9 +34,10 @@ fn take_in(state: &mut AppState, event: Event) {
             }
             refresh::restart_interrupted(state);
         }
-        // Only the command line trains maps of neurons.
         Event::Started { .. } => {}
         Event::FlowTrained { job, trained } => flow_training::on_trained(state, job, trained),
+        Event::Continued { job, continued } => ensemble::on_continued(state, job, *continued),
+        Event::HeadsMade { job, members } => ensemble::on_heads_made(state, job, members),
         Event::EnsembleScored { job, ensemble } => ensemble::on_scored(state, job, *ensemble),
         Event::Progress { job, done } => {
             if let Some(info) = state.jobs.get_mut(&job) {
@@ -47,6 +47,7 @@ fn take_in(state: &mut AppState, event: Event) {
         Event::Values { job, values } => on_values(state, job, &values),
         Event::FitStep { job, report } => {
             training::on_step(state, job, report);
+            ensemble::on_step(state, job, report);
             let (Some(info), Some(path)) = (state.jobs.get_mut(&job), &mut state.path) else {
                 return;
             };
@@ -60,13 +61,14 @@ fn take_in(state: &mut AppState, event: Event) {
             path.losses.push((epoch.max(start), report.loss));
             path.last_step = Some(report);
         }
-        Event::Trained { job, vectors, epochs_done } => {
+        Event::Trained { job, vectors, path, epochs_done } => {
             training::on_trained(state, job, &vectors);
-            if state.jobs.contains_key(&job) {
-                move_bends(state, job, vectors, epochs_done);
+            if let Some(path) = path.filter(|_| state.jobs.contains_key(&job)) {
+                move_bends(state, job, path, epochs_done);
             }
         }
         Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
+        Event::Placed { job, placed } => placing::on_placed(state, job, placed),
         Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
             if state.jobs.contains_key(&job) {
@@ -90,6 +92,7 @@ fn take_in(state: &mut AppState, event: Event) {
         Event::Finished { job } => on_finished(state, job),
         Event::Cancelled { job } => {
             if let Some(info) = state.jobs.remove(&job) {
+                placing::on_cancelled(state, job);
                 search::add_seconds(state, job, &info);
                 on_interrupted(state, info.purpose);
             }
@@ -223,6 +226,7 @@ fn set_bends(state: &mut AppState, modes: &[Mode]) {
         by_hand: false,
         dragging: false,
         fit: None,
+        placed: None,
         ..path
     });
 }
@@ -279,6 +283,7 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::FindPath
         | Purpose::TrainFlow
         | Purpose::PathPlane
+        | Purpose::PlacePath
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
@@ -312,22 +317,16 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
     }
 }
 
-fn move_bends(state: &mut AppState, job: JobId, bends: Vec<Arc<ParamVec>>, epochs_done: usize) {
-    let Some(network) = state.joined().map(|pair| Arc::clone(&pair.network)) else {
-        return;
-    };
+fn move_bends(state: &mut AppState, job: JobId, moved: Arc<Path>, epochs_done: usize) {
     let revision = state.fresh();
     let Some(state_path) = &mut state.path else {
         return;
     };
     // A path that was set up or taken in hand meanwhile is not this fit's.
-    if !state_path.is_found_by(job) || bends.len() != state_path.path.bends().len() {
+    if !state_path.is_found_by(job) || moved.bends().len() != state_path.path.bends().len() {
         return;
     }
-    let path = &state_path.path;
-    let Some(curve) = path.curve() else { return };
-    let (a, b) = (Arc::clone(path.start()), Arc::clone(path.end()));
-    state_path.path = Arc::new(Path::new(&network, curve, a, b, bends));
+    state_path.path = moved;
     state_path.revision = revision;
     state_path.epochs_done = epochs_done;
 }
@@ -392,6 +391,7 @@ fn on_finished(state: &mut AppState, job: JobId) {
         Purpose::TryNormalization { .. } => suggest(state),
         Purpose::Train => training::on_end(state, true),
         Purpose::EstimateTraining => training::on_measured(state),
+        Purpose::Ensemble => ensemble::on_finished(state, job),
         Purpose::Curve(_) | Purpose::Plane | Purpose::Robust => runs::record_if_complete(state),
         _ => {}
     }

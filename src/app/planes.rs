@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::refresh::{drop_job, fitting_pair, start};
 use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState, Purpose};
-use super::{AppState, Effect, ThirdPoint};
+use super::{AppState, Effect, ThirdPoint, placing};
 use crate::geometry::{Axis, Grid, PathPlane, Plane, PlaneError, arc_centre};
 use crate::net::ParamVec;
 use crate::worker::{JobId, Lane, Request};
@@ -61,12 +61,50 @@ pub(super) fn on_found(state: &mut AppState, job: JobId, found: Result<Arc<PathP
     }
 }
 
+/// Whether the plane through the ends and a bend is still to be found, which passes over all weights more than once.
+pub(super) fn awaits_bend_plane(state: &AppState, path: &PathState) -> bool {
+    let third = state.settings.plane.third;
+    let follows_bend = third == ThirdPoint::Bend || third == ThirdPoint::BestOfPath && path.own_plane().is_none();
+    // While the path moves, the plane of where it was a moment ago will do.
+    let serves = |choice: &PlaneChoice| {
+        state.is_fitting() || !choice.name.starts_with("bend") || goes_through_bend(&choice.plane, path)
+    };
+    let is_chosen =
+        state.plane_choice.as_ref().is_some_and(|choice| is_choice_for(choice, state, path) && serves(choice));
+    follows_bend
+        && !is_chosen
+        && !path.by_hand
+        && !path.is_straight()
+        && !path.path.bends().is_empty()
+        && !placing::has_no_bend_plane(state, path.revision)
+        && !state.plane.as_ref().is_some_and(|shown| goes_through_bend(&shown.plane, path))
+}
+
+fn is_choice_for(choice: &PlaneChoice, state: &AppState, path: &PathState) -> bool {
+    let wanted = (path.revision, state.settings.plane.third, state.modes.len());
+    (choice.path_revision, choice.third, choice.n_modes) == wanted
+}
+
+/// Whether a plane is put through the ends and a bend of this very path.
+fn goes_through_bend(plane: &Plane, path: &PathState) -> bool {
+    let [a, b, c] = plane.basis();
+    let joins = Arc::ptr_eq(a, path.path.start()) && Arc::ptr_eq(b, path.path.end());
+    joins && path.path.bends().iter().any(|bend| Arc::ptr_eq(bend, c))
+}
+
+/// Takes the plane through a bend for the path's; of one that has moved on meanwhile it is as good as any.
+pub(super) fn choose_placed(state: &mut AppState, plane: &Arc<Plane>, bend: usize) {
+    let (third, n_modes) = (state.settings.plane.third, state.modes.len());
+    if let Some(path) = &state.path {
+        let (plane, name) = (Arc::clone(plane), format!("bend {}", bend + 1));
+        state.plane_choice = Some(PlaneChoice { path_revision: path.revision, third, n_modes, plane, name });
+    }
+}
+
 /// The plane that the settings ask for and the name of its third point, worked out once for each path.
 pub(super) fn chosen_plane(state: &mut AppState, pair: &Pair, path: &PathState) -> Option<(Arc<Plane>, String)> {
     let (third, n_modes) = (state.settings.plane.third, state.modes.len());
-    if let Some(choice) = &state.plane_choice
-        && (choice.path_revision, choice.third, choice.n_modes) == (path.revision, third, n_modes)
-    {
+    if let Some(choice) = state.plane_choice.as_ref().filter(|choice| is_choice_for(choice, state, path)) {
         return Some((Arc::clone(&choice.plane), choice.name.clone()));
     }
     let (plane, name) = choose_plane(state, pair, path)?;
@@ -82,18 +120,6 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
     if let Some(own) = path.own_plane().filter(|_| state.settings.plane.third == ThirdPoint::BestOfPath) {
         return Some((Arc::clone(&own.plane), WHOLE_PATH.to_owned()));
     }
-    let (third, name): (Option<Arc<ParamVec>>, String) = match state.settings.plane.third {
-        ThirdPoint::Bend | ThirdPoint::BestOfPath => match farthest_bend(path) {
-            Some((index, bend)) => (Some(bend), format!("bend {}", index + 1)),
-            None => (None, String::new()),
-        },
-        ThirdPoint::MeanNeuron | ThirdPoint::Random(_) => (None, String::new()),
-        ThirdPoint::Mode(index) => {
-            let mode = state.modes.get(index)?;
-            (mode.mode.params_for(&pair.network).ok(), state.letter(mode.id))
-        }
-        ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
-    };
     let shown = state.plane.as_ref();
     // The plane in which the user drags a bend stays while they do: another one would move it under the mouse.
     let dragged_in = shown.filter(|s| {
@@ -104,6 +130,23 @@ fn choose_plane(state: &AppState, pair: &Pair, path: &PathState) -> Option<(Arc<
     if let Some(shown) = dragged_in {
         return Some((Arc::clone(&shown.plane), shown.third.clone()));
     }
+    let (third, name): (Option<Arc<ParamVec>>, String) = match state.settings.plane.third {
+        ThirdPoint::Bend | ThirdPoint::BestOfPath => {
+            if let Some(shown) = shown.filter(|shown| goes_through_bend(&shown.plane, path)) {
+                return Some((Arc::clone(&shown.plane), shown.third.clone()));
+            }
+            match path.path.plane_through_bend() {
+                Some((index, plane)) => return Some((Arc::new(plane), format!("bend {}", index + 1))),
+                None => (None, String::new()),
+            }
+        }
+        ThirdPoint::MeanNeuron | ThirdPoint::Random(_) => (None, String::new()),
+        ThirdPoint::Mode(index) => {
+            let mode = state.modes.get(index)?;
+            (mode.mode.params_for(&pair.network).ok(), state.letter(mode.id))
+        }
+        ThirdPoint::OriginalB => (Some(Arc::clone(&pair.b)), "B as loaded".to_owned()),
+    };
     if let Some(c) = third {
         let reusable = shown
             .filter(|s| s.third == name && Arc::ptr_eq(&s.plane.basis()[0], a) && Arc::ptr_eq(&s.plane.basis()[1], b));
@@ -145,20 +188,6 @@ fn random_plane(
         return Some((Arc::clone(&shown.plane), name));
     }
     Plane::random(Arc::clone(a), Arc::clone(b), seed).ok().map(|plane| (Arc::new(plane), name))
-}
-
-/// The bend that stands farthest from the straight line, unless all stand on it.
-fn farthest_bend(path: &PathState) -> Option<(usize, Arc<ParamVec>)> {
-    let (a, b) = (path.path.start(), path.path.end());
-    let mut farthest: Option<(usize, f64)> = None;
-    for (index, bend) in path.path.bends().iter().enumerate() {
-        if let Ok(plane) = Plane::through(Arc::clone(a), Arc::clone(b), Arc::clone(bend))
-            && farthest.is_none_or(|(_, height)| height < plane.height())
-        {
-            farthest = Some((index, plane.height()));
-        }
-    }
-    farthest.map(|(index, _)| (index, Arc::clone(&path.path.bends()[index])))
 }
 
 /// What the user zoomed to, or the points with a margin around them.

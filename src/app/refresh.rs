@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::planes::{self, chosen_plane, grid_around};
 use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
 use super::{
-    Adversary, AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble,
+    Adversary, AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble, placing,
     predictions, repaired, robust, training, trajectories,
 };
 use crate::compute::{EvaluateSpec, RobustSpec};
@@ -54,6 +54,7 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     by_hand::refresh(state, &mut effects);
     planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
+    placing::refresh(state, &mut effects);
     decisions::refresh(state, &mut effects);
     predictions::refresh(state, &mut effects);
     ensemble::refresh(state, &mut effects);
@@ -192,6 +193,7 @@ fn sync_path(state: &mut AppState) {
         fit: None,
         connect: None,
         own_plane: None,
+        placed: None,
     });
 }
 
@@ -347,6 +349,10 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
     if quick && state.runs_job(Purpose::Plane) {
         return;
     }
+    if planes::awaits_bend_plane(state, &path) {
+        placing::ask(state, None, effects);
+        return;
+    }
     let Some((plane, third)) = chosen_plane(state, &pair, &path) else {
         state.plane = None;
         drop_job(state, Purpose::Plane, effects);
@@ -367,9 +373,14 @@ fn refresh_plane(state: &mut AppState, effects: &mut Vec<Effect>) {
             return;
         }
     }
-    let projection = path.projection(&plane);
-    let near = Curve::even_ts(GROWTH_POINTS).into_iter().map(|t| projection.at(t)).map(|spot| (spot.x, spot.y));
-    let near: Vec<(f64, f64)> = near.collect();
+    // Of a path that was not placed yet at least the ends are known.
+    let near: Vec<(f64, f64)> = match path.projection(&plane) {
+        Some(projection) => {
+            let spots = Curve::even_ts(GROWTH_POINTS).into_iter().map(|t| projection.at(t));
+            spots.map(|spot| (spot.x, spot.y)).collect()
+        }
+        None => plane.anchors()[..2].to_vec(),
+    };
     let coefficients = grid.points().iter().map(|&(x, y)| plane.coefficients(x, y).to_vec()).collect();
     let limits = [quick.then_some(QUICK_IMAGES), adversary.map(|adversary| adversary.n_images)];
     let images = data.split(settings.split, limits.into_iter().flatten().min());

@@ -107,18 +107,29 @@ pub(super) fn record(state: &mut AppState) {
         let choice = state.plane_choice.as_ref().filter(|choice| choice.path_revision == path.revision);
         choice.is_some_and(|choice| Arc::ptr_eq(&choice.plane, &plane.plane))
     };
+    // What is still evaluated rests on few images so far: a card would pass it off as final.
     let plane = state.plane.clone().filter(|plane| plane.is_complete() && is_shown_for_it(plane));
-    let robust = state.robust.clone().filter(|robust| robust.is_complete_for(curve));
+    let plane = plane.filter(|_| !state.runs_job(Purpose::Plane));
+    let robust =
+        state.robust.clone().filter(|robust| robust.is_complete_for(curve) && !state.runs_job(Purpose::Robust));
     let mut curve = curve.clone();
     for split in [SplitName::Test, SplitName::Train] {
+        if state.runs_job(Purpose::Curve(split)) {
+            curve.forget(split);
+        }
         curve.forget_stale(split);
     }
     if let Some(run) = state.runs.iter_mut().find(|run| run.is_of(path, curve.key.data_revision)) {
         run.path = path.clone();
         run.curve = curve;
         run.robust = robust;
-        run.plane = plane.or_else(|| run.plane.take());
-        run.settings = state.settings.clone();
+        let settings = std::mem::replace(&mut run.settings, state.settings.clone());
+        match plane {
+            Some(plane) => run.plane = Some(plane),
+            // Until the new plane stands, the card keeps the old one with the settings that it was drawn with.
+            None if run.plane.is_some() => run.settings.plane = settings.plane,
+            None => {}
+        }
         return;
     }
     let is_by_hand = path.aligned && state.is_changed_by_hand();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::refresh::{fitting_pair, start};
 use super::state::{FitOf, JobInfo, Purpose};
 use super::{AppState, Effect, alignment};
-use crate::compute::{ConnectSpec, FitSpec, FitStart, estimate};
+use crate::compute::{ConnectSpec, Cost, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
 use crate::geometry::{Family, FlowModel};
 use crate::worker::{JobId, Lane, Request};
@@ -120,10 +120,10 @@ impl AppState {
     }
 }
 
-/// What a connection will take.
+/// What a connection, or making the members of an ensemble, will take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Expectation {
-    /// `None` where a family cannot tell.
+    /// `None` where that cannot be told.
     pub time: Option<Duration>,
     /// Memory at the worst moment, beside the endpoints.
     pub bytes: usize,
@@ -135,11 +135,15 @@ impl AppState {
     /// The time rests on how fast this family's last connection went.
     pub fn expectation(&self) -> Option<Expectation> {
         let spec = connect_spec(self)?;
-        let cost = estimate(&spec);
-        let speed = self.speeds.get(&spec.family).copied().unwrap_or(EXPECTED_SPEED);
-        let time = (0.0 < cost.flops).then(|| Duration::try_from_secs_f64(cost.flops / speed).ok()).flatten();
-        Some(Expectation { time, bytes: cost.bytes })
+        Some(expected(estimate(&spec), self.speeds.get(&spec.family).copied()))
     }
+}
+
+/// `speed`: of the last of its kind, operations a second.
+pub(super) fn expected(cost: Cost, speed: Option<f64>) -> Expectation {
+    let speed = speed.unwrap_or(EXPECTED_SPEED);
+    let time = (0.0 < cost.flops).then(|| Duration::try_from_secs_f64(cost.flops / speed).ok()).flatten();
+    Expectation { time, bytes: cost.bytes }
 }
 
 /// Counts the time of a search towards the path that it was for.

@@ -11,6 +11,7 @@ use super::compare::CompareState;
 use super::decisions::DecisionState;
 use super::ensemble::EnsembleState;
 use super::inspection::{Answers, PairsShown, WeightsShown};
+use super::placing::Placing;
 use super::predictions::PredictionState;
 use super::repaired::RepairedState;
 use super::robust::RobustState;
@@ -20,7 +21,9 @@ use super::{Adversary, BatchNormSettings, Metric, Notice, Settings, ThirdPoint, 
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
 use crate::data::{Attack, Dataset, Normalization, SplitName};
-use crate::geometry::{Family, Grid, Path, PathPlane, PathProjection, Plane, PlaneError, Summary, summarise};
+use crate::geometry::{
+    Family, Grid, Path, PathPlane, PathProjection, Placement, Plane, PlaneError, Summary, summarise,
+};
 use crate::matching::WeightMatrices;
 use crate::net::{Network, ParamVec};
 use crate::worker::JobId;
@@ -75,6 +78,7 @@ pub struct AppState {
     pub(super) aligning: Option<AlignedBy>,
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
+    pub(super) placing: Vec<Placing>,
     pub(super) excitement: Answers<PairsShown, Excited>,
     pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
@@ -222,6 +226,8 @@ pub struct PathState {
     /// The connection that works it out, or the last one that did.
     pub(super) connect: Option<JobId>,
     pub(super) own_plane: Option<OwnPlane>,
+    /// Where it falls on the plane that is drawn: it, or as it was a moment ago, by its revision.
+    pub(super) placed: Option<(u64, Placement)>,
 }
 
 /// The search for the plane that shows most of a path.
@@ -261,10 +267,11 @@ impl PathState {
         own.found.as_ref()?.as_ref().ok()
     }
 
-    /// Where the path falls on a plane. It passes over all weights, unless the plane is the path's own.
-    pub fn projection(&self, plane: &Arc<Plane>) -> Arc<PathProjection> {
-        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane));
-        own.map_or_else(|| Arc::new(self.path.project(plane)), |own| Arc::clone(&own.projection))
+    /// Where the path falls on a plane, once that is known; of a path on the move, where it fell a moment ago.
+    pub fn projection(&self, plane: &Arc<Plane>) -> Option<&Arc<PathProjection>> {
+        let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane)).map(|own| &own.projection);
+        let placed = self.placed.as_ref().map(|(_, placed)| placed);
+        own.or_else(|| placed.filter(|placed| Arc::ptr_eq(&placed.plane, plane)).map(|placed| &placed.projection))
     }
 
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
@@ -313,6 +320,13 @@ impl CurveState {
     pub(super) fn forget_stale(&mut self, split: SplitName) {
         let (values, stale) = self.split_mut(split);
         forget(values, stale);
+    }
+
+    /// Forgets all values of a split.
+    pub(super) fn forget(&mut self, split: SplitName) {
+        let (values, stale) = self.split_mut(split);
+        values.fill(None);
+        stale.fill(false);
     }
 
     fn split_mut(&mut self, split: SplitName) -> (&mut Vec<Option<PointValue>>, &mut Vec<bool>) {
@@ -477,6 +491,8 @@ pub enum Purpose {
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
+    /// Where the path falls on a plane.
+    PlacePath,
     /// Which inputs the network at t takes for which class.
     Decide,
     /// What the network at t makes of some images.

@@ -11,7 +11,7 @@ use super::{
     ensemble, flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::data::{Attack, SplitName};
-use crate::geometry::{Family, Path};
+use crate::geometry::{Family, Path, Placement};
 use crate::worker::{Command, DiskRequest};
 
 /// Changes the state and returns the work that follows.
@@ -91,7 +91,9 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::RemoveRun(id) => state.runs.retain(|run| run.id != id),
-        Action::AskTogether { n_points } => ensemble::ask(state, n_points),
+        Action::ChangeEnsemble(form) => ensemble::change(state, *form),
+        Action::AskTogether => ensemble::ask(state),
+        Action::TakeAverage => ensemble::take_average(state),
         Action::Compare(over) => compare::begin_families(state, over),
         Action::CompareFourCurves(over) => compare::begin(state, &FOUR_CURVES, over),
         Action::LeaveOut(family, left_out) => {
@@ -223,6 +225,7 @@ fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, 
     let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
     path.path = Arc::new(Path::new(&pair.network, curve, a, b, bends));
     path.revision = revision;
+    path.placed = Some((revision, Placement::on(&path.path, Arc::clone(&plane.plane))));
     path.by_hand = true;
     path.fit = None;
     path.dragging = !done;

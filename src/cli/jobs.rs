@@ -9,8 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output::say;
 use crate::compute::{
-    AlignSpec, Alignment, ConnectSpec, Connection, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, FitCheckpoint,
-    FitSpec, FlowSpec, PointValue, RobustSpec, TrainedFlow,
+    AlignSpec, Alignment, ConnectSpec, Connection, ContinueSpec, Continued, DeviceChoice, Ensemble, EnsembleSpec,
+    EvaluateSpec, FitSpec, FlowSpec, HeadsSpec, PointValue, RobustSpec, TrainedFlow,
 };
 use crate::net::ParamVec;
 use crate::worker::{Event, Lane, Request, Worker};
@@ -120,20 +120,6 @@ impl Jobs {
         Ok(Fitted { vectors, epoch_losses })
     }
 
-    /// Trains; `on_checkpoint` gets what the fit has after each epoch, and at times within long ones.
-    pub(super) fn fit_watched(
-        &self,
-        what: &str,
-        spec: FitSpec,
-        mut on_checkpoint: impl FnMut(FitCheckpoint),
-    ) -> Result<()> {
-        self.run(what, Lane::Training, Request::Fit(FitSpec { checkpoints: true, ..spec }), |event| {
-            if let Event::Checkpoint { checkpoint, .. } = event {
-                on_checkpoint(*checkpoint);
-            }
-        })
-    }
-
     /// Several networks by themselves and together.
     pub(super) fn ensemble(&self, what: &str, spec: EnsembleSpec) -> Result<Ensemble> {
         let mut found = None;
@@ -143,6 +129,28 @@ impl Jobs {
             }
         })?;
         found.context("internal error: the ensemble came back empty")
+    }
+
+    /// What a training that goes on from a mode collects.
+    pub(super) fn continue_training(&self, what: &str, spec: ContinueSpec) -> Result<Continued> {
+        let mut found = None;
+        self.run(what, Lane::Members, Request::Continue(spec), |event| {
+            if let Event::Continued { continued, .. } = event {
+                found = Some(*continued);
+            }
+        })?;
+        found.context("internal error: the training collected no network")
+    }
+
+    /// The members of a WA-ensemble, in their order.
+    pub(super) fn heads(&self, what: &str, spec: HeadsSpec) -> Result<Vec<Arc<ParamVec>>> {
+        let mut found = None;
+        self.run(what, Lane::Members, Request::MakeHeads(spec), |event| {
+            if let Event::HeadsMade { members, .. } = event {
+                found = Some(members);
+            }
+        })?;
+        found.context("internal error: the heads came back empty")
     }
 
     /// A path of a family that is worked out.

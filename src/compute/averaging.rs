@@ -2,8 +2,8 @@
 //! cyclic learning rate visits (Garipov et al. 2018, section 4), and stochastic weight averaging, which averages the weights
 //! themselves (Izmailov et al. 2018, <https://arxiv.org/abs/1803.05407>).
 //!
-//! Both go on from a trained mode with an ordinary [`Fit`](super::Fit) that hands over a checkpoint after each epoch; what is
-//! here says at what learning rates, which of the networks count, and what their mean is.
+//! Both go on from a trained mode with an ordinary [`Fit`](super::Fit), see [`Continue`](super::Continue); what is here says at
+//! what learning rates, which of the networks count, and what their mean is.
 
 use std::sync::Arc;
 
@@ -48,19 +48,19 @@ impl Averaging {
 /// Running statistics of batch norm are averaged with the weights and fit the mean no better than those of any network:
 /// measure them anew before it is used.
 #[derive(Clone, Debug)]
-pub struct RunningMean {
+pub(super) struct RunningMean {
     layout: Arc<ParamLayout>,
     mean: Vec<f64>,
     n: usize,
 }
 
 impl RunningMean {
-    pub fn new(layout: &Arc<ParamLayout>) -> Self {
+    pub(super) fn new(layout: &Arc<ParamLayout>) -> Self {
         Self { layout: Arc::clone(layout), mean: vec![0.0; layout.len()], n: 0 }
     }
 
     /// `mean <- (n mean + w) / (n + 1)`.
-    pub fn add(&mut self, weights: &ParamVec) {
+    pub(super) fn add(&mut self, weights: &ParamVec) {
         self.n += 1;
         let share = 1.0 / self.n as f64;
         for (mean, &w) in self.mean.iter_mut().zip(weights.values()) {
@@ -69,7 +69,7 @@ impl RunningMean {
     }
 
     /// The mean so far; `None` of nothing.
-    pub fn mean(&self) -> Option<ParamVec> {
+    pub(super) fn mean(&self) -> Option<ParamVec> {
         let values = self.mean.iter().map(|&w| w as f32).collect();
         ParamVec::new(Arc::clone(&self.layout), values).filter(|_| 0 < self.n)
     }

@@ -6,10 +6,12 @@
 
 mod optimizer;
 mod schedule;
+mod slice;
 
 pub(super) use optimizer::{BETA_1, BETA_2, EPSILON};
 pub use optimizer::{Optimizer, OptimizerState};
 pub use schedule::Schedule;
+pub use slice::FitSlice;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use super::fit_lanes::LanesFit;
 use super::fit_tensors::TensorFit;
 use super::{ComputeError, Engine};
 use crate::data::{Attack, Augmentation};
-use crate::geometry::Curve;
+use crate::geometry::{Curve, Path};
 use crate::net::{Network, ParamVec};
 
 /// Where on the path a minibatch is evaluated.
@@ -362,6 +364,14 @@ impl Fit {
                 })
             })
             .collect()
+    }
+
+    /// The path whose bends these are; `None` where a single network is trained.
+    pub fn path(&self, bends: &[Arc<ParamVec>]) -> Option<Path> {
+        let (curve, basis) = (self.spec.family?, &self.spec.basis);
+        let (a, b) = (basis.first()?, basis.last()?);
+        (bends.len() == curve.n_bends())
+            .then(|| Path::new(&self.spec.network, curve, Arc::clone(a), Arc::clone(b), bends.to_vec()))
     }
 
     /// All that is needed to go on from here.

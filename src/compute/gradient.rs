@@ -59,9 +59,10 @@ impl Gradient {
                 Ok((loss / indices.len() as f64, tape.unpack(gradient)))
             }
             Way::Lanes(tape) => {
-                let minibatch = LaneMinibatch::read(&examples, indices);
+                let (images, labels) = examples.read_batch(indices);
+                let minibatch = LaneExamples { images: &images, labels: &labels, n_total: labels.len() };
                 let mut gradient = vec![0.0; layout.n_trained()];
-                let loss = tape.gradient(params.values(), minibatch.examples(), &mut gradient);
+                let loss = tape.gradient(params.values(), minibatch, &mut gradient);
                 Ok((loss / indices.len() as f64, gradient))
             }
             Way::Tensors => {
@@ -88,32 +89,15 @@ impl Gradient {
                 Ok(loss / indices.len() as f64)
             }
             Way::Lanes(tape) => {
-                let minibatch = LaneMinibatch::read(&examples, indices);
-                Ok(tape.loss(params.values(), minibatch.examples()) / indices.len() as f64)
+                let (images, labels) = examples.read_batch(indices);
+                let minibatch = LaneExamples { images: &images, labels: &labels, n_total: labels.len() };
+                Ok(tape.loss(params.values(), minibatch) / indices.len() as f64)
             }
             Way::Tensors => {
                 let trained = trained_tensors(&self.engine, params);
                 sum(loss_at(&self.engine, &self.network, &examples, indices, &trained))
             }
         }
-    }
-}
-
-/// Images of a minibatch as the lanes take them.
-struct LaneMinibatch {
-    images: Vec<f32>,
-    labels: Vec<u16>,
-}
-
-impl LaneMinibatch {
-    fn read(examples: &Examples<'_>, indices: &[u32]) -> Self {
-        let mut images = vec![0.0; indices.len() * examples.n_values()];
-        examples.read_all(indices, &mut images);
-        Self { images, labels: indices.iter().map(|&index| examples.label(index)).collect() }
-    }
-
-    fn examples(&self) -> LaneExamples<'_> {
-        LaneExamples { images: &self.images, labels: &self.labels, n_total: self.labels.len() }
     }
 }
 

@@ -7,6 +7,7 @@ mod averaging;
 mod batches;
 mod classify;
 mod connect;
+mod continuation;
 mod correlate;
 mod correlate_lanes;
 mod correlate_tensors;
@@ -45,13 +46,15 @@ mod unit_distribution;
 mod verify;
 
 pub use align::{Align, AlignSpec, AlignStep, Alignment, Rearrange, RearrangeSpec, Seal, align_all, seal};
-pub use averaging::{Averaging, RunningMean};
+pub use averaging::Averaging;
 pub use batches::ImageOrder;
 pub use classify::{Classifier, Classify, ClassifySpec, logits};
 pub use connect::{
     AdjustmentOptions, AutoNebOptions, AutoNebPreset, Connect, ConnectOptions, ConnectSpec, ConnectStep, Connection,
-    Cost, LayerwiseOptions, SimplexOptions, Trace, TransportOptions, adjust_head, connect_all, estimate,
+    Cost, Head, HeadsSpec, HeadsStep, LayerwiseOptions, MakeHeads, SimplexOptions, Trace, TransportOptions,
+    connect_all, estimate, heads_cost, make_heads,
 };
+pub use continuation::{Collected, Continue, ContinueSpec, Continued};
 pub use device::{DeviceChoice, DeviceError, Engine};
 pub use ensemble::{Ensemble, EnsembleScore, EnsembleSpec, EnsembleStep, score_ensemble};
 pub use evaluate::{
@@ -59,7 +62,8 @@ pub use evaluate::{
 };
 pub use excite::{Excite, ExciteSpec, Excited, ExcitedPair};
 pub use fit::{
-    Fit, FitCheckpoint, FitSpec, FitStart, Optimizer, OptimizerState, Proximal, Schedule, StepReport, TSampling,
+    Fit, FitCheckpoint, FitSlice, FitSpec, FitStart, Optimizer, OptimizerState, Proximal, Schedule, StepReport,
+    TSampling,
 };
 pub use flows::{FlowSpec, TrainFlow, TrainedFlow};
 pub use repair::{Repair, RepairSpec, repaired_path};

@@ -182,13 +182,24 @@ impl Path {
 
     /// Prepares the projection onto a plane.
     pub fn project(&self, plane: &Plane) -> PathProjection {
-        let bends = plane.project(self.bends());
-        let n_bends = self.bends().len();
-        let one = |index: usize| (0..n_bends).map(|other| if other == index { 1.0 } else { 0.0 }).collect::<Vec<_>>();
-        PathProjection {
-            bends: (0..n_bends).map(|index| bends.at(&one(index))).collect(),
-            stages: self.stages.iter().map(|stage| stage.project(plane)).collect(),
-        }
+        let stages: Vec<StageProjection> = self.stages.iter().map(|stage| stage.project(plane)).collect();
+        let bends = match stages.as_slice() {
+            // Behind A in the curve's basis.
+            [StageProjection::Curve(_, basis)] => (1..=self.bends().len()).map(|bend| basis.vector(bend)).collect(),
+            _ => Vec::new(),
+        };
+        PathProjection { bends, stages }
+    }
+
+    /// The plane through the ends and the bend that stands farthest from the straight line between them, and the number of
+    /// that bend; `None` where all bends stand on that line.
+    pub fn plane_through_bend(&self) -> Option<(usize, Plane)> {
+        let through = |bend: &Arc<ParamVec>| {
+            Plane::through(Arc::clone(self.start()), Arc::clone(self.end()), Arc::clone(bend)).ok()
+        };
+        let planes = self.bends().iter().enumerate().filter_map(|(index, bend)| Some((index, through(bend)?)));
+        // Of equally high ones the first.
+        planes.reduce(|farthest, next| if farthest.1.height() < next.1.height() { next } else { farthest })
     }
 }
 

@@ -135,6 +135,10 @@ impl Plane {
         let coordinates = vectors
             .iter()
             .map(|w| {
+                // A pass over all weights for what is known would only add rounding.
+                if let Some(own) = self.basis.iter().position(|own| Arc::ptr_eq(own, w)) {
+                    return self.anchors()[own];
+                }
                 let x = w.dot_from(a, b) / self.length;
                 let along_c = w.dot_from(a, c);
                 (x, (along_c - self.foot * x) / self.height)
@@ -152,6 +156,12 @@ pub struct PlaneProjection {
 }
 
 impl PlaneProjection {
+    /// Where the vector of this number falls.
+    pub(super) fn vector(&self, index: usize) -> PlanePoint {
+        let one: Vec<f64> = (0..self.coordinates.len()).map(|other| f64::from(u8::from(other == index))).collect();
+        self.at(&one)
+    }
+
     /// Where `sum_i c_i w_i` falls; the coefficients must sum to 1.
     pub fn at(&self, coefficients: &[f64]) -> PlanePoint {
         let (mut x, mut y) = (0.0, 0.0);

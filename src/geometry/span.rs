@@ -16,8 +16,10 @@ impl Span {
     pub fn new(origin: &ParamVec, basis: &[Arc<ParamVec>]) -> Self {
         let n = basis.len();
         let mut gram = vec![vec![0.0; n]; n];
-        for i in 0..n {
-            for j in 0..=i {
+        // Those with the origin itself are zero, and a pass over all weights would only say so.
+        let others: Vec<usize> = (0..n).filter(|&i| !std::ptr::eq(&*basis[i], origin)).collect();
+        for (place, &i) in others.iter().enumerate() {
+            for &j in &others[..=place] {
                 let dot = basis[i].dot_from(origin, &basis[j]);
                 gram[i][j] = dot;
                 gram[j][i] = dot;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::Init;
 
+/// Sums that an inner product is added up in.
+const DOT_SUMS: usize = 16;
+
 /// Index of a tensor in a [`ParamLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ParamId(pub usize);
@@ -191,12 +194,19 @@ impl ParamVec {
 
     /// `<self - origin, other - origin>` over the trained values, in f64.
     pub fn dot_from(&self, origin: &Self, other: &Self) -> f64 {
-        let mut sum = 0.0;
-        for ((&a, &b), &o) in self.trained().iter().zip(other.trained()).zip(origin.trained()) {
-            let o = f64::from(o);
-            sum += (f64::from(a) - o) * (f64::from(b) - o);
+        let (a, a_rest) = self.trained().as_chunks::<DOT_SUMS>();
+        let (b, b_rest) = other.trained().as_chunks::<DOT_SUMS>();
+        let (o, o_rest) = origin.trained().as_chunks::<DOT_SUMS>();
+        let product = |a: f32, b: f32, o: f32| (f64::from(a) - f64::from(o)) * (f64::from(b) - f64::from(o));
+        // Several sums at a time: one alone would wait for each addition.
+        let mut sums = [0.0; DOT_SUMS];
+        for ((a, b), o) in a.iter().zip(b).zip(o) {
+            for (place, sum) in sums.iter_mut().enumerate() {
+                *sum += product(a[place], b[place], o[place]);
+            }
         }
-        sum
+        let rest = a_rest.iter().zip(b_rest).zip(o_rest).map(|((&a, &b), &o)| product(a, b, o));
+        sums.iter().sum::<f64>() + rest.sum::<f64>()
     }
 
     /// Euclidean distance over the trained values, in f64.

@@ -1,11 +1,13 @@
 //! How networks are trained, the papers' recipes by name, and what a training that was interrupted needs to go on. Shared by
 //! the command line and the window.
 
+mod continuation;
 mod descent;
 mod presets;
 mod resume;
 mod trajectory;
 
+pub use continuation::{Collect, Continuation, ContinuationError};
 pub use descent::Descent;
 pub use presets::{PRESETS, Preset};
 pub use resume::{Interrupted, RESUME_EVERY, Resume, ResumeError, interrupted};

@@ -1,6 +1,6 @@
 //! Loss and accuracy along t, the scrubber, and the numbers read off the curves.
 
-use egui::{Align2, Color32, Context, FontId, Key, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo};
+use egui::{Align, Align2, Color32, Context, FontId, Key, Label, Rect, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use egui_plot::{HLine, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotTransform, PlotUi, Points, Text, VLine};
 
 use super::connect_controls::trace_text;
@@ -19,6 +19,8 @@ const SCRUBBER_MARGIN: f32 = 330.0;
 const SCRUBBER_HEIGHT: f32 = 34.0;
 /// Height of the plot in panes that are too low.
 const LEAST_PLOT: f32 = 130.0;
+/// Height of a pane below which numbers come under the plot, out of its way.
+const LOW_PANE: f32 = 270.0;
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let Some(curve) = &state.curve else {
@@ -29,18 +31,11 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     let pane = ui.available_height();
     ScrollArea::vertical().auto_shrink([false, false]).show(ui, |ui| {
         let top = ui.cursor().top();
+        let was_shown = view.curve.statistics;
         header(ui, state, curve, view, actions);
-        if view.curve.statistics || state.predictions.is_some() {
-            ui.horizontal_top(|ui| {
-                if view.curve.statistics {
-                    path_statistics::table(ui, curve, state.robust.as_ref());
-                }
-                predictions::show(ui, state, &mut view.pictures);
-            });
-        }
-        if view.curve.statistics {
-            path_statistics::place_line(ui, state, curve, view);
-            robust_curve::statistics(ui, state, curve);
+        let is_low = pane < LOW_PANE;
+        if !is_low {
+            numbers(ui, state, curve, view);
         }
         if let Some(path) = &state.path {
             walk_controls::show(ui, state, &path.path, actions);
@@ -48,7 +43,29 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         let used = ui.cursor().top() - top;
         plot(ui, state, curve, view, (pane - used - SCRUBBER_HEIGHT).max(LEAST_PLOT));
         scrubber(ui, state, curve, view, actions);
+        if is_low {
+            numbers(ui, state, curve, view);
+            if view.curve.statistics && !was_shown {
+                ui.scroll_to_cursor(Some(Align::BOTTOM));
+            }
+        }
     });
+}
+
+/// Statistics of the curves, and what the network at t makes of some images, where the user wants to see them.
+fn numbers(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View) {
+    if view.curve.statistics || state.predictions.is_some() {
+        ui.horizontal_top(|ui| {
+            if view.curve.statistics {
+                path_statistics::table(ui, curve, state.robust.as_ref());
+            }
+            predictions::show(ui, state, &mut view.pictures);
+        });
+    }
+    if view.curve.statistics {
+        path_statistics::place_line(ui, state, curve);
+        robust_curve::statistics(ui, state, curve);
+    }
 }
 
 fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, actions: &mut Vec<Action>) {
@@ -85,14 +102,16 @@ fn header(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, ac
         ui.separator();
         if let Some(loss) = curve.loss_summary(SplitName::Test) {
             let text = format!("Barrier {} nats", theme::nats(loss.barrier));
-            ui.label(RichText::new(text).strong()).on_hover_text(BARRIER);
+            ui.add(Label::new(RichText::new(text).strong()).extend()).on_hover_text(BARRIER);
         }
         if let Some(loss) = state.repaired.as_ref().and_then(|repaired| repaired.loss_summary(curve)) {
             let text = format!("repaired {} nats", theme::nats(loss.barrier));
-            ui.label(RichText::new(text).color(repaired_color(ui.visuals().dark_mode))).on_hover_text(BARRIER);
+            let text = RichText::new(text).color(repaired_color(ui.visuals().dark_mode));
+            ui.add(Label::new(text).extend()).on_hover_text(BARRIER);
         }
         if let Some(accuracy) = curve.accuracy_summary(SplitName::Test) {
-            ui.label(format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve)));
+            let text = format!("worst accuracy {} at t = {:.2}", theme::percent(accuracy.min), worst_t(curve));
+            ui.add(Label::new(text).extend());
         }
         robust_curve::header(ui, state, curve);
     });
@@ -329,7 +348,8 @@ fn scrubber(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View, 
         }
         ui.spacing_mut().slider_width = (ui.available_width() - SCRUBBER_MARGIN).max(80.0);
         let mut t = state.t;
-        let slider = egui::Slider::new(&mut t, 0.0..=1.0).fixed_decimals(3);
+        // Shown to three places, but not rounded to them: moves of a walk are shorter than that.
+        let slider = egui::Slider::new(&mut t, 0.0..=1.0).custom_formatter(|t, _| format!("{t:.3}"));
         let label = ui.label("t");
         if ui
             .add(slider)

@@ -97,10 +97,11 @@ fn list(ui: &mut Ui, bands: &[Band]) {
         ui.horizontal(|ui| {
             let (rect, _) = ui.allocate_exact_size(vec2(SAMPLE_WIDTH, 10.0), Sense::hover());
             let (ends, stroke) = ([rect.left_center(), rect.right_center()], Stroke::new(2.0, color));
-            match dash {
-                None => drop(ui.painter().line_segment(ends, stroke)),
-                Some(length) => drop(ui.painter().extend(Shape::dashed_line(&ends, stroke, length, length))),
-            }
+            let sample = match dash {
+                None => vec![Shape::line_segment(ends, stroke)],
+                Some(length) => Shape::dashed_line(&ends, stroke, length, length),
+            };
+            ui.painter().extend(sample);
             ui.add(Label::new(RichText::new(title(band)).small()).truncate());
         });
     }

@@ -87,7 +87,7 @@ fn begin(ui: &mut Ui, state: &AppState, family: Family, actions: &mut Vec<Action
 }
 
 /// "about 2 minutes, 210 MB".
-fn expectation_text(expected: Expectation) -> String {
+pub(super) fn expectation_text(expected: Expectation) -> String {
     let memory = theme::bytes(expected.bytes);
     match expected.time {
         Some(time) => format!("{}, {memory}", about(time)),

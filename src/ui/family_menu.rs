@@ -33,7 +33,8 @@ const MENU_WIDTH: f32 = 190.0;
 pub(super) fn show(ui: &mut Ui, state: &AppState, family: &mut Family) {
     ui.horizontal(|ui| {
         let label = ui.label("Family");
-        let menu = ComboBox::from_id_salt("family").selected_text(family.label()).width(MENU_WIDTH).height(MENU_HEIGHT);
+        let width = MENU_WIDTH.min(ui.available_width());
+        let menu = ComboBox::from_id_salt("family").selected_text(family.label()).width(width).height(MENU_HEIGHT);
         let shown = menu.show_ui(ui, |ui| {
             // Close together, so that all are in sight.
             ui.spacing_mut().item_spacing.y = 0.0;

@@ -32,8 +32,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     {
         view.style.clip = clip;
     }
-    let projection = view.projection(plane, path);
-    let sketch = Sketch::new(state, plane, path, &projection);
+    let sketch = Sketch::new(state, plane, path);
     let readout_height = ui.text_style_height(&egui::TextStyle::Body) + 6.0;
     let height = (ui.available_height() - readout_height).max(80.0);
     let mut hovered = None;

@@ -37,18 +37,15 @@ mod window;
 pub use window::{UiError, Window, WindowOptions, run};
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use egui_plot::PlotTransform;
 use egui_tiles::{Tile, TileId, Tiles, Tree};
 
-use crate::app::{Action, AppState, Metric, PathState, PlaneState, TrajectoryId};
-use crate::geometry::{PathProjection, Plane};
+use crate::app::{Action, AppState, Metric, TrajectoryId};
 use crate::render::{ColorMap, Contours, HeatmapStyle, Renderer};
 use crate::ui::boundary::BoundaryView;
 use crate::ui::compare::CompareView;
 use crate::ui::dialogs::Dialogs;
-use crate::ui::ensemble::EnsembleView;
 use crate::ui::fields::Fields;
 use crate::ui::permutations::PermutationsView;
 use crate::ui::predictions::Pictures;
@@ -76,13 +73,10 @@ struct View {
     auto_clip: bool,
     curve: CurveView,
     compare: CompareView,
-    ensemble: EnsembleView,
     pictures: Pictures,
     boundary: BoundaryView,
     permutations: PermutationsView,
     fields: Fields,
-    /// The path's vectors on the plane; kept, since working it out passes over all weights.
-    projected: Option<(Arc<Plane>, u64, Arc<PathProjection>)>,
     dialogs: Dialogs,
     /// `--normalize`, until there is data to apply it to.
     pending_normalization: Option<String>,
@@ -127,12 +121,10 @@ impl View {
             auto_clip: true,
             curve: CurveView { metric: Metric::Loss, log: false, train: true, statistics: false, traces: false },
             compare: CompareView::default(),
-            ensemble: EnsembleView::default(),
             pictures: Pictures::default(),
             boundary: BoundaryView::default(),
             permutations: PermutationsView::default(),
             fields: Fields::default(),
-            projected: None,
             dialogs: Dialogs::default(),
             pending_normalization: None,
             checkpoints: BTreeMap::new(),
@@ -145,21 +137,6 @@ impl View {
             notices: false,
             n_remedies: 0,
         }
-    }
-}
-
-impl View {
-    /// Where the path's control points fall on the plane.
-    fn projection(&mut self, plane: &PlaneState, path: &PathState) -> Arc<PathProjection> {
-        if let Some((on, revision, projection)) = &self.projected
-            && Arc::ptr_eq(on, &plane.plane)
-            && *revision == path.revision
-        {
-            return Arc::clone(projection);
-        }
-        let projection = path.projection(&plane.plane);
-        self.projected = Some((Arc::clone(&plane.plane), path.revision, Arc::clone(&projection)));
-        projection
     }
 }
 
@@ -237,7 +214,7 @@ impl egui_tiles::Behavior<Pane> for Panes<'_> {
                 Pane::Permutations => permutations::show(ui, self.state, self.view, self.actions),
                 Pane::AlongPath => along_path::show(ui, self.state, self.view, self.actions),
                 Pane::Compare => compare::show(ui, self.state, self.view, self.actions),
-                Pane::Ensemble => ensemble::show(ui, self.state, &mut self.view.ensemble, self.actions),
+                Pane::Ensemble => ensemble::show(ui, self.state, self.actions),
                 Pane::Runs => filmstrip::show(ui, self.state, self.view, self.actions),
             }
         });

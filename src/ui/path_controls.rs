@@ -31,7 +31,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
         buttons(ui, state, view, actions);
         if let Some(path) = &state.path {
             losses(ui, path);
-            bends(ui, state, view, path, actions);
+            bends(ui, state, path, actions);
         }
     }
     number_row(ui, "Points along t", &mut settings.path.n_points, 3..=513, "Where loss and accuracy are evaluated");
@@ -40,7 +40,7 @@ pub(super) fn path(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
 
 fn buttons(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     let fitting = state.is_fitting();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         if fitting {
             if ui.button("Stop").on_hover_text("Keeps the bends as they are (Esc)").clicked() {
                 actions.push(Action::CancelAll);
@@ -102,9 +102,9 @@ fn losses(ui: &mut Ui, path: &PathState) {
 }
 
 /// Places of the bends on the plane, for those who do not drag with a mouse.
-fn bends(ui: &mut Ui, state: &AppState, view: &mut View, path: &PathState, actions: &mut Vec<Action>) {
+fn bends(ui: &mut Ui, state: &AppState, path: &PathState, actions: &mut Vec<Action>) {
     let Some(plane) = &state.plane else { return };
-    let projection = view.projection(plane, path);
+    let Some(projection) = path.projection(&plane.plane) else { return };
     for (index, at) in projection.bends.iter().enumerate() {
         ui.horizontal(|ui| {
             let label = ui.label(RichText::new(format!("Bend {}", index + 1)).small());
@@ -136,7 +136,7 @@ pub(super) fn plane(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
         let label = ui.label("Through A, B and");
         let shown = ComboBox::from_id_salt("third point")
             .selected_text(third_label(state, plane.third))
-            .width(120.0)
+            .width(120.0_f32.min(ui.available_width()))
             .show_ui(ui, |ui| {
                 for choice in third_points(state, plane) {
                     ui.selectable_value(&mut plane.third, choice, third_label(state, choice));

@@ -2,7 +2,7 @@
 
 use egui::{RichText, Ui};
 
-use super::{View, theme};
+use super::theme;
 use crate::app::{AppState, CurveState, Metric, RobustState};
 use crate::compute::PointValue;
 use crate::data::SplitName;
@@ -83,7 +83,7 @@ fn cells(ui: &mut Ui, curve: &CurveState, summary: &Summary, of: &[Option<PointV
 }
 
 /// Length of the path, and how far the point at t lies from A, from B and from the straight line between them.
-pub(super) fn place_line(ui: &mut Ui, state: &AppState, curve: &CurveState, view: &mut View) {
+pub(super) fn place_line(ui: &mut Ui, state: &AppState, curve: &CurveState) {
     let (Some(plane), Some(path)) = (&state.plane, &state.path) else {
         return;
     };
@@ -93,9 +93,8 @@ pub(super) fn place_line(ui: &mut Ui, state: &AppState, curve: &CurveState, view
     let joins = std::sync::Arc::ptr_eq(&plane.plane.basis()[0], path.path.start())
         && std::sync::Arc::ptr_eq(&plane.plane.basis()[1], path.path.end());
     // The plane of a path that was just replaced may stand a moment longer.
-    if joins {
-        let here = view.projection(plane, path).at(state.t);
-        let [a, b, line] = distances(here, chord);
+    if let Some(projection) = path.projection(&plane.plane).filter(|_| joins) {
+        let [a, b, line] = distances(projection.at(state.t), chord);
         text += &format!("; at t = {:.3}: {a:.2} from A, {b:.2} from B, {line:.2} from the straight line", state.t);
     }
     let tip = "Euclidean distances in weight space, over the trained parameters";

@@ -5,7 +5,7 @@ use egui_plot::{Line, LineStyle, MarkerShape, PlotPoint, PlotTransform, PlotUi, 
 
 use super::theme;
 use crate::app::{AppState, ModeId, PathState, PlaneState, marks_third_point};
-use crate::geometry::{Curve, PathProjection, PlanePoint};
+use crate::geometry::{Curve, PlanePoint};
 
 /// Distances off the plane below this share of |B - A| count as none.
 const ON_PLANE: f64 = 1e-3;
@@ -22,7 +22,8 @@ pub(super) struct Sketch {
     anchors: Vec<(String, [f64; 2], usize)>,
     bends: Vec<PlanePoint>,
     path: Vec<PlanePoint>,
-    here: PlanePoint,
+    /// The place of t; `None` until it is known where the path falls on the plane.
+    here: Option<PlanePoint>,
     length: f64,
     chord: [[f64; 2]; 2],
     /// Checkpoints of runs, in order.
@@ -30,8 +31,9 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    pub(super) fn new(state: &AppState, plane: &PlaneState, path: &PathState, projection: &PathProjection) -> Self {
-        let at = |t: f64| projection.at(t);
+    pub(super) fn new(state: &AppState, plane: &PlaneState, path: &PathState) -> Self {
+        let projection = path.projection(&plane.plane);
+        let ts = Curve::even_ts(PATH_POINTS);
         let (a, b) = state.endpoints.map_or((0, 1), |(a, b)| (place(state, a), place(state, b)));
         let [at_a, at_b, at_c] = plane.plane.anchors();
         let b_name = state.endpoints.map_or_else(|| "B".to_owned(), |(_, b)| state.letter(b));
@@ -43,9 +45,9 @@ impl Sketch {
         }
         Self {
             anchors,
-            bends: projection.bends.clone(),
-            path: Curve::even_ts(PATH_POINTS).into_iter().map(at).collect(),
-            here: at(state.t),
+            bends: projection.map_or_else(Vec::new, |projection| projection.bends.clone()),
+            path: projection.map_or_else(Vec::new, |projection| ts.into_iter().map(|t| projection.at(t)).collect()),
+            here: projection.map(|projection| projection.at(state.t)),
             length: plane.plane.length(),
             chord: [[at_a.0, at_a.1], [at_b.0, at_b.1]],
             trajectories: state
@@ -91,9 +93,10 @@ impl Sketch {
             marker(plot, *at, MarkerShape::Circle, theme::mode_color(*place, true), theme::MARKER_RADIUS);
             label(plot, *at, name, side);
         }
-        let here = [self.here.x, self.here.y];
-        plot.points(Points::new("", vec![here]).radius(5.5).color(Color32::BLACK).filled(false));
-        plot.points(Points::new("", vec![here]).radius(4.5).color(Color32::WHITE).filled(false));
+        for (radius, color) in [(5.5, Color32::BLACK), (4.5, Color32::WHITE)] {
+            let here: Vec<[f64; 2]> = self.here.iter().map(|here| [here.x, here.y]).collect();
+            plot.points(Points::new("", here).radius(radius).color(color).filled(false));
+        }
     }
 
     /// The path, fainter and thinner the farther it lies off the plane: the colours under it are not its own.

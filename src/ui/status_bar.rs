@@ -26,7 +26,8 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
 
 fn jobs(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
     // What the user asked for comes first; of the rest the slowest, which says when all will be done.
-    let asked = |job: &JobInfo| matches!(job.purpose, Purpose::FindPath | Purpose::Train | Purpose::Align);
+    let asked =
+        |job: &JobInfo| matches!(job.purpose, Purpose::FindPath | Purpose::Train | Purpose::Align | Purpose::Ensemble);
     let slowest = state.jobs.values().max_by_key(|job| (asked(job), left(job)));
     let Some(job) = slowest else {
         ui.label(RichText::new("Ready").small());

@@ -8,12 +8,12 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError};
 
 use super::message::{AlongSpec, Command, Event, JobError, JobId, Lane, PathEnsembleSpec, PredictSpec, Request};
 use crate::compute::{
-    Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, DeviceChoice, Engine,
-    EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, Rearrange, Repair,
-    RobustEvaluate, RobustSpec, StepReport, TrainFlow, VerifyGroups,
+    Align, AlignStep, Alignment, Classify, ClassifySpec, ComputeError, Connect, ConnectStep, Continue, DeviceChoice,
+    Engine, EnsembleScore, EnsembleSpec, EnsembleStep, Evaluate, EvaluateSpec, EvaluateStep, Excite, Fit, FitSlice,
+    HeadsStep, MakeHeads, Rearrange, Repair, RobustEvaluate, RobustSpec, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
-use crate::geometry::{PathPlaneSearch, Sample};
+use crate::geometry::{Path, PathPlaneSearch, Placement, Plane, Sample};
 use crate::matching::WeightComparison;
 
 /// How long one job works before commands are looked at and the next job has its turn.
@@ -67,12 +67,15 @@ enum Work {
     Connect(Box<Connect>),
     Ensemble(Box<EnsembleScore>),
     FindPlane(Box<PathPlaneSearch>),
+    Place(Arc<Path>, Option<Arc<Plane>>),
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Excite(Box<Excite>),
     CompareWeights(Box<WeightComparison>),
     Fit(Box<FitWork>),
     TrainFlow(Box<TrainFlowWork>),
+    Continue(Box<Continue>),
+    MakeHeads(Box<MakeHeads>),
 }
 
 /// A fit, and when it last showed what it has.
@@ -153,14 +156,15 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane | Lane::Placement => 0,
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair | Lane::Robust => 0,
         Lane::Excite | Lane::CompareWeights => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
-        Lane::Curve(SplitName::Train) | Lane::Verify { .. } => 3,
+        // Members may take long to train: what is soon done has its turn beside them.
+        Lane::Curve(SplitName::Train) | Lane::Verify { .. } | Lane::Members => 3,
     }
 }
 
@@ -238,6 +242,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             let params = Arc::new(path.point(t));
             Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
         }
+        Request::PlacePath { path, plane } => Work::Place(path, plane),
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Excite(spec) => Work::Excite(Box::new(Excite::new(engine, spec)?)),
@@ -245,6 +250,8 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             let wrong = || ComputeError::Permutations("expected a tensor that carries units of the group".to_owned());
             Work::CompareWeights(Box::new(WeightComparison::new(spec).ok_or_else(wrong)?))
         }
+        Request::Continue(spec) => Work::Continue(Box::new(Continue::new(engine, spec)?)),
+        Request::MakeHeads(spec) => Work::MakeHeads(Box::new(MakeHeads::new(spec)?)),
         Request::Verify { network, params } => Work::Verify(Box::new(VerifyGroups::new(engine, network, params))),
         Request::Fit(spec) => {
             let (fit, now) = (Fit::new(engine, spec)?, Instant::now());
@@ -253,7 +260,7 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
     })
 }
 
-/// Ends the jobs that `which` names. A fit hands over what it has first.
+/// Ends the jobs that `which` names. Trainings hand over what they have first.
 fn cancel(jobs: &mut Vec<Job>, which: impl Fn(&Job) -> bool, outbox: &Outbox) -> Result<(), Closed> {
     let mut kept = Vec::with_capacity(jobs.len());
     for job in jobs.drain(..) {
@@ -261,23 +268,31 @@ fn cancel(jobs: &mut Vec<Job>, which: impl Fn(&Job) -> bool, outbox: &Outbox) ->
             kept.push(job);
             continue;
         }
-        if let Work::Fit(work) = &job.work {
-            let fit = &work.fit;
-            let trained = catch_unwind(AssertUnwindSafe(|| fit.trained()));
-            if let Ok(vectors) = flatten(trained) {
-                outbox.send(Event::Trained { job: job.id, vectors, epochs_done: fit.epochs_done() })?;
-            }
-        }
-        if let Work::TrainFlow(work) = &job.work {
-            let trained = catch_unwind(AssertUnwindSafe(|| work.training.trained()));
-            if let Ok(trained) = flatten(trained) {
-                outbox.send(Event::FlowTrained { job: job.id, trained })?;
-            }
-        }
+        hand_over(&job, outbox)?;
         outbox.send(Event::Cancelled { job: job.id })?;
     }
     *jobs = kept;
     Ok(())
+}
+
+/// What a training has so far; what it fails with is of no interest any more.
+fn hand_over(job: &Job, outbox: &Outbox) -> Result<(), Closed> {
+    let id = job.id;
+    let event = catch_unwind(AssertUnwindSafe(|| {
+        Ok(match &job.work {
+            Work::Fit(work) => Some(trained(id, &work.fit)?),
+            Work::TrainFlow(work) => Some(Event::FlowTrained { job: id, trained: work.training.trained()? }),
+            Work::Continue(work) => {
+                let continued = work.collected()?.map(Box::new);
+                continued.map(|continued| Event::Continued { job: id, continued })
+            }
+            _ => None,
+        })
+    }));
+    match flatten(event) {
+        Ok(Some(event)) => outbox.send(event),
+        Ok(None) | Err(_) => Ok(()),
+    }
 }
 
 enum Turn {
@@ -341,6 +356,13 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 Ok(outbox.send(Event::EnsembleScored { job: id, ensemble }).map(|()| Turn::Over))
             }
         },
+        Work::Place(path, plane) => {
+            let placed = match plane {
+                Some(plane) => Some(Placement::on(path, Arc::clone(plane))),
+                None => Placement::through_bend(path),
+            };
+            Ok(outbox.send(Event::Placed { job: id, placed }).map(|()| Turn::Over))
+        }
         Work::FindPlane(search) => {
             let started = Instant::now();
             while started.elapsed() < SLICE {
@@ -382,6 +404,14 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
         },
         Work::Fit(work) => fit_slice(id, work, outbox),
         Work::TrainFlow(work) => train_flow_slice(id, work, outbox),
+        Work::Continue(work) => continue_slice(id, work, outbox),
+        Work::MakeHeads(work) => match work.step(SLICE)? {
+            HeadsStep::Working(done) => {
+                outbox.send_lossy(Event::Progress { job: id, done });
+                Ok(Ok(Turn::Again))
+            }
+            HeadsStep::Finished(members) => Ok(outbox.send(Event::HeadsMade { job: id, members }).map(|()| Turn::Over)),
+        },
     }
 }
 
@@ -410,29 +440,9 @@ fn align_slice(
 
 fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
     let FitWork { fit, last_snapshot, last_checkpoint } = work;
-    let started = Instant::now();
-    let mut last: Option<StepReport> = None;
-    let (mut sum, mut spent, mut n) = (0.0, Duration::ZERO, 0_u32);
-    let (mut finished, mut epoch_ended) = (false, false);
     // What is handed over after an epoch must be what it ended with.
-    while !(finished || epoch_ended && fit.wants_checkpoints()) && started.elapsed() < FIT_SLICE {
-        match fit.step(true)? {
-            Some(report) => {
-                sum += report.loss;
-                spent += report.spent;
-                n += 1;
-                last = Some(report);
-                epoch_ended = fit.is_between_epochs();
-            }
-            None => finished = true,
-        }
-    }
-    if let Some(report) = last {
-        let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
-        let report = StepReport { loss: sum / f64::from(n), spent: spent / n, ..report };
-        outbox.send_lossy(Event::FitStep { job: id, report });
-        outbox.send_lossy(Event::Progress { job: id, done });
-    }
+    let FitSlice { report, epoch_ended, finished } = fit.slice(FIT_SLICE, fit.wants_checkpoints())?;
+    tell_step(id, report, outbox);
     let wants_checkpoint = fit.wants_checkpoints() && (epoch_ended || CHECKPOINT_EVERY <= last_checkpoint.elapsed());
     if wants_checkpoint {
         *last_checkpoint = Instant::now();
@@ -443,12 +453,37 @@ fn fit_slice(id: JobId, work: &mut FitWork, outbox: &Outbox) -> Result<Result<Tu
     }
     if finished || SNAPSHOT_EVERY <= last_snapshot.elapsed() {
         *last_snapshot = Instant::now();
-        let trained = Event::Trained { job: id, vectors: fit.trained()?, epochs_done: fit.epochs_done() };
-        if outbox.send(trained).is_err() {
+        if outbox.send(trained(id, fit)?).is_err() {
             return Ok(Err(Closed));
         }
     }
     Ok(Ok(if finished { Turn::Over } else { Turn::Again }))
+}
+
+/// What a fit has. Its path is made here: that passes over all weights, for which a frame has no time.
+fn trained(id: JobId, fit: &Fit) -> Result<Event, ComputeError> {
+    let vectors = fit.trained()?;
+    let path = fit.path(&vectors).map(Arc::new);
+    Ok(Event::Trained { job: id, vectors, path, epochs_done: fit.epochs_done() })
+}
+
+fn tell_step(id: JobId, report: Option<StepReport>, outbox: &Outbox) {
+    if let Some(report) = report {
+        let done = (report.step + 1) as f64 / report.n_steps.max(1) as f64;
+        outbox.send_lossy(Event::FitStep { job: id, report });
+        outbox.send_lossy(Event::Progress { job: id, done });
+    }
+}
+
+fn continue_slice(id: JobId, work: &mut Continue, outbox: &Outbox) -> Result<Result<Turn, Closed>, ComputeError> {
+    let report = work.step(FIT_SLICE)?;
+    tell_step(id, report, outbox);
+    if report.is_some() {
+        return Ok(Ok(Turn::Again));
+    }
+    let collected = work.collected()?.map(Box::new);
+    let told = collected.map_or(Ok(()), |continued| outbox.send(Event::Continued { job: id, continued }));
+    Ok(told.map(|()| Turn::Over))
 }
 
 fn train_flow_slice(
@@ -458,10 +493,7 @@ fn train_flow_slice(
 ) -> Result<Result<Turn, Closed>, ComputeError> {
     let TrainFlowWork { training, last_checkpoint } = work;
     let report = training.step(FIT_SLICE)?;
-    if let Some(report) = report {
-        outbox.send_lossy(Event::FitStep { job: id, report });
-        outbox.send_lossy(Event::Progress { job: id, done: (report.step + 1) as f64 / report.n_steps.max(1) as f64 });
-    }
+    tell_step(id, report, outbox);
     if report.is_none() || CHECKPOINT_EVERY <= last_checkpoint.elapsed() {
         *last_checkpoint = Instant::now();
         if outbox.send(Event::FlowTrained { job: id, trained: training.trained()? }).is_err() {

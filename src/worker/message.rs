@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::compute::{
-    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, DataRef, DeviceChoice,
-    Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec, GroupCheck,
-    PointValue, RearrangeSpec, RepairSpec, RobustSpec, StepReport, TrainedFlow,
+    AlignSpec, Alignment, BatchNorm, ClassifySpec, ComputeError, ConnectSpec, Connection, ContinueSpec, Continued,
+    DataRef, DeviceChoice, Ensemble, EnsembleSpec, EvaluateSpec, ExciteSpec, Excited, FitCheckpoint, FitSpec, FlowSpec,
+    GroupCheck, HeadsSpec, PointValue, RearrangeSpec, RepairSpec, RobustSpec, StepReport, TrainedFlow,
 };
 use crate::data::{Attack, SplitName};
-use crate::geometry::{Path, PathPlane, PlaneError};
+use crate::geometry::{Path, PathPlane, Placement, Plane, PlaneError};
 use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
 
@@ -46,6 +46,8 @@ pub enum Lane {
     Watch,
     /// Some steps of a new mode, to see how long they take.
     Estimate,
+    /// Networks that are to be asked together.
+    Members,
     /// Several networks together.
     Ensemble,
     /// A map of neurons.
@@ -59,6 +61,8 @@ pub enum Lane {
     Plane,
     /// The plane that shows most of the path.
     PathPlane,
+    /// Where the path falls on a plane.
+    Placement,
     /// What the network at t decides.
     Decisions,
     /// What the network at t makes of some images.
@@ -90,12 +94,18 @@ pub enum Request {
     Connect(ConnectSpec),
     /// Answered by `Event::Classified`.
     Predict(PredictSpec),
+    /// Answered by `Event::Placed`: on a plane, or on one through the ends and a bend.
+    PlacePath { path: Arc<Path>, plane: Option<Arc<Plane>> },
     /// Answered by `Event::PathPlane`.
     FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
     Ensemble(EnsembleSpec),
     /// Answered by `Event::EnsembleScored`.
     EnsembleOnPath(PathEnsembleSpec),
+    /// Answered by `Event::FitStep` and, once a network counts, `Event::Continued`.
+    Continue(ContinueSpec),
+    /// Answered by `Event::HeadsMade`.
+    MakeHeads(HeadsSpec),
     /// Answered by `Event::FitStep` and `Event::FlowTrained`.
     TrainFlow(FlowSpec),
     /// Answered by `Event::Classified`.
@@ -186,10 +196,11 @@ pub enum Event {
         job: JobId,
         report: StepReport,
     },
-    /// The trained vectors as they are now.
+    /// The trained vectors as they are now, and the path that they are the bends of, if they are.
     Trained {
         job: JobId,
         vectors: Vec<Arc<ParamVec>>,
+        path: Option<Arc<Path>>,
         epochs_done: usize,
     },
     /// All that a fit needs to go on from here: after each epoch, and from time to time within a long one.
@@ -207,6 +218,11 @@ pub enum Event {
         job: JobId,
         connection: Box<Connection>,
     },
+    /// Nothing where a plane through a bend was asked for, but all stand on the line between the ends.
+    Placed {
+        job: JobId,
+        placed: Option<Placement>,
+    },
     PathPlane {
         job: JobId,
         found: Result<Arc<PathPlane>, PlaneError>,
@@ -223,6 +239,16 @@ pub enum Event {
     Rearranged {
         job: JobId,
         alignment: Box<Alignment>,
+    },
+    /// What a training that went on has collected, at its end or where it was cancelled.
+    Continued {
+        job: JobId,
+        continued: Box<Continued>,
+    },
+    /// The members of a WA-ensemble, in their order.
+    HeadsMade {
+        job: JobId,
+        members: Vec<Arc<ParamVec>>,
     },
     EnsembleScored {
         job: JobId,

@@ -19,8 +19,10 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 mod by_hand;
+mod cards;
 mod maps;
 mod networks;
+mod placing;
 mod robust;
 
 /// Far more than anything here takes; only a test that fails waits so long.
@@ -384,63 +386,6 @@ fn a_fit_changes_only_the_path_it_was_started_for() {
 }
 
 #[test]
-fn restoring_a_run_brings_everything_back_and_computes_nothing() {
-    let mut desk = Desk::demo();
-    desk.set(|s| s.path.n_points = 9);
-    desk.settle();
-    desk.find_path();
-    let fitted = (desk.test_values(), desk.bend(0), desk.state.plane.clone().unwrap());
-    let card = desk.state.runs.last().unwrap().id;
-    desk.set(|s| {
-        s.path.family = Family::Linear;
-        s.path.n_points = 21;
-        s.plane.nx = 11;
-        s.plane.third = ThirdPoint::Random(3);
-    });
-    desk.settle();
-    assert_eq!(desk.test_values().len(), 21);
-
-    let n_started = desk.started.len();
-    desk.act(Action::Restore(card));
-    desk.settle();
-    assert_eq!(desk.started.len(), n_started, "restoring started {:?}", &desk.started[n_started..]);
-    assert_eq!(bits(&desk.test_values()), bits(&fitted.0));
-    assert!(Arc::ptr_eq(&desk.bend(0), &fitted.1));
-    let plane = desk.state.plane.as_ref().unwrap();
-    assert_eq!((plane.grid, plane.third.as_str()), (fitted.2.grid, "bend 1"));
-    let settings = &desk.state.settings;
-    assert_eq!((settings.path.family, settings.path.n_points), (Family::Bezier, 9));
-    assert_eq!((settings.plane.nx, settings.plane.third), (9, ThirdPoint::Bend));
-}
-
-#[test]
-fn a_run_restored_while_others_are_evaluated_keeps_its_own_values() {
-    let mut desk = Desk::demo();
-    let card = desk.state.runs[0].id;
-    for (n_points, side) in [(129, 41), (33, 25), (5, 3)] {
-        desk.set(|s| {
-            s.path.n_points = n_points;
-            s.plane.nx = side;
-            s.plane.ny = side;
-        });
-        let asked = desk.started.last().unwrap().0;
-        desk.until("the new jobs run", |s| !s.jobs.contains_key(&asked) || 0.0 < s.jobs[&asked].done);
-        // A job that was quick enough has renewed the card; what counts is what is on it when it is restored.
-        let run = desk.state.runs.iter().find(|run| run.id == card).unwrap();
-        let values: Vec<PointValue> = run.curve.test.iter().flatten().copied().collect();
-        let plane = run.plane.clone().unwrap();
-        desk.act(Action::Restore(card));
-        desk.settle();
-        assert_eq!(bits(&desk.test_values()), bits(&values));
-        let shown = desk.state.plane.as_ref().unwrap();
-        assert_eq!(shown.grid, plane.grid);
-        let losses =
-            |p: &lowroad::app::PlaneState| p.values.iter().map(|v| v.map(|v| v.loss.to_bits())).collect::<Vec<_>>();
-        assert_eq!(losses(shown), losses(&plane));
-    }
-}
-
-#[test]
 fn of_fifty_rapid_changes_the_last_one_wins_and_one_plane_at_most_is_worked_on() {
     let mut desk = Desk::demo();
     for change in 0..50 {
@@ -481,7 +426,7 @@ fn events_of_jobs_that_are_no_longer_wanted_change_nothing() {
             Event::Started { job },
             Event::Progress { job, done: 0.5 },
             Event::Values { job, values: vec![(0, wrong), (1_000_000, wrong)] },
-            Event::Trained { job, vectors: vec![Arc::clone(&bend)], epochs_done: 7 },
+            Event::Trained { job, vectors: vec![Arc::clone(&bend)], path: None, epochs_done: 7 },
             Event::Finished { job },
             Event::Cancelled { job },
             Event::Failed { job, error: lowroad::worker::JobError::Panicked("old".to_owned()) },

@@ -97,7 +97,9 @@ impl Desk {
             }
             Request::Fit(spec) => {
                 let vectors = spec.basis[1..spec.basis.len() - 1].to_vec();
-                self.hear(Event::Trained { job, vectors, epochs_done: spec.epochs });
+                let (a, b) = (Arc::clone(&spec.basis[0]), Arc::clone(&spec.basis[spec.basis.len() - 1]));
+                let path = spec.family.map(|curve| Path::new(&spec.network, curve, a, b, vectors.clone()));
+                self.hear(Event::Trained { job, vectors, path: path.map(Arc::new), epochs_done: spec.epochs });
             }
             _ => {}
         }
@@ -326,8 +328,20 @@ fn transport_is_found_from_its_button_and_shows_its_stages_and_remarks() {
     let Some(Stage::Walk(walk)) = path.path.stages().nth(1) else { panic!("stage 2 is a walk") };
     let (index, _) = walk.segment_at(path.path.stage_at(0.6).1);
     assert_shows(&screen, &walk.segments()[index].label());
+    let n_steps = walk.segments().len();
+    for step in index + 1..index + 4 {
+        assert_shows(&screen, &format!("step {step} of {n_steps}"));
+        press(&mut screen, "Next move");
+        screen.run_steps(4);
+    }
+    assert_shows(&screen, &format!("step {} of {n_steps}", index + 4));
+    press(&mut screen, "Move back");
+    assert_shows(&screen, &format!("step {} of {n_steps}", index + 3));
+    screen.state_mut().act(Action::SetT(0.1));
+    screen.run_steps(2);
+    assert_shows(&screen, &path.path.stage_label(1));
     press(&mut screen, "Next move");
-    assert_shows(&screen, &format!("step {} of {}", index + 2, walk.segments().len()));
+    assert_shows(&screen, &format!("step 1 of {n_steps}"));
     press(&mut screen, "Reset");
     settle(&mut screen);
     assert!(screen.state().state().path.as_ref().unwrap().is_straight());

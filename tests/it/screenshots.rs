@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use egui::Theme;
 use egui_kittest::Harness;
 use image::RgbaImage;
-use lowroad::app::{Action, CompareOver, TrainingForm};
+use lowroad::app::{Action, CompareOver, EnsembleForm, EnsembleKind, TrainingForm};
 use lowroad::compute::DeviceChoice;
 use lowroad::data::Attack;
 use lowroad::ui::{Window, WindowOptions};
@@ -210,6 +210,20 @@ fn the_pictures_of_the_permutations_are_what_the_window_draws() {
         settle(&mut screen);
         screen.ctx.set_theme(Theme::Light);
         check(&mut screen, "permutations-light.png");
+    });
+}
+
+#[test]
+fn the_picture_of_ensembles_is_what_the_window_draws() {
+    pictures(|check| {
+        let mut screen = demo([1440.0, 900.0]);
+        press(&mut screen, "Ensemble");
+        for kind in [EnsembleKind::PathAndModes, EnsembleKind::Heads, EnsembleKind::Swa, EnsembleKind::Fge] {
+            screen.state_mut().act(Action::ChangeEnsemble(Box::new(EnsembleForm { kind, ..EnsembleForm::default() })));
+            screen.state_mut().act(Action::AskTogether);
+            settle(&mut screen);
+        }
+        check(&mut screen, "ensemble.png");
     });
 }
 

@@ -81,7 +81,10 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::Checkpoint { job, .. }
         | Event::ConnectStep { job, .. }
         | Event::Connected { job, .. }
+        | Event::Continued { job, .. }
+        | Event::HeadsMade { job, .. }
         | Event::EnsembleScored { job, .. }
+        | Event::Placed { job, .. }
         | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }

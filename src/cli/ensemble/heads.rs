@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use super::reports::{EnsembleReport, Head};
+use super::reports::EnsembleReport;
 use super::{Kind, Member, Work};
 use crate::checkpoint::Mode;
 use crate::cli::networks::shown;
 use crate::cli::options::positive;
 use crate::cli::output::say;
-use crate::compute::{BatchNorm, DataRef, Engine, adjust_head};
+use crate::compute::{BatchNorm, DataRef, Head, HeadsSpec};
 use crate::net::Sequence;
 
 /// Layers in the heads.
@@ -51,35 +51,30 @@ impl Heads {
         }
         let mut found = Vec::new();
         for layers in wanted {
-            for is_adjusted in [false, true] {
-                let head = Head { layers, adjusted: is_adjusted };
+            for adjusted in [false, true] {
+                let head = Head { layers, adjusted };
                 say(&format!("heads: {}", head.label()));
-                let members = self.members(work, modes, &sequence, head)?;
+                let members = members(work, modes, head)?;
                 let kind = Kind { name: "wa", head: Some(head) };
                 found.push(work.together(kind, members, BatchNorm::Stored)?);
             }
         }
         Ok(found)
     }
+}
 
-    /// The first network, and the heads of the others on its lower layers.
-    fn members(&self, work: &Work<'_>, modes: &[Mode], sequence: &Sequence, head: Head) -> Result<Vec<Member>> {
-        let base = &modes[0].params;
-        let layer = sequence.layers().len() - head.layers;
-        let train = DataRef { limit: work.args.find.connect.fit_images, ..work.training_images() };
-        let options = work.args.find.connect.adjustment();
-        let member = |mode: &Mode| -> Result<Member> {
-            let own = mode.params_for(&work.network)?;
-            let params = if head.adjusted {
-                adjust_head(&Engine::cpu(), &work.network, base, &own, layer, &train, &options)?
-            } else {
-                sequence.head_on(base, &own, layer)
-            };
-            Ok(Member { name: shown(mode), params: Arc::new(params) })
-        };
-        let first = Member { name: shown(&modes[0]), params: Arc::clone(base) };
-        std::iter::once(Ok(first)).chain(modes[1..].iter().map(member)).collect()
-    }
+/// The first network, and the heads of the others on its lower layers.
+fn members(work: &Work<'_>, modes: &[Mode], head: Head) -> Result<Vec<Member>> {
+    let connect = &work.args.find.connect;
+    let spec = HeadsSpec {
+        network: Arc::clone(&work.network),
+        members: modes.iter().map(|mode| mode.params_for(&work.network)).collect::<Result<_, _>>()?,
+        head,
+        train: DataRef { limit: connect.fit_images, ..work.training_images() },
+        options: connect.adjustment(),
+    };
+    let made = work.jobs.heads("fitting heads", spec)?;
+    Ok(modes.iter().zip(made).map(|(mode, params)| Member { name: shown(mode), params }).collect())
 }
 
 #[cfg(test)]

@@ -22,13 +22,14 @@ use super::options::{CommonOptions, UsageError, positive, positive_real};
 use super::output::{check_targets, report, save_network};
 use super::pictures::{figure_file, save_figure};
 use crate::checkpoint::Mode;
-use crate::compute::{BatchNorm, DataRef, EnsembleSpec};
+use crate::compute::{BatchNorm, Collected, DataRef, EnsembleSpec, Head};
 use crate::data::{Augmentation, SplitName};
 use crate::files;
 use crate::net::{Network, ParamVec};
+use crate::recipe::Continuation;
 use heads::Heads;
-use reports::{EnsembleReport, Head, describe, figure, to_csv};
-use training::Snapshots;
+use reports::{EnsembleReport, describe, figure, to_csv};
+use training::continuation;
 
 /// Asks several networks together: loss and accuracy of the mean of their softmax outputs
 #[derive(Args, Debug)]
@@ -148,7 +149,7 @@ impl EnsembleArgs {
 pub(super) fn run(args: &EnsembleArgs) -> Result<()> {
     args.check()?;
     check_targets([args.common.json.json.as_ref(), args.csv.as_ref(), args.figure.as_ref()])?;
-    let snapshots = Snapshots::of(args)?;
+    let continuation = continuation(args)?;
     let images = Images::open(&args.common.data)?;
     let jobs = Jobs::open(args.common.device.device)?;
     let opener = Opener { options: &args.common.network, images: &images, jobs: &jobs };
@@ -163,12 +164,11 @@ pub(super) fn run(args: &EnsembleArgs) -> Result<()> {
         network: Arc::clone(&modes[0].network),
         measure: images.measure(args.common.score, &args.common.network),
     };
-    let found = match (snapshots, &args.wa) {
+    let found = match (continuation, &args.wa) {
         (None, Some(heads)) => heads.ensembles(&work, &modes)?,
         (None, None) if args.path => vec![work.along_path(&modes)?],
         (None, None) => vec![work.of_modes(&modes)?],
-        (Some(snapshots), _) if args.swa => vec![work.averaged(&modes[0], &snapshots)?],
-        (Some(snapshots), _) => vec![work.of_snapshots(&modes[0], &snapshots)?],
+        (Some(continuation), _) => vec![work.continued(&modes[0], &continuation)?],
     };
     if let Some(path) = &args.csv {
         files::write_atomic(path, &to_csv(&found)?)?;
@@ -219,21 +219,28 @@ impl Work<'_> {
         Ok(found)
     }
 
-    /// The networks at the minima of a cyclic learning rate.
-    fn of_snapshots(&self, mode: &Mode, snapshots: &Snapshots) -> Result<EnsembleReport> {
-        let mut members = Vec::new();
-        snapshots.train(self, mode, |epoch, params| members.push(Member { name: format!("epoch {epoch}"), params }))?;
-        self.together(Kind::named("fge"), members, BatchNorm::Stored)
-    }
-
-    /// The mean of the weights beside where the training began and ended.
-    fn averaged(&self, mode: &Mode, snapshots: &Snapshots) -> Result<EnsembleReport> {
-        let averaged = snapshots.mean(self, mode)?;
-        let kind = Kind::named("swa");
-        let mut found = self.scored(kind, vec![averaged.start, averaged.end], BatchNorm::Stored, false)?;
-        let mean = self.scored(kind, vec![averaged.mean], self.measure.batch_norm.clone(), true)?;
-        found.members.extend(mean.members);
-        Ok(found)
+    /// What a training that goes on collects: the networks at the minima of its learning rate together, or the mean of the
+    /// weights beside where it began and ended.
+    fn continued(&self, mode: &Mode, continuation: &Continuation) -> Result<EnsembleReport> {
+        let seed = self.args.find.seed;
+        let spec = continuation.spec(&self.network, &mode.params, self.training_images(), seed);
+        let found = self.jobs.continue_training("training goes on", spec)?;
+        match found.collected {
+            Collected::Networks(networks) => {
+                let member = |(epoch, params)| Member { name: format!("epoch {epoch}"), params };
+                self.together(Kind::named("fge"), networks.into_iter().map(member).collect(), BatchNorm::Stored)
+            }
+            Collected::Mean(mean, n) => {
+                let kind = Kind::named("swa");
+                let start = Member { name: shown(mode), params: Arc::clone(&mode.params) };
+                let end = Member { name: format!("after {} epochs", found.epochs_done), params: found.last };
+                let mean = Member { name: format!("mean of {n} networks"), params: mean };
+                let mut report = self.scored(kind, vec![start, end], BatchNorm::Stored, false)?;
+                let mean = self.scored(kind, vec![mean], self.measure.batch_norm.clone(), true)?;
+                report.members.extend(mean.members);
+                Ok(report)
+            }
+        }
     }
 
     /// The members alone and together, saved where that is asked for.

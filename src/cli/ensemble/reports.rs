@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Kind;
 use crate::cli::output::{accuracy_text, loss_text, table};
 use crate::cli::score::ScoreReport;
-use crate::compute::{Ensemble, PointValue};
+use crate::compute::{Ensemble, Head, PointValue};
 use crate::data::SplitName;
 use crate::figures::members_figure;
 use crate::net::Network;
@@ -16,23 +16,6 @@ use crate::render::figure::CurveFigure;
 
 /// Scores by split.
 type Scores = BTreeMap<String, ScoreReport>;
-
-/// What members of a WA-ensemble have of their own: so many layers, the lowest of them fitted to the shared ones or not.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Head {
-    pub(super) layers: usize,
-    pub(super) adjusted: bool,
-}
-
-impl Head {
-    pub(super) fn label(self) -> String {
-        let how = if self.adjusted { "adjusted" } else { "raw" };
-        match self.layers {
-            1 => format!("1 layer, {how}"),
-            n => format!("{n} layers, {how}"),
-        }
-    }
-}
 
 /// An ensemble, or networks that are compared with each other.
 #[derive(Serialize)]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{ComputeError, DataRef, Engine};
 use super::layer_samples::{geometry, n_inputs, n_samples};
+use super::previews::Previews;
 use super::transport::pairing_note;
 use super::{ConnectSpec, ConnectStep, Connection, Connector, Cost, Trace};
 use crate::geometry::{Curve, Family, Path, Stage, neuron_centre};
@@ -36,6 +37,7 @@ pub(super) struct Chain {
     n_stages: usize,
     residuals: Vec<(f64, f64)>,
     notes: Vec<String>,
+    previews: Previews,
 }
 
 impl Chain {
@@ -57,6 +59,7 @@ impl Chain {
             stages: Vec::new(),
             residuals: vec![(0.0, 0.0)],
             notes,
+            previews: Previews::default(),
             network,
             family,
             sequence,
@@ -150,6 +153,34 @@ impl Chain {
         self.notes.extend(note);
     }
 
+    /// The path as it is shown on the way, from time to time; nothing while it has not left A.
+    ///
+    /// `points`: of the segment that is being worked out, evenly from its start on; so many when it will be whole.
+    fn preview(&mut self, points: &[Arc<ParamVec>], n_points: usize) -> Option<Arc<Path>> {
+        if Arc::ptr_eq(points.last().unwrap_or(&self.now), &self.a) {
+            return None;
+        }
+        let mut previews = std::mem::take(&mut self.previews);
+        let path = previews.when_due(|| Arc::new(self.so_far(points, n_points)));
+        self.previews = previews;
+        path
+    }
+
+    /// The path as far as it is known, and straight from there to B.
+    pub(super) fn so_far(&self, points: &[Arc<ParamVec>], n_points: usize) -> Path {
+        let mut stages = self.stages.clone();
+        if 1 < points.len() {
+            stages.push(waiting(points, n_points));
+        }
+        // A corner between segments would be a network more to keep: the next one goes all the way, the others rest at B.
+        let line = |from| Stage::Curve { curve: Curve::Linear, basis: vec![Arc::clone(from), Arc::clone(&self.b)] };
+        if stages.len() < self.n_stages {
+            stages.push(line(points.last().unwrap_or(&self.now)));
+        }
+        stages.resize_with(self.n_stages, || line(&self.b));
+        Path::staged(self.family, stages)
+    }
+
     fn finish(&mut self) -> Connection {
         if self.is_transported() {
             self.notes.push("the path ends at B with its units moved, which computes what B computes".to_owned());
@@ -163,9 +194,27 @@ impl Chain {
     }
 }
 
+/// The first of a segment's `n_points` points, which then stands still.
+fn waiting(points: &[Arc<ParamVec>], n_points: usize) -> Stage {
+    let mut points = points.to_vec();
+    let mut times = Curve::even_ts(n_points);
+    times.truncate(points.len());
+    if let (Some(last), true) = (points.last().map(Arc::clone), points.len() < n_points) {
+        points.push(last);
+        times.push(1.0);
+    }
+    Stage::Polyline { times, points }
+}
+
 /// A family that moves a chain.
 pub(super) trait ChainMover: Send {
     fn chain(&mut self) -> &mut Chain;
+
+    /// Points of the segment that are worked out already, evenly from its start on, and how many it will have; none where
+    /// segments come whole.
+    fn points(&self) -> (&[Arc<ParamVec>], usize) {
+        (&[], 0)
+    }
 
     /// Does a piece of work.
     fn advance(&mut self) -> Result<(), ComputeError>;
@@ -184,7 +233,10 @@ impl<T: ChainMover> Connector for T {
             }
             if budget <= started.elapsed() {
                 let (share, note) = self.progress();
-                return Ok(ConnectStep::Working { done: self.chain().done(share), note, path: None });
+                let (points, n_points) = self.points();
+                let points = points.to_vec();
+                let path = self.chain().preview(&points, n_points);
+                return Ok(ConnectStep::Working { done: self.chain().done(share), note, path });
             }
         }
     }
@@ -199,14 +251,21 @@ pub(super) fn cost(spec: &ConnectSpec, n_fits: usize) -> Cost {
     let n_images = spec.options.adjustment.images(&spec.train).n_images();
     let mut forward = 0.0;
     for pair in sequence.layers().windows(2) {
-        let [before, fitted] = [&pair[0], &pair[1]].map(|layer| geometry(&spec.network, layer));
-        forward += before.n_products() as f64 * n_images as f64;
-        let samples = n_samples(&fitted, n_images);
-        let [n, m] = [n_inputs(&fitted), fitted.output[0]];
-        let sums = (n * n / 2 + n * m) as f64 * samples as f64;
-        let solution = (n * n) as f64 * (n as f64 / 6.0 + m as f64);
-        cost.flops += 2.0 * n_fits as f64 * (forward + sums + solution);
-        cost.bytes = cost.bytes.max((n * n + 2 * n * m) * size_of::<f64>() + samples * m * size_of::<f32>());
+        forward += geometry(&spec.network, &pair[0]).n_products() as f64 * n_images as f64;
+        let fit = fit_cost(&spec.network, &pair[1], n_images);
+        cost.flops += n_fits as f64 * (2.0 * forward + fit.flops);
+        cost.bytes = cost.bytes.max(fit.bytes);
     }
     cost
+}
+
+/// What the equations of one fit of a layer on so many images take, and their solution; not the way of the images to it.
+pub(super) fn fit_cost(network: &Network, layer: &SequenceLayer, n_images: usize) -> Cost {
+    let fitted = geometry(network, layer);
+    let samples = n_samples(&fitted, n_images);
+    let [n, m] = [n_inputs(&fitted), fitted.output[0]];
+    let sums = (n * n / 2 + n * m) as f64 * samples as f64;
+    let solution = (n * n) as f64 * (n as f64 / 6.0 + m as f64);
+    let bytes = (n * n + 2 * n * m) * size_of::<f64>() + samples * m * size_of::<f32>();
+    Cost { flops: 2.0 * (sums + solution), bytes }
 }

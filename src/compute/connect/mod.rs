@@ -7,6 +7,7 @@ mod butterfly;
 mod chain;
 mod cholesky;
 mod flow;
+mod heads;
 mod layer_samples;
 mod layerwise;
 mod least_squares;
@@ -27,14 +28,16 @@ use serde::{Deserialize, Serialize};
 
 use autoneb::AutoNeb;
 pub use autoneb::{AutoNebOptions, AutoNebPreset};
+pub use heads::{Head, HeadsSpec, HeadsStep, MakeHeads, heads_cost, make_heads};
 use layerwise::Layerwise;
 pub use layerwise::LayerwiseOptions;
+pub(super) use scores::gradient_flops;
 use simplex::SimplexConnector;
 pub use simplex::SimplexOptions;
 use transport::TransportConnector;
 pub use transport::TransportOptions;
+pub use weight_adjustment::AdjustmentOptions;
 use weight_adjustment::WeightAdjustment;
-pub use weight_adjustment::{AdjustmentOptions, adjust_head};
 
 use super::{ComputeError, DataRef, Engine, flows};
 use crate::geometry::{Family, FlowModel, Path};
@@ -89,7 +92,7 @@ pub struct Trace {
     pub points: Vec<(f64, f64)>,
 }
 
-/// What a connection will take.
+/// What a connection will take, or making the members of an ensemble.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cost {
     pub flops: f64,

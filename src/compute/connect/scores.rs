@@ -64,6 +64,6 @@ pub(super) fn forward_flops(network: &Network) -> f64 {
 }
 
 /// The same there and back.
-pub(super) fn gradient_flops(network: &Network) -> f64 {
+pub(in crate::compute) fn gradient_flops(network: &Network) -> f64 {
     3.0 * forward_flops(network)
 }

@@ -126,6 +126,13 @@ impl ChainMover for WeightAdjustment {
         &mut self.chain
     }
 
+    fn points(&self) -> (&[Arc<ParamVec>], usize) {
+        match &self.work {
+            Work::Fitting(fitting) => (&fitting.points, self.n_points),
+            Work::Begin | Work::Pairing(_) => (&[], 0),
+        }
+    }
+
     fn advance(&mut self) -> Result<(), ComputeError> {
         match std::mem::replace(&mut self.work, Work::Begin) {
             Work::Begin => {
@@ -193,44 +200,4 @@ pub(super) fn cost(spec: &ConnectSpec) -> Cost {
     let n_stages = Sequence::of(&spec.network).map_or(0, |sequence| sequence.layers().len() - 1);
     cost.bytes += n_stages * n_points * spec.network.layout().len() * size_of::<f32>();
     cost
-}
-
-/// The network of a WA-ensemble's member on the base's lower layers (section 1.10 of the methods): the base's layers below
-/// number `layer`, that layer fitted to pass on what the member's computes, its bias and all layers above the member's.
-///
-/// `layer`: counted from 0 at the images. The fit runs on the processor whatever the engine.
-///
-/// # Errors
-/// Where the network is no chain or has no such layer, where the images do not fit, and where the fit has no solution.
-pub fn adjust_head(
-    _engine: &Engine,
-    network: &Arc<Network>,
-    base: &Arc<ParamVec>,
-    member: &Arc<ParamVec>,
-    layer: usize,
-    train: &DataRef,
-    options: &AdjustmentOptions,
-) -> Result<ParamVec, ComputeError> {
-    super::super::batches::check_fit(network, train)?;
-    let unsuited = |reason| ComputeError::Unsuited { family: "Weight adjustment", reason };
-    let sequence = Sequence::of(network).map_err(unsuited)?;
-    let layers = sequence.layers();
-    let missing = || unsuited(format!("there is no layer {layer}: expected one of 0 to {}", layers.len() - 1));
-    let fitted = layers.get(layer).ok_or_else(missing)?;
-    let mut head = sequence.head_on(base, member, layer);
-    if layer == 0 {
-        return Ok(head);
-    }
-    let data = options.images(train);
-    let mut problem = LeastSquares::new(network, fitted, member, &data, options.ridge);
-    while problem.is_reading() {
-        problem.step()?;
-    }
-    problem.start(base);
-    loop {
-        if let Some(Fitted { weight, .. }) = problem.step()? {
-            head.tensor_mut(fitted.weight).copy_from_slice(&weight);
-            return Ok(head);
-        }
-    }
 }

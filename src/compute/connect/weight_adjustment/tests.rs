@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use super::super::super::test_data::{noise, params};
-use super::super::{ConnectOptions, Connection, connect_all};
+use super::super::{Connect, ConnectOptions, ConnectStep, Connection, connect_all};
 use super::*;
 use crate::geometry::{Family, Path};
 use crate::matching::Permutation;
@@ -146,6 +148,46 @@ fn neurons_on_arcs_turn_about_their_mean_with_their_biases() {
     }
 }
 
+#[test]
+fn on_the_way_a_path_is_shown_as_far_as_it_is_fitted_and_then_straight_to_b() {
+    let network = Arc::new(zoo::mlp(&[12, 8, 6, 3], true).unwrap());
+    let spec = spec(&network, Family::LinearAdjusted);
+    let whole = connect(&spec).path;
+    let mut running = WeightAdjustment::new(&Engine::cpu(), spec.clone()).unwrap();
+    let layers = Sequence::of(&network).unwrap().layers().to_vec();
+    let mut n_seen = 0;
+    while *running.chain().layer() != layers[2] {
+        running.advance().unwrap();
+        let points = running.points().0.to_vec();
+        let shown = running.chain().so_far(&points, N_POINTS);
+        assert_eq!((shown.stages().len(), shown.point(0.0)), (3, (*spec.a).clone()));
+        assert_eq!(shown.point(1.0), *spec.b);
+        assert!(ends_meet(&shown));
+        let Some(last) = points.len().checked_sub(1).filter(|last| 0 < *last) else { continue };
+        // The last fitted point, and what comes after it: the path stands there until the stage is over.
+        let stage = layers.iter().position(|layer| layer == running.chain().layer()).unwrap();
+        let t = |s: f64| (stage as f64 + s) / 3.0;
+        let reached = last as f64 / (N_POINTS - 1) as f64;
+        assert_eq!(shown.point(t(0.999 * reached)).distance(&whole.point(t(0.999 * reached))), 0.0);
+        assert_eq!(shown.point(t(0.999)).distance(&points[last]), 0.0, "{last}");
+        n_seen = n_seen.max(last);
+    }
+    assert_eq!(n_seen, N_POINTS - 2, "every point but the last of a stage was seen alone");
+}
+
+#[test]
+fn paths_are_shown_while_they_are_worked_out() {
+    for family in FAMILIES {
+        let network = Arc::new(zoo::mlp(&[12, 8, 3], true).unwrap());
+        let mut connect = Connect::new(&Engine::cpu(), spec(&network, family)).unwrap();
+        let mut shown = Vec::new();
+        while let ConnectStep::Working { path, .. } = connect.step(Duration::ZERO).unwrap() {
+            shown.extend(path);
+        }
+        assert!(shown.first().is_some_and(|path| path.family() == family && path.stages().len() == 2));
+    }
+}
+
 /// Table 1.6: the rows of W1 alone decide, without biases and what leaves.
 #[test]
 fn units_are_transported_by_their_incoming_weights() {
@@ -182,33 +224,4 @@ fn only_the_images_that_were_asked_for_are_fitted() {
     limited.options.adjustment.n_images = Some(20);
     few.train.limit = Some(20);
     assert_eq!(connect(&limited).path.point(0.5), connect(&few).path.point(0.5));
-}
-
-#[test]
-fn a_head_on_its_own_backbone_is_the_member_again() {
-    let (engine, options) = (Engine::cpu(), AdjustmentOptions::default());
-    for network in chains() {
-        let spec = spec(&network, Family::LinearAdjusted);
-        let sequence = Sequence::of(&network).unwrap();
-        for (index, layer) in sequence.layers().iter().enumerate() {
-            let adjust = |base| adjust_head(&engine, &network, base, &spec.b, index, &spec.train, &options).unwrap();
-            let same = adjust(&spec.b);
-            assert!(logit_difference(&network, &same, &spec.b, &spec.train) < 1e-3, "{} {index}", network.name());
-            let head = adjust(&spec.a);
-            for (other, expected) in sequence.layers().iter().enumerate() {
-                let source = if other < index { &spec.a } else { &spec.b };
-                if other != index {
-                    assert_eq!(head.tensor(expected.weight), source.tensor(expected.weight));
-                }
-                if let Some(bias) = expected.bias {
-                    assert_eq!(head.tensor(bias), source.tensor(bias));
-                }
-            }
-            assert_eq!(head.tensor(layer.weight) == spec.b.tensor(layer.weight), index == 0);
-        }
-    }
-    let network = Arc::new(zoo::mlp(&[12, 8, 3], true).unwrap());
-    let spec = spec(&network, Family::LinearAdjusted);
-    let error = adjust_head(&engine, &network, &spec.a, &spec.b, 2, &spec.train, &options).unwrap_err();
-    assert!(error.to_string().contains("no layer 2: expected one of 0 to 1"), "{error}");
 }
