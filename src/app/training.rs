@@ -424,6 +424,11 @@ fn refresh_estimate(state: &mut AppState, effects: &mut Vec<Effect>) {
         .as_ref()
         .map(|data| (training.form.network.clone(), descent.batch_size, descent.attack, data.revision));
     let Some(key) = key.filter(|_| training.open && training.ready().is_some() && !training.is_active()) else {
+        // What was not measured to the end is measured once the panel is open again.
+        if state.runs_job(Purpose::EstimateTraining) {
+            drop_job(state, Purpose::EstimateTraining, effects);
+            state.training.estimate = None;
+        }
         return;
     };
     if let Some(estimate) = training.estimate.as_ref().filter(|estimate| estimate.key == key) {

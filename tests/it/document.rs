@@ -825,3 +825,14 @@ fn t_stays_on_the_path() {
         assert_eq!(desk.state.t.to_bits(), f64::to_bits(is));
     }
 }
+
+#[test]
+fn closing_the_panel_of_trainings_ends_the_measuring_of_how_long_they_take() {
+    let mut desk = Desk::demo();
+    desk.act(Action::ShowTraining(true));
+    assert!(desk.state.runs_job(Purpose::EstimateTraining));
+    desk.act(Action::ShowTraining(false));
+    assert!(!desk.state.runs_job(Purpose::EstimateTraining));
+    desk.act(Action::ShowTraining(true));
+    assert!(desk.state.runs_job(Purpose::EstimateTraining), "it was not measured to the end");
+}
