@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::compare_tasks::{CompareOver, EndAt, Task, Way, tasks};
-use super::state::Purpose;
-use super::{AppState, Effect, ModeId, alignment, refresh, search, update};
+use super::state::{AlignmentState, Purpose};
+use super::{AppState, ByHandState, Effect, ModeId, alignment, refresh, search, update};
 use crate::data::SplitName;
 use crate::geometry::Family;
 use crate::matching::AlignMethod;
@@ -37,13 +37,17 @@ pub struct RunningComparison {
     /// The last alignment that was made for it.
     aligned: Option<((ModeId, ModeId), AlignMethod)>,
     data_revision: u64,
-    /// What was set before: the pair, and the seeds of fits and connections.
     before: Before,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// What was set before a comparison.
+#[derive(Clone, Debug)]
 struct Before {
     ends: (ModeId, ModeId),
+    use_aligned: bool,
+    alignment: Option<AlignmentState>,
+    by_hand: Option<ByHandState>,
+    /// Of fits and of connections.
     seeds: [u64; 2],
 }
 
@@ -91,16 +95,31 @@ pub(super) fn begin(state: &mut AppState, ways: &[Way], over: CompareOver) {
         end: None,
         aligned: None,
         data_revision,
-        before: Before { ends, seeds },
+        before: Before {
+            ends,
+            use_aligned: state.use_aligned,
+            alignment: state.alignment.clone(),
+            by_hand: state.by_hand.as_ref().map(ByHandState::at_rest),
+            seeds,
+        },
     });
     set_up(state, task);
 }
 
-/// Ends the comparison; what was found stays, and the seeds are again what they were.
-pub(super) fn end(state: &mut AppState) {
-    if let Some(running) = state.compare.running.take() {
-        [state.settings.path.fit.seed, state.settings.path.connect.seed] = running.before.seeds;
+/// Ends the comparison and comes back to the pair that it began with; what was found stays.
+pub(super) fn stop(state: &mut AppState) {
+    let Some(before) = end(state) else { return };
+    if state.endpoints != Some(before.ends) {
+        turn_to(state, before.ends);
+        (state.alignment, state.by_hand, state.use_aligned) = (before.alignment, before.by_hand, before.use_aligned);
     }
+}
+
+/// Ends the comparison where it is; what was found stays, and the seeds are again what they were.
+fn end(state: &mut AppState) -> Option<Before> {
+    let before = state.compare.running.take()?.before;
+    [state.settings.path.fit.seed, state.settings.path.connect.seed] = before.seeds;
+    Some(before)
 }
 
 /// Goes on to the next run when one is done, or ends when something else was set up meanwhile.
@@ -203,9 +222,7 @@ fn next(state: &mut AppState) {
         return;
     };
     let Some(task) = running.queue.pop_front() else {
-        let ends = running.before.ends;
-        end(state);
-        turn_to(state, ends);
+        stop(state);
         return;
     };
     running.task = task;

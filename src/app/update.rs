@@ -104,7 +104,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             }
         }
         Action::CancelAll => {
-            compare::end(state);
+            compare::stop(state);
             ensemble::end(state);
             training::end(state, true, &mut effects);
             let jobs: Vec<_> = state.jobs.keys().copied().collect();

@@ -26,7 +26,7 @@ pub(super) fn show(
         common(ui, state, family, settings);
     });
     match state.jobs.values().find(|job| job.purpose == Purpose::FindPath) {
-        Some(job) => progress(ui, job, actions),
+        Some(job) => progress(ui, job, "The path stays as far as it was shown (Esc)", actions),
         None => begin(ui, state, family, actions),
     }
     if let Some(path) = state.path.as_ref().filter(|path| !path.is_straight()) {
@@ -109,9 +109,10 @@ pub(super) fn about(time: Duration) -> String {
     }
 }
 
-fn progress(ui: &mut Ui, job: &JobInfo, actions: &mut Vec<Action>) {
+/// How far a job is; `tip`: what stays when it is stopped.
+pub(super) fn progress(ui: &mut Ui, job: &JobInfo, tip: &str, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
-        if ui.button("Stop").on_hover_text("The path stays as far as it was shown (Esc)").clicked() {
+        if ui.button("Stop").on_hover_text(tip).clicked() {
             actions.push(Action::CancelAll);
         }
         ui.add(ProgressBar::new(job.done as f32).desired_height(10.0).desired_width(ui.available_width() - 4.0));

@@ -1,9 +1,9 @@
 //! The map of neurons that paths of the families `flow` and `bijection` go through: opened, or trained on the open modes.
 
-use egui::{Button, DragValue, Label, ProgressBar, RichText, Ui};
+use egui::{Button, DragValue, Label, RichText, Ui};
 
 use super::View;
-use super::connect_controls::about;
+use super::connect_controls::{about, progress};
 use super::descent_controls::{images_row, number_row, real_row};
 use super::dialogs::Wish;
 use crate::app::{Action, AppState, ConnectSettings, FlowSettings, Purpose};
@@ -55,15 +55,7 @@ fn training(ui: &mut Ui, state: &AppState, settings: &mut FlowSettings, actions:
         ui.add(DragValue::new(&mut settings.seed)).labelled_by(label.id);
     });
     match state.jobs.values().find(|job| job.purpose == Purpose::TrainFlow) {
-        Some(job) => {
-            ui.horizontal(|ui| {
-                if ui.button("Stop").on_hover_text("The map stays as far as it was trained (Esc)").clicked() {
-                    actions.push(Action::CancelAll);
-                }
-                let bar = ProgressBar::new(job.done as f32).desired_height(10.0);
-                ui.add(bar.desired_width(ui.available_width() - 4.0));
-            });
-        }
+        Some(job) => progress(ui, job, "The map stays as far as it was trained (Esc)", actions),
         None => {
             ui.horizontal(|ui| {
                 let time = state.flow_training_time();

@@ -1,6 +1,7 @@
 //! Permutations that are changed by hand, and what becomes of the path; methods of alignment; the four curves.
 
 use super::*;
+use lowroad::app::compare_table::{Scope, rows};
 use lowroad::app::{AlignedBy, CompareOver};
 use lowroad::compute::Alignment;
 use lowroad::matching::{AlignMethod, Edits, Permutation};
@@ -205,6 +206,24 @@ fn the_four_curves_leave_a_run_for_each_seed() {
         let wanted = format!("Bézier curve, 1 bend{wanted}");
         assert_eq!(methods.iter().filter(|method| **method == wanted).count(), 2, "{wanted} in {methods:?}");
     }
+}
+
+#[test]
+fn comparing_all_pairs_aligns_each_and_comes_back_to_the_pair_as_it_was() {
+    let mut desk = Desk::three();
+    desk.act(Action::Align);
+    desk.settle();
+    let before = Arc::clone(desk.state.current_alignment().unwrap());
+    for family in Family::ALL {
+        desk.act(Action::LeaveOut(family, family != Family::Arc));
+    }
+    desk.act(Action::Compare(CompareOver { scope: Scope::AllPairs, n_seeds: 1 }));
+    desk.until("all pairs are done", |state| state.compare.running.is_none());
+    desk.settle();
+    assert!(Arc::ptr_eq(desk.state.current_alignment().unwrap(), &before));
+    assert!(desk.state.use_aligned && desk.state.path.as_ref().unwrap().aligned);
+    let rows = rows(&desk.state, Scope::AllPairs);
+    assert_eq!(rows.iter().find(|row| row.title == "Arc, aligned").unwrap().n_runs, 3);
 }
 
 #[test]
