@@ -33,11 +33,12 @@ fn main() {
         let shape = ImageShape { channels, height: side, width: side };
         let data = common::made_data(shape, n_images, || rng.random());
         let before = peak_bytes();
-        let [shared, fits @ ..] = measure(&network, data);
+        let ([shared, fits @ ..], longest) = measure(&network, data);
         let gram = (n_inputs * n_inputs * size_of::<f64>()) as f64;
         let point = (network.layout().len() * size_of::<f32>()) as f64;
         println!("weight adjustment {name}, {n_images} images: what A computes {shared:.3} s");
         println!("weight adjustment {name}, {n_images} images: a fit {}", common::spread(&sorted(fits)));
+        println!("weight adjustment {name}, {n_images} images: longest step of all {longest:.3} s");
         if let (Some(before), Some(after)) = (before, peak_bytes()) {
             // Both ends, those of the stage, the point at work and the points found.
             let points = point * (N_FITS + 5) as f64;
@@ -52,8 +53,8 @@ fn main() {
     }
 }
 
-/// Seconds of what A computes, and of each fit of the first stage.
-fn measure(network: &Arc<Network>, train: DataRef) -> [f64; 1 + N_FITS] {
+/// Seconds of what A computes, and of each fit of the first stage; and of the longest step, which nobody can interrupt.
+fn measure(network: &Arc<Network>, train: DataRef) -> ([f64; 1 + N_FITS], f64) {
     let spec = ConnectSpec {
         family: Family::LinearAdjusted,
         a: common::random(network, 1),
@@ -66,13 +67,15 @@ fn measure(network: &Arc<Network>, train: DataRef) -> [f64; 1 + N_FITS] {
     };
     let mut job = Connect::new(&Engine::cpu(), spec).expect("the network is a chain");
     let mut seconds = [0.0; 1 + N_FITS];
-    let mut work = 0;
+    let (mut work, mut longest) = (0, 0.0_f64);
     while work < seconds.len() {
         let started = Instant::now();
         let ConnectStep::Working { note, .. } = job.step(Duration::ZERO).expect("the weights are finite") else {
             break;
         };
-        seconds[work] += started.elapsed().as_secs_f64();
+        let step = started.elapsed().as_secs_f64();
+        seconds[work] += step;
+        longest = longest.max(step);
         // The note says what comes next: `fc2: what A computes`, then `fc2: fit 1 of 3`.
         match note.split_once(": fit ").and_then(|(_, rest)| rest.split_once(" of ")?.0.parse().ok()) {
             Some(fit) => work = fit,
@@ -80,7 +83,7 @@ fn measure(network: &Arc<Network>, train: DataRef) -> [f64; 1 + N_FITS] {
             None => {}
         }
     }
-    seconds
+    (seconds, longest)
 }
 
 fn sorted<const N: usize>(mut times: [f64; N]) -> [f64; N] {
