@@ -9,7 +9,7 @@ use super::evaluate::DataRef;
 use super::{FitSpec, FitStart, Optimizer, Schedule, TSampling};
 use crate::data::{Augmentation, Dataset, ImageShape, Normalization, Split, SplitName, Values};
 use crate::geometry::Curve;
-use crate::net::{Network, ParamId, ParamKind, ParamVec};
+use crate::net::{Network, ParamId, ParamKind, ParamVec, Sequence, reference, zoo};
 
 /// `n_images` training images (and as many others for testing) that `network` takes, scaled to about -1.7..1.7.
 pub(super) fn noise(network: &Network, n_images: usize) -> DataRef {
@@ -54,6 +54,23 @@ pub(super) fn params(network: &Network, seed: u64) -> Arc<ParamVec> {
         params.tensor_mut(ParamId(index)).fill_with(|| rng.random_range(range.clone()));
     }
     Arc::new(params)
+}
+
+/// The zoo's networks that are chains of layers.
+pub(super) fn chains() -> impl Iterator<Item = Arc<Network>> {
+    zoo::samples().into_iter().filter(|network| Sequence::of(network).is_ok()).map(Arc::new)
+}
+
+/// The largest difference of two networks' logits on some images.
+pub(super) fn logit_difference(network: &Network, a: &ParamVec, b: &ParamVec, data: &DataRef) -> f64 {
+    let mut image = vec![0.0; network.n_inputs()];
+    let mut largest = 0.0_f64;
+    for index in 0..10 {
+        data.inputs().read(index, &mut image);
+        let pairs = reference::logits(network, a, &image).into_iter().zip(reference::logits(network, b, &image));
+        largest = pairs.map(|(x, y)| (x - y).abs()).fold(largest, f64::max);
+    }
+    largest
 }
 
 /// One epoch of a mode or a path between vectors at random, on noise.

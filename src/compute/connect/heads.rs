@@ -169,13 +169,9 @@ pub fn heads_cost(spec: &HeadsSpec) -> Cost {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::test_data::{noise, params};
+    use super::super::super::test_data::{chains, logit_difference, noise, params};
     use super::*;
-    use crate::net::{reference, zoo};
-
-    fn chains() -> impl Iterator<Item = Arc<Network>> {
-        zoo::samples().into_iter().filter(|network| Sequence::of(network).is_ok()).map(Arc::new)
-    }
+    use crate::net::zoo;
 
     /// Heads of a member on a base, which is itself or another one.
     fn spec(network: &Arc<Network>, base: u64, head: Head) -> HeadsSpec {
@@ -186,17 +182,6 @@ mod tests {
             train: noise(network, 60),
             options: AdjustmentOptions::default(),
         }
-    }
-
-    fn logit_difference(network: &Network, a: &ParamVec, b: &ParamVec, data: &DataRef) -> f64 {
-        let mut image = vec![0.0; network.n_inputs()];
-        let mut largest = 0.0_f64;
-        for index in 0..10 {
-            data.inputs().read(index, &mut image);
-            let pairs = reference::logits(network, a, &image).into_iter().zip(reference::logits(network, b, &image));
-            largest = pairs.map(|(x, y)| (x - y).abs()).fold(largest, f64::max);
-        }
-        largest
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use super::super::super::test_data::{noise, params};
+use super::super::super::test_data::{chains, noise, params};
 use super::super::{ConnectOptions, Connection, connect_all};
 use super::*;
 use crate::geometry::{Curve, Family};
@@ -21,10 +21,6 @@ fn spec(network: &Arc<Network>, family: Family) -> ConnectSpec {
 
 fn connect(spec: &ConnectSpec) -> Connection {
     connect_all(&Engine::cpu(), spec.clone()).unwrap()
-}
-
-fn chains() -> impl Iterator<Item = Arc<Network>> {
-    zoo::samples().into_iter().filter(|network| Sequence::of(network).is_ok()).map(Arc::new)
 }
 
 /// Logits of the first images.

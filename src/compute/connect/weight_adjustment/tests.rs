@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use super::super::super::test_data::{noise, params};
+use super::super::super::test_data::{chains, logit_difference, noise, params};
 use super::super::{Connect, ConnectOptions, ConnectStep, Connection, connect_all};
 use super::*;
 use crate::geometry::{Family, Path};
 use crate::matching::Permutation;
 use crate::matching::{maximise, permute};
-use crate::net::{reference, zoo};
+use crate::net::zoo;
 
 const FAMILIES: [Family; 3] = [Family::LinearAdjusted, Family::ArcAdjusted, Family::TransportAdjusted];
 const N_POINTS: usize = 4;
@@ -26,22 +26,6 @@ fn spec(network: &Arc<Network>, family: Family) -> ConnectSpec {
 
 fn connect(spec: &ConnectSpec) -> Connection {
     connect_all(&Engine::cpu(), spec.clone()).unwrap()
-}
-
-fn chains() -> impl Iterator<Item = Arc<Network>> {
-    zoo::samples().into_iter().filter(|network| Sequence::of(network).is_ok()).map(Arc::new)
-}
-
-/// The largest difference of two networks' logits on some images.
-fn logit_difference(network: &Network, a: &ParamVec, b: &ParamVec, data: &DataRef) -> f64 {
-    let mut image = vec![0.0; network.n_inputs()];
-    let mut largest = 0.0_f64;
-    for index in 0..10 {
-        data.inputs().read(index, &mut image);
-        let pairs = reference::logits(network, a, &image).into_iter().zip(reference::logits(network, b, &image));
-        largest = pairs.map(|(x, y)| (x - y).abs()).fold(largest, f64::max);
-    }
-    largest
 }
 
 fn ends_meet(path: &Path) -> bool {
