@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::{fitting_pair, start};
-use super::state::{AlignmentState, Purpose};
+use super::state::AlignmentState;
 use super::{AppState, Effect, Notice};
 use crate::compute::{AlignSpec, Alignment, Proximal};
 use crate::geometry::Path as GeometryPath;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::alignment::warn_if_broken;
+use super::jobs::Purpose;
 use super::refresh::{drop_job, fitting_pair, start};
-use super::state::Purpose;
 use super::{AppState, BatchNormSettings, Effect};
 use crate::compute::{Alignment, RearrangeSpec};
 use crate::data::SplitName;

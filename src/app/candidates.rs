@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::{drop_job, start};
-use super::state::{ModeState, Purpose};
+use super::state::ModeState;
 use super::{AppState, Effect, ModeId, Notice, Scored};
 use crate::checkpoint::Mode;
 use crate::compute::EvaluateSpec;

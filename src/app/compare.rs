@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::compare_tasks::{CompareOver, EndAt, Task, Way, tasks};
-use super::state::{AlignmentState, Purpose};
+use super::jobs::Purpose;
+use super::state::AlignmentState;
 use super::{AppState, ByHandState, Effect, ModeId, alignment, refresh, search, update};
 use crate::data::SplitName;
 use crate::geometry::Family;

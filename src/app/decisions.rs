@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::{drop_job, fitting_pair, start};
-use super::state::{DataState, Purpose};
+use super::state::DataState;
 use super::{AppState, BatchNormSettings, Effect};
 use crate::compute::{ClassifySpec, DataRef};
 use crate::data::{Dataset, Normalization, Split, SplitName, Values};

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::state::{DataState, ModeState, PathState, Purpose, Suggestion};
+use super::jobs::Purpose;
+use super::state::{DataState, ModeState, PathState, Suggestion};
 use super::update::{choose_family, set_data, stop};
 use super::{
-    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, by_hand, candidates, compare, decisions,
-    ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired, robust, runs,
-    search, training, trajectories,
+    AppState, Effect, ModeId, Notice, Remedy, Scored, Severity, alignment, bending, by_hand, candidates, compare,
+    decisions, ensemble, flow_training, inspection, kept_trainings, placing, planes, predictions, refresh, repaired,
+    robust, runs, search, training, trajectories,
 };
 use crate::checkpoint::Mode;
 use crate::compute::{Connection, GroupCheck, PointValue};
@@ -68,6 +69,8 @@ fn take_in(state: &mut AppState, event: Event) {
             }
         }
         Event::Checkpoint { job, checkpoint } => training::on_checkpoint(state, job, *checkpoint),
+        Event::Bent { job, path, placed } => bending::on_bent(state, job, path, placed),
+        Event::PointsPlaced { job, points } => trajectories::on_placed(state, job, points),
         Event::Placed { job, placed } => placing::on_placed(state, job, placed),
         Event::PathPlane { job, found } => planes::on_found(state, job, found),
         Event::Aligned { job, alignment } => {
@@ -100,6 +103,7 @@ fn take_in(state: &mut AppState, event: Event) {
         Event::Failed { job, error } => {
             if let Some(info) = state.jobs.remove(&job) {
                 on_interrupted(state, info.purpose);
+                trajectories::on_failed(state, job);
                 compare::on_failed(state, info.purpose, error.to_string());
                 state.notify(Notice::error(format!("{} failed", info.label), &error));
             }
@@ -284,6 +288,8 @@ fn on_values(state: &mut AppState, job: JobId, values: &[(usize, PointValue)]) {
         | Purpose::TrainFlow
         | Purpose::PathPlane
         | Purpose::PlacePath
+        | Purpose::BendPath
+        | Purpose::PlaceTrajectory
         | Purpose::Train
         | Purpose::EstimateTraining
         | Purpose::Verify { .. }
@@ -313,6 +319,7 @@ fn on_interrupted(state: &mut AppState, purpose: Purpose) {
         Purpose::Train => training::on_end(state, false),
         Purpose::Ensemble => ensemble::on_interrupted(state),
         Purpose::Rearrange => by_hand::on_interrupted(state),
+        Purpose::BendPath => bending::on_interrupted(state),
         _ => {}
     }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::jobs::Purpose;
 use super::refresh::{fitting_pair, start};
 use super::search::EXPECTED_SPEED;
-use super::state::Purpose;
 use super::{AppState, Effect, FlowSettings, ModeId};
 use crate::compute::{FlowSpec, TrainedFlow};
 use crate::data::SplitName;
@@ -43,14 +43,14 @@ pub(super) fn begin(state: &mut AppState) -> Option<Effect> {
 fn spec(state: &AppState) -> Option<FlowSpec> {
     let (pair, data) = (fitting_pair(state)?, state.data.as_ref()?);
     let settings = &state.settings.path;
-    let objective = match settings.family {
-        Family::Flow => FlowObjective::Likelihood,
-        Family::Bijection => FlowObjective::Bijection,
+    let neurons = Neurons::of(&pair.network).ok()?;
+    let FlowSettings { kind, hidden, epochs, learning_rate, n_images, seed } = settings.connect.flow;
+    let (objective, kind) = match settings.family {
+        Family::Flow => (FlowObjective::Likelihood, kind),
+        Family::Bijection => (FlowObjective::Bijection, FlowKind::RealNvp),
         _ => return None,
     };
-    let neurons = Neurons::of(&pair.network).ok()?;
-    let FlowSettings { hidden, epochs, learning_rate, n_images, seed } = settings.connect.flow;
-    let config = FlowConfig { hidden, ..FlowConfig::of_paper(FlowKind::RealNvp, objective, neurons.shape) };
+    let config = FlowConfig { hidden, ..FlowConfig::of_paper(kind, objective, neurons.shape) };
     let modes = state.flow_modes().0.into_iter();
     let networks = modes.map(|id| state.mode(id)?.mode.params_for(&pair.network).ok()).collect::<Option<_>>()?;
     let mut spec = FlowSpec {

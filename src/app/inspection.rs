@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
+use super::jobs::Purpose;
 use super::refresh::{fitting_pair, start};
-use super::state::Purpose;
 use super::{AppState, Effect};
 use crate::compute::{Alignment, ExciteSpec, Excited};
 use crate::data::SplitName;

@@ -4,6 +4,7 @@
 
 mod action;
 mod alignment;
+mod bending;
 mod by_hand;
 mod candidates;
 mod compare;
@@ -16,6 +17,7 @@ mod estimate;
 pub mod events;
 mod flow_training;
 mod inspection;
+mod jobs;
 mod kept_trainings;
 mod notice;
 mod pairing_game;
@@ -42,6 +44,7 @@ pub use compare_tasks::{CompareOver, EndAt, Task, Way};
 pub use decisions::DecisionState;
 pub use ensemble::{EnsembleForm, EnsembleFound, EnsembleKind, EnsembleOf, EnsembleState, POINTS as ENSEMBLE_POINTS};
 pub use inspection::{Answer, Answers, PairsShown, WeightsShown};
+pub use jobs::{JobInfo, Purpose};
 pub use kept_trainings::InterruptedTraining;
 pub use notice::{Notice, Remedy, Severity};
 pub use pairing_game::PairingGame;
@@ -56,8 +59,8 @@ pub use settings::{
     PlaneSettings, RobustSettings, Settings, ThirdPoint,
 };
 pub use state::{
-    AlignmentState, AppState, CurveState, DataState, DeviceState, JobInfo, ModeId, ModeState, Pair, PathState,
-    PlaneState, Purpose, Scored, Suggestion,
+    AlignmentState, AppState, CurveState, DataState, DeviceState, ModeId, ModeState, Pair, PathState, PlaneState,
+    Scored, Suggestion,
 };
 pub use training::{RunningTraining, TrainingForm, TrainingState};
 pub use trajectories::{TrajectoryId, TrajectoryState};

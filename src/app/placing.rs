@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::start;
-use super::state::Purpose;
 use super::{AppState, Effect, planes};
 use crate::geometry::{Placement, Plane};
 use crate::worker::{JobId, Lane, Request};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::{drop_job, fitting_pair, start};
-use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState, Purpose};
+use super::state::{OwnPlane, Pair, PathState, PlaneChoice, PlaneState};
 use super::{AppState, Effect, ThirdPoint, placing};
 use crate::geometry::{Axis, Grid, PathPlane, Plane, PlaneError, arc_centre};
 use crate::net::ParamVec;

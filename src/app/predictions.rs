@@ -1,7 +1,8 @@
 //! What the network at t makes of a few test images.
 
+use super::jobs::Purpose;
 use super::refresh::{fitting_pair, start};
-use super::state::{DataState, Purpose};
+use super::state::DataState;
 use super::{AppState, BatchNormSettings, Effect};
 use crate::data::SplitName;
 use crate::worker::{JobId, Lane, PredictSpec, Request};

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::jobs::{JobInfo, Purpose};
 use super::planes::{self, chosen_plane, grid_around};
-use super::state::{CurveKey, CurveState, JobInfo, NormalizationTrial, Pair, PathState, PlaneState, Purpose};
+use super::state::{CurveKey, CurveState, NormalizationTrial, Pair, PathState, PlaneState};
 use super::{
-    Adversary, AppState, BatchNormSettings, Effect, ModeId, by_hand, candidates, compare, decisions, ensemble, placing,
-    predictions, repaired, robust, training, trajectories,
+    Adversary, AppState, BatchNormSettings, Effect, ModeId, bending, by_hand, candidates, compare, decisions, ensemble,
+    placing, predictions, repaired, robust, training, trajectories,
 };
 use crate::compute::{EvaluateSpec, RobustSpec};
 use crate::data::SplitName;
@@ -54,13 +55,14 @@ pub(super) fn refresh(state: &mut AppState) -> Vec<Effect> {
     by_hand::refresh(state, &mut effects);
     planes::seek_own(state, &mut effects);
     refresh_plane(state, &mut effects);
+    bending::refresh(state, &mut effects);
     placing::refresh(state, &mut effects);
     decisions::refresh(state, &mut effects);
     predictions::refresh(state, &mut effects);
     ensemble::refresh(state, &mut effects);
     repaired::refresh(state, &mut effects);
     robust::refresh(state, &mut effects);
-    trajectories::project(state);
+    trajectories::refresh(state, &mut effects);
     training::refresh(state, &mut effects);
     effects
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::refresh::{drop_job, fitting_pair, start};
-use super::state::{CurveKey, CurveState, Purpose};
+use super::state::{CurveKey, CurveState};
 use super::{Adversary, AppState, Effect};
 use crate::compute::PointValue;
 use crate::data::SplitName;

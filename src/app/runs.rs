@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::jobs::Purpose;
 use super::robust::RobustState;
-use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState, Purpose};
+use super::state::{AlignmentState, CurveState, ModeId, PathState, PlaneState};
 use super::{AppState, ByHandState, Effect, Settings, refresh};
 use crate::data::SplitName;
 use crate::geometry::Family;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::jobs::{JobInfo, Purpose};
 use super::refresh::{fitting_pair, start};
-use super::state::{FitOf, JobInfo, Purpose};
+use super::state::FitOf;
 use super::{AppState, Effect, alignment};
 use crate::compute::{ConnectSpec, Cost, FitSpec, FitStart, estimate};
 use crate::data::{Augmentation, SplitName};
@@ -107,7 +108,7 @@ impl AppState {
     pub fn obstacle(&self, family: Family) -> Option<String> {
         let network = &self.joined()?.network;
         family.unsuited(network).or_else(|| {
-            if !matches!(family, Family::Flow | Family::Bijection) {
+            if !family.takes_map() {
                 return None;
             }
             let map = self.settings.path.connect.options.flow.as_ref();

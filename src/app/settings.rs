@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compute::{BATCH_NORM_IMAGES, ConnectOptions, PointValue, TSampling};
 use crate::data::{Attack, SplitName};
-use crate::geometry::{Curve, Family};
+use crate::geometry::{Curve, Family, FlowKind};
 use crate::matching::MatchOptions;
 use crate::recipe::Descent;
 
@@ -119,7 +119,10 @@ pub struct ConnectSettings {
 
 /// How a map of neurons is trained; everything else is as in Anokhin & Yarotsky 2020.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct FlowSettings {
+    /// Of a map for the family flow; the bijection is RealNVP.
+    pub kind: FlowKind,
     /// Units of each hidden layer of the networks in the invertible layers.
     pub hidden: usize,
     /// Passes over the training images, or over the neurons.
@@ -134,7 +137,7 @@ pub struct FlowSettings {
 impl Default for FlowSettings {
     /// Much smaller than the paper's, whose training takes hours on a processor, and with larger steps.
     fn default() -> Self {
-        Self { hidden: 100, epochs: 5, learning_rate: 1e-3, n_images: None, seed: 0 }
+        Self { kind: FlowKind::default(), hidden: 100, epochs: 5, learning_rate: 1e-3, n_images: None, seed: 0 }
     }
 }
 

@@ -2,21 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::alignment::AlignedBy;
+use super::bending::Bending;
 use super::by_hand::ByHandState;
 use super::candidates::CandidateTrial;
 use super::compare::CompareState;
 use super::decisions::DecisionState;
 use super::ensemble::EnsembleState;
 use super::inspection::{Answers, PairsShown, WeightsShown};
+use super::jobs::{JobInfo, Purpose};
 use super::placing::Placing;
 use super::predictions::PredictionState;
 use super::repaired::RepairedState;
 use super::robust::RobustState;
 use super::runs::Run;
-use super::trajectories::TrajectoryState;
+use super::trajectories::{PlacedTrajectory, TrajectoryState};
 use super::{Adversary, BatchNormSettings, Metric, Notice, Settings, ThirdPoint, TrainingState};
 use crate::checkpoint::Mode;
 use crate::compute::{Alignment, BatchNorm, DataRef, Excited, GroupCheck, PointValue, StepReport, Trace};
@@ -79,6 +80,9 @@ pub struct AppState {
     pub(super) trial: Option<NormalizationTrial>,
     pub(super) plane_choice: Option<PlaneChoice>,
     pub(super) placing: Vec<Placing>,
+    pub(super) bending: Bending,
+    /// The training run that is being put on the plane.
+    pub(super) placed_trajectory: Option<PlacedTrajectory>,
     pub(super) excitement: Answers<PairsShown, Excited>,
     pub(super) weight_matrices: Answers<WeightsShown, WeightMatrices>,
     pub(super) next_id: u64,
@@ -270,8 +274,10 @@ impl PathState {
     /// Where the path falls on a plane, once that is known; of a path on the move, where it fell a moment ago.
     pub fn projection(&self, plane: &Arc<Plane>) -> Option<&Arc<PathProjection>> {
         let own = self.own_plane().filter(|own| Arc::ptr_eq(&own.plane, plane)).map(|own| &own.projection);
-        let placed = self.placed.as_ref().map(|(_, placed)| placed);
-        own.or_else(|| placed.filter(|placed| Arc::ptr_eq(&placed.plane, plane)).map(|placed| &placed.projection))
+        let placed = self.placed.as_ref().map(|(_, placed)| placed).filter(|placed| Arc::ptr_eq(&placed.plane, plane));
+        let placed = placed.map(|placed| &placed.projection);
+        // What the user drags is ahead of the path.
+        placed.or(own)
     }
 
     pub(super) fn is_found_by(&self, job: JobId) -> bool {
@@ -437,72 +443,6 @@ pub(super) struct PlaneChoice {
     pub(super) n_modes: usize,
     pub(super) plane: Arc<Plane>,
     pub(super) name: String,
-}
-
-/// A running job.
-#[derive(Clone, Debug)]
-pub struct JobInfo {
-    pub purpose: Purpose,
-    pub label: String,
-    /// What it does now, where it says so.
-    pub note: String,
-    /// 0..1.
-    pub done: f64,
-    pub started: Instant,
-}
-
-/// What a job's events are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// One of the networks that a file fits.
-    TryCandidate {
-        mode: ModeId,
-        candidate: usize,
-    },
-    /// Whether the units of a mode's groups can change places.
-    Verify {
-        mode: ModeId,
-    },
-    Score {
-        mode: ModeId,
-        split: SplitName,
-    },
-    TryNormalization {
-        candidate: usize,
-    },
-    Align,
-    /// The alignment as the user changed it.
-    Rearrange,
-    /// The path is fitted or worked out.
-    FindPath,
-    /// A map of neurons.
-    TrainFlow,
-    /// A new mode.
-    Train,
-    /// A new mode on few test images.
-    WatchTraining,
-    /// Steps that tell how long a training takes.
-    EstimateTraining,
-    Curve(SplitName),
-    /// The repaired path.
-    Repair,
-    /// The path under attack.
-    Robust,
-    Plane,
-    /// The plane that shows most of the path.
-    PathPlane,
-    /// Where the path falls on a plane.
-    PlacePath,
-    /// Which inputs the network at t takes for which class.
-    Decide,
-    /// What the network at t makes of some images.
-    Predict,
-    /// Several networks together.
-    Ensemble,
-    /// What excites matched units.
-    Excite,
-    /// Weight matrices of two networks side by side.
-    CompareWeights,
 }
 
 /// Another normalisation that scores better.

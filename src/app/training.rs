@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::estimate::{self, StepTimes};
 use super::events::{add_mode, leave_demo};
+use super::jobs::Purpose;
 use super::kept_trainings::{InterruptedTraining, resume_of};
 use super::refresh::{drop_job, start};
-use super::state::Purpose;
 use super::{AppState, Effect, Notice};
 use crate::checkpoint::Mode;
 use crate::compute::{DataRef, EvaluateSpec, FitCheckpoint, FitSpec, PointValue, StepReport};

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::action::Export;
 use super::compare_tasks::FOUR_CURVES;
-use super::state::{DataState, ModeState, Purpose};
+use super::jobs::Purpose;
+use super::state::{DataState, ModeState};
 use super::{
-    Action, Adversary, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, by_hand, candidates, compare,
-    ensemble, flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
+    Action, Adversary, AppState, Effect, ModeId, Notice, Settings, ThirdPoint, alignment, bending, by_hand, candidates,
+    compare, ensemble, flow_training, inspection, predictions, refresh, repaired, runs, search, training, trajectories,
 };
 use crate::data::{Attack, SplitName};
-use crate::geometry::{Family, Path, Placement};
+use crate::geometry::Family;
 use crate::worker::{Command, DiskRequest};
 
 /// Changes the state and returns the work that follows.
@@ -72,7 +73,7 @@ pub fn on_action(state: &mut AppState, action: Action) -> Vec<Effect> {
             stop(state, Purpose::FindPath, &mut effects);
             state.path = None;
         }
-        Action::DragBend { bend, x, y, done } => drag_bend(state, bend, (x, y), done, &mut effects),
+        Action::DragBend { bend, x, y, done } => bending::drag(state, bend, (x, y), done, &mut effects),
         Action::Look(look) => {
             state.look = look.filter(|[x0, x1, y0, y1]| x0 < x1 && y0 < y1);
         }
@@ -207,28 +208,6 @@ pub(super) fn choose_family(settings: &mut Settings, family: Family) {
         settings.plane.third = ThirdPoint::of_family(family);
     }
     settings.path.family = family;
-}
-
-fn drag_bend(state: &mut AppState, bend: usize, (x, y): (f64, f64), done: bool, effects: &mut Vec<Effect>) {
-    stop(state, Purpose::FindPath, effects);
-    let revision = state.fresh();
-    let (Some(path), Some(plane), Some(pair)) = (&mut state.path, &state.plane, &state.pair) else {
-        return;
-    };
-    let (Ok(pair), true) = (pair, bend < path.path.bends().len()) else {
-        return;
-    };
-    let mut bends = path.path.bends().to_vec();
-    // Only the part in the plane follows the mouse; a bend that stood off the plane comes down onto it.
-    bends[bend] = Arc::new(plane.plane.point(x, y));
-    let Some(curve) = path.path.curve() else { return };
-    let (a, b) = (Arc::clone(path.path.start()), Arc::clone(path.path.end()));
-    path.path = Arc::new(Path::new(&pair.network, curve, a, b, bends));
-    path.revision = revision;
-    path.placed = Some((revision, Placement::on(&path.path, Arc::clone(&plane.plane))));
-    path.by_hand = true;
-    path.fit = None;
-    path.dragging = !done;
 }
 
 fn save(state: &mut AppState, path: &FilePath, export: &Export) -> Vec<Effect> {

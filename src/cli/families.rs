@@ -72,7 +72,7 @@ fn ridge(text: &str) -> Result<f64, String> {
 impl ConnectArgs {
     /// The map that was trained for a family; the first one where none was, for the family itself to refuse it by its reason.
     fn map_for(&self, family: Family) -> Result<Option<Arc<FlowModel>>> {
-        if !matches!(family, Family::Flow | Family::Bijection) {
+        if !family.takes_map() {
             return Ok(None);
         }
         let maps = self.flow.iter().map(|path| open_flow(path)).collect::<Result<Vec<_>, _>>()?;

@@ -51,6 +51,17 @@ impl FindOptions {
         }
         Ok(())
     }
+
+    /// Tells apart how paths of a family are found, so that options for other families change nothing. The files of maps are
+    /// left out: they may move.
+    pub(super) fn that_count(&self, family: Family) -> String {
+        let mut options = self.clone();
+        options.connect.flow.clear();
+        if !family.is_fitted() {
+            options.fit = FitOptions::default();
+        }
+        format!("{options:?}")
+    }
 }
 
 /// An option that the families have no use for.

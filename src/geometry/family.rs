@@ -224,6 +224,11 @@ impl Family {
         self.is_fitted() || matches!(self, Self::AutoNeb | Self::Simplex | Self::Layerwise)
     }
 
+    /// It goes through a trained map of neurons.
+    pub fn takes_map(self) -> bool {
+        matches!(self, Self::Flow | Self::Bijection)
+    }
+
     /// Its points are worked out from the networks and the data, or trained, by `compute::connect`.
     pub fn is_connected(self) -> bool {
         self.curve(0).is_none()

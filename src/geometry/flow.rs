@@ -22,10 +22,13 @@ use serde::{Deserialize, Serialize};
 use super::NeuronShape;
 
 /// The kind of an invertible layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FlowKind {
+    /// Dinh et al. 2017.
+    #[default]
     RealNvp,
+    /// Kingma et al. 2016.
     Iaf,
 }
 

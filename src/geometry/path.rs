@@ -47,14 +47,25 @@ impl Path {
     /// A path whose bends stand at equal distances on the segment from `a` to `b`.
     pub fn straight(network: &Network, curve: Curve, a: Arc<ParamVec>, b: Arc<ParamVec>) -> Self {
         let n_bends = curve.n_bends();
+        if n_bends == 0 {
+            return Self::new(network, curve, a, b, Vec::new());
+        }
         let ends = [Arc::clone(&a), Arc::clone(&b)];
-        let bends = (1..=n_bends)
-            .map(|j| {
-                let s = j as f64 / (n_bends + 1) as f64;
-                Arc::new(ParamVec::combination(&ends, &[1.0 - s, s]))
-            })
-            .collect();
-        Self::new(network, curve, a, b, bends)
+        let bends = (1..=n_bends).map(|j| {
+            let s = j as f64 / (n_bends + 1) as f64;
+            Arc::new(ParamVec::combination(&ends, &[1.0 - s, s]))
+        });
+        let basis = std::iter::once(a).chain(bends).chain([b]).collect();
+        // That it is straight saves a pass over all weights for each two of its vectors.
+        Self { family: curve.into(), stages: vec![Measured::straight(curve, basis)] }
+    }
+
+    /// The same path with one of its bends at another point; `None` without such a bend.
+    pub fn with_bend(&self, bend: usize, point: Arc<ParamVec>) -> Option<Self> {
+        let curve = self.curve().filter(|_| bend < self.bends().len())?;
+        let mut basis = self.basis().to_vec();
+        basis[1 + bend] = point;
+        Some(Self::staged(self.family, vec![Stage::Curve { curve, basis }]))
     }
 
     /// A path of one or more stages; each must start where the one before it ends.
@@ -211,6 +222,17 @@ pub struct PathProjection {
 }
 
 impl PathProjection {
+    /// That of the path with one of its bends on the plane at (x, y): known without a pass over the weights. `None` without
+    /// such a bend.
+    pub fn with_bend_at(&self, bend: usize, (x, y): (f64, f64)) -> Option<Self> {
+        let [StageProjection::Curve(curve, basis)] = self.stages.as_slice() else {
+            return None;
+        };
+        let mut bends = self.bends.clone();
+        *bends.get_mut(bend)? = PlanePoint { x, y, off: 0.0 };
+        Some(Self { bends, stages: vec![StageProjection::Curve(*curve, basis.with_vector_at(1 + bend, (x, y)))] })
+    }
+
     pub fn at(&self, t: f64) -> PlanePoint {
         let (stage, s) = stage_at(self.stages.len(), t);
         self.stages[stage].at(s)
@@ -301,6 +323,45 @@ mod tests {
         let path = Path::straight(&network, Curve::Arc, a, b);
         let direct = path.point(0.2).distance(&path.point(0.6));
         assert!((path.steps(&[0.2, 0.6])[0] - direct).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_straight_path_measures_like_one_whose_vectors_were_multiplied() {
+        let (network, a, b) = pair();
+        for curve in [Curve::Chain { n_bends: 3 }, Curve::Bezier { n_bends: 2 }] {
+            let straight = Path::straight(&network, curve, a.clone(), b.clone());
+            let measured = Path::new(&network, curve, a.clone(), b.clone(), straight.bends().to_vec());
+            let ts = [0.0, 0.2, 0.5, 0.9, 1.0];
+            for (found, expected) in straight.steps(&ts).into_iter().zip(measured.steps(&ts)) {
+                assert!((found - expected).abs() < 1e-5 * a.distance(&b), "{curve:?}: {found} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_a_path_falls_with_a_bend_on_the_plane_is_known_beforehand() {
+        let (network, a, b) = pair();
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut next = || Arc::new(ParamVec::random(network.layout().clone(), &mut rng));
+        for curve in [Curve::Chain { n_bends: 2 }, Curve::Bezier { n_bends: 2 }] {
+            let path = Path::new(&network, curve, a.clone(), b.clone(), vec![next(), next()]);
+            let plane = Plane::through(a.clone(), b.clone(), next()).unwrap();
+            let at = (0.3 * plane.length(), -0.6 * plane.length());
+            let moved = path.with_bend(1, Arc::new(plane.point(at.0, at.1))).unwrap();
+            assert!(Arc::ptr_eq(&moved.bends()[0], &path.bends()[0]) && moved.family() == path.family());
+            let (found, expected) = (path.project(&plane).with_bend_at(1, at).unwrap(), moved.project(&plane));
+            let near = |one: PlanePoint, other: PlanePoint| {
+                let apart = [one.x - other.x, one.y - other.y, one.off - other.off];
+                // How far off the plane is the root of a difference.
+                apart.iter().zip([1e-5, 1e-5, 1e-3]).all(|(d, part)| d.abs() < part * plane.length())
+            };
+            for t in Curve::even_ts(9) {
+                assert!(near(found.at(t), expected.at(t)), "{curve:?} at {t}: {:?} {:?}", found.at(t), expected.at(t));
+            }
+            assert!(near(found.bends[0], expected.bends[0]) && near(found.bends[1], expected.bends[1]));
+            assert!(path.with_bend(2, next()).is_none());
+            assert!(path.project(&plane).with_bend_at(2, at).is_none());
+        }
     }
 
     /// Two stages: straight to a corner, then a polyline with uneven times.

@@ -162,6 +162,15 @@ impl PlaneProjection {
         self.at(&one)
     }
 
+    /// The same with another vector of this number, which lies on the plane at (x, y).
+    pub(super) fn with_vector_at(&self, index: usize, (x, y): (f64, f64)) -> Self {
+        let mut coordinates = self.coordinates.clone();
+        coordinates[index] = (x, y);
+        // Its product with any vector is that with the vector's part in the plane.
+        let products: Vec<f64> = coordinates.iter().map(|(other_x, other_y)| x * other_x + y * other_y).collect();
+        Self { span: self.span.with_products(index, &products), coordinates }
+    }
+
     /// Where `sum_i c_i w_i` falls; the coefficients must sum to 1.
     pub fn at(&self, coefficients: &[f64]) -> PlanePoint {
         let (mut x, mut y) = (0.0, 0.0);

@@ -28,6 +28,21 @@ impl Span {
         Self { gram }
     }
 
+    /// That of points on a straight line through the origin: `lengths[i]` is how far `w_i` is along it.
+    pub(super) fn on_line(lengths: &[f64]) -> Self {
+        Self { gram: lengths.iter().map(|i| lengths.iter().map(|j| i * j).collect()).collect() }
+    }
+
+    /// The same with another vector at `index`, whose inner product with each is known.
+    pub(super) fn with_products(&self, index: usize, products: &[f64]) -> Self {
+        let mut gram = self.gram.clone();
+        for (other, &product) in products.iter().enumerate() {
+            gram[index][other] = product;
+            gram[other][index] = product;
+        }
+        Self { gram }
+    }
+
     /// `|sum_i d_i (w_i - origin)|^2`, never below zero.
     pub fn norm_squared(&self, d: &[f64]) -> f64 {
         let mut sum = 0.0;

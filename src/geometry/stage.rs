@@ -102,6 +102,14 @@ impl Measured {
         Self { span, lengths, stage }
     }
 
+    /// The curve on the straight line from its start to its end; its bends at equal distances.
+    pub(super) fn straight(curve: Curve, basis: Vec<Arc<ParamVec>>) -> Self {
+        let (start, end) = (&basis[0], &basis[basis.len() - 1]);
+        let (length, n_steps) = (start.distance(end), (basis.len() - 1) as f64);
+        let lengths: Vec<f64> = (0..basis.len()).map(|step| length * step as f64 / n_steps).collect();
+        Self { stage: Stage::Curve { curve, basis }, span: Span::on_line(&lengths), lengths: Vec::new() }
+    }
+
     /// Straight distance between two times of a curve; of a polyline or a walk, the length of it between them.
     pub(super) fn distance(&self, from: f64, to: f64) -> f64 {
         match &self.stage {

@@ -7,6 +7,8 @@ use super::Init;
 
 /// Sums that an inner product is added up in.
 const DOT_SUMS: usize = 16;
+/// Values of a combination that are summed before they are rounded: few enough to stay in the nearest cache.
+const COMBINED_AT_ONCE: usize = 1024;
 
 /// Index of a tensor in a [`ParamLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -180,16 +182,21 @@ impl ParamVec {
     /// `basis`: at least one vector, all of one length; `coefficients`: one a vector.
     pub fn combination(basis: &[Arc<Self>], coefficients: &[f64]) -> Self {
         assert_eq!(basis.len(), coefficients.len(), "one coefficient a basis vector");
-        let mut sum = vec![0.0_f64; basis[0].values.len()];
-        for (vector, &c) in basis.iter().zip(coefficients) {
-            if c == 0.0 {
-                continue;
+        let n = basis[0].values.len();
+        let mut values = Vec::with_capacity(n);
+        let mut sums = [0.0_f64; COMBINED_AT_ONCE];
+        for first in (0..n).step_by(COMBINED_AT_ONCE) {
+            let places = first..n.min(first + COMBINED_AT_ONCE);
+            let sums = &mut sums[..places.len()];
+            sums.fill(0.0);
+            for (vector, &c) in basis.iter().zip(coefficients).filter(|(_, c)| **c != 0.0) {
+                for (sum, &w) in sums.iter_mut().zip(&vector.values[places.clone()]) {
+                    *sum += c * f64::from(w);
+                }
             }
-            for (s, &w) in sum.iter_mut().zip(&vector.values) {
-                *s += c * f64::from(w);
-            }
+            values.extend(sums.iter().map(|&sum| sum as f32));
         }
-        Self { layout: Arc::clone(&basis[0].layout), values: sum.into_iter().map(|v| v as f32).collect() }
+        Self { layout: Arc::clone(&basis[0].layout), values }
     }
 
     /// `<self - origin, other - origin>` over the trained values, in f64.

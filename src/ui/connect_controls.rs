@@ -18,8 +18,8 @@ pub(super) fn show(
     settings: &mut ConnectSettings,
     actions: &mut Vec<Action>,
 ) {
-    if matches!(family, Family::Flow | Family::Bijection) {
-        flow_controls::show(ui, state, view, settings, actions);
+    if family.takes_map() {
+        flow_controls::show(ui, state, view, family, settings, actions);
     }
     egui::CollapsingHeader::new("Family settings").id_salt("family settings").show(ui, |ui| {
         family_options::show(ui, family, &mut settings.options);

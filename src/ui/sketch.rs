@@ -53,7 +53,7 @@ impl Sketch {
             trajectories: state
                 .trajectories
                 .iter()
-                .map(|run| (run.name.clone(), run.points().iter().map(|p| [p.x, p.y]).collect()))
+                .map(|run| (run.name.clone(), run.points(&plane.plane).iter().map(|p| [p.x, p.y]).collect()))
                 .collect(),
         }
     }

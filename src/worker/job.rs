@@ -13,8 +13,9 @@ use crate::compute::{
     HeadsStep, MakeHeads, Rearrange, Repair, RobustEvaluate, RobustSpec, StepReport, TrainFlow, VerifyGroups,
 };
 use crate::data::SplitName;
-use crate::geometry::{Path, PathPlaneSearch, Placement, Plane, Sample};
+use crate::geometry::{Path, PathPlaneSearch, Placement, Plane, PlanePoint, Sample};
 use crate::matching::WeightComparison;
+use crate::net::ParamVec;
 
 /// How long one job works before commands are looked at and the next job has its turn.
 const SLICE: Duration = Duration::from_millis(20);
@@ -68,6 +69,8 @@ enum Work {
     Ensemble(Box<EnsembleScore>),
     FindPlane(Box<PathPlaneSearch>),
     Place(Arc<Path>, Option<Arc<Plane>>),
+    Bend { path: Arc<Path>, bend: usize, plane: Arc<Plane>, at: (f64, f64) },
+    PlacePoints { points: Vec<Arc<ParamVec>>, plane: Arc<Plane>, placed: Vec<PlanePoint> },
     Classify(Box<Classify>),
     Verify(Box<VerifyGroups>),
     Excite(Box<Excite>),
@@ -156,11 +159,11 @@ fn next_turn(jobs: &[Job], turn: usize) -> usize {
 /// What the user looks at comes first; values on the large training split can wait.
 fn rank(lane: Lane) -> u8 {
     match lane {
-        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane | Lane::Placement => 0,
+        Lane::Curve(SplitName::Test) | Lane::Plane | Lane::PathPlane | Lane::Placement | Lane::Bend => 0,
         Lane::Path | Lane::Training | Lane::Alignment | Lane::Rearrangement | Lane::Flow => 0,
         Lane::Score { split: SplitName::Test, .. } => 0,
         Lane::Watch | Lane::Estimate | Lane::Decisions | Lane::Predictions | Lane::Repair | Lane::Robust => 0,
-        Lane::Excite | Lane::CompareWeights => 0,
+        Lane::Excite | Lane::CompareWeights | Lane::Trajectory => 0,
         Lane::Trial(_) | Lane::Candidate { .. } | Lane::Ensemble => 1,
         Lane::Score { split: SplitName::Train, .. } => 2,
         // Members may take long to train: what is soon done has its turn beside them.
@@ -243,6 +246,8 @@ fn prepare(engine: &Engine, request: Request) -> Result<Work, ComputeError> {
             Work::Classify(Box::new(Classify::new(engine, ClassifySpec { network, params, inputs, batch_norm })?))
         }
         Request::PlacePath { path, plane } => Work::Place(path, plane),
+        Request::BendPath { path, bend, plane, at } => Work::Bend { path, bend, plane, at },
+        Request::PlacePoints { points, plane } => Work::PlacePoints { points, plane, placed: Vec::new() },
         Request::FindPlane { path } => Work::FindPlane(Box::new(PathPlaneSearch::new(path))),
         Request::Classify(spec) => Work::Classify(Box::new(Classify::new(engine, spec)?)),
         Request::Excite(spec) => Work::Excite(Box::new(Excite::new(engine, spec)?)),
@@ -362,6 +367,23 @@ fn step(id: JobId, work: &mut Work, outbox: &Outbox) -> Result<Result<Turn, Clos
                 None => Placement::through_bend(path),
             };
             Ok(outbox.send(Event::Placed { job: id, placed }).map(|()| Turn::Over))
+        }
+        Work::Bend { path, bend, plane, at: (x, y) } => {
+            let moved = path.with_bend(*bend, Arc::new(plane.point(*x, *y)));
+            let path = moved.expect("only bends that a path has are moved");
+            let placed = Placement::on(&path, Arc::clone(plane));
+            Ok(outbox.send(Event::Bent { job: id, path: Arc::new(path), placed }).map(|()| Turn::Over))
+        }
+        Work::PlacePoints { points, plane, placed } => {
+            let started = Instant::now();
+            while started.elapsed() < SLICE {
+                let Some(point) = points.get(placed.len()) else {
+                    let points = std::mem::take(placed);
+                    return Ok(outbox.send(Event::PointsPlaced { job: id, points }).map(|()| Turn::Over));
+                };
+                placed.push(plane.project(std::slice::from_ref(point)).at(&[1.0]));
+            }
+            Ok(Ok(Turn::Again))
         }
         Work::FindPlane(search) => {
             let started = Instant::now();

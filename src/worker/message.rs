@@ -8,7 +8,7 @@ use crate::compute::{
     GroupCheck, HeadsSpec, PointValue, RearrangeSpec, RepairSpec, RobustSpec, StepReport, TrainedFlow,
 };
 use crate::data::{Attack, SplitName};
-use crate::geometry::{Path, PathPlane, Placement, Plane, PlaneError};
+use crate::geometry::{Path, PathPlane, Placement, Plane, PlaneError, PlanePoint};
 use crate::matching::{WeightMatrices, WeightSpec};
 use crate::net::{Network, ParamVec};
 
@@ -63,6 +63,10 @@ pub enum Lane {
     PathPlane,
     /// Where the path falls on a plane.
     Placement,
+    /// The path with a bend where the user put it.
+    Bend,
+    /// Where the checkpoints of a training run fall on a plane.
+    Trajectory,
     /// What the network at t decides.
     Decisions,
     /// What the network at t makes of some images.
@@ -96,6 +100,10 @@ pub enum Request {
     Predict(PredictSpec),
     /// Answered by `Event::Placed`: on a plane, or on one through the ends and a bend.
     PlacePath { path: Arc<Path>, plane: Option<Arc<Plane>> },
+    /// Answered by `Event::Bent`: a bend comes to a place on the plane, and all else stays.
+    BendPath { path: Arc<Path>, bend: usize, plane: Arc<Plane>, at: (f64, f64) },
+    /// Answered by `Event::PointsPlaced`.
+    PlacePoints { points: Vec<Arc<ParamVec>>, plane: Arc<Plane> },
     /// Answered by `Event::PathPlane`.
     FindPlane { path: Arc<Path> },
     /// Answered by `Event::EnsembleScored`.
@@ -222,6 +230,16 @@ pub enum Event {
     Placed {
         job: JobId,
         placed: Option<Placement>,
+    },
+    Bent {
+        job: JobId,
+        path: Arc<Path>,
+        /// Where it falls on the plane that it was bent on.
+        placed: Placement,
+    },
+    PointsPlaced {
+        job: JobId,
+        points: Vec<PlanePoint>,
     },
     PathPlane {
         job: JobId,

@@ -190,6 +190,13 @@ impl Desk {
         self.state.modes[place].id
     }
 
+    /// Drags a bend to a place on the plane and holds it there until the path goes through it.
+    fn hold_bend(&mut self, bend: usize, (x, y): (f64, f64)) {
+        let before = self.bend(bend);
+        self.act(Action::DragBend { bend, x, y, done: false });
+        self.until("the path follows", |s| !Arc::ptr_eq(&s.path.as_ref().unwrap().path.bends()[bend], &before));
+    }
+
     /// The loss barrier on the test images, nats.
     fn barrier(&self) -> f64 {
         let curve = self.state.curve.as_ref().expect("there is a curve");
@@ -365,7 +372,7 @@ fn a_fit_changes_only_the_path_it_was_started_for() {
         ("reset", |desk| desk.act(Action::ResetPath)),
         ("other end", |desk| desk.act(Action::UseAligned(false))),
         ("other family", |desk| desk.set(|s| s.path.family = Family::Chain)),
-        ("dragged", |desk| desk.act(Action::DragBend { bend: 0, x: 1.0, y: 1.0, done: true })),
+        ("dragged", |desk| desk.hold_bend(0, (1.0, 1.0))),
         ("restored", |desk| desk.act(Action::Restore(desk.state.runs[0].id))),
     ];
     for (name, change) in changes {
@@ -487,7 +494,7 @@ fn cancelling_leaves_no_value_of_an_earlier_picture() {
     let mut desk = Desk::demo();
     let plane = desk.state.plane.clone().unwrap();
     let length = plane.plane.length();
-    desk.act(Action::DragBend { bend: 0, x: 0.5 * length, y: 0.2 * length, done: false });
+    desk.hold_bend(0, (0.5 * length, 0.2 * length));
     desk.act(Action::CancelAll);
     desk.settle();
     let curve = desk.state.curve.as_ref().unwrap();

@@ -64,6 +64,22 @@ fn a_bijection_lowers_the_midpoints_of_pairs_that_it_has_not_seen_and_serves_pat
     let both = format!("{gaussian},{out}");
     assert_eq!(lowroad(&[&path[..], &["--flow", &both, "--json", "-"]].concat()).json(), found);
 
+    // A run is kept for a family without a map, and for the other by what the map's file holds.
+    let kept = text_of(&folder.path().join("runs"));
+    let compare = |map: &str| {
+        let args = ["compare", &a, &b, "--families", "linear,bijection", "--points", "3", "--flow", map];
+        assert_eq!(lowroad(&[&args[..], &["--device", "cpu", "--resume", &kept]].concat()).code, 0);
+        std::fs::read_dir(&kept).unwrap().count()
+    };
+    assert_eq!(compare(&out), 2);
+    let copy = text_of(&folder.path().join("copy.safetensors"));
+    std::fs::copy(&out, &copy).unwrap();
+    assert_eq!(compare(&copy), 2, "the same map under another name");
+    let other = text_of(&folder.path().join("other.safetensors"));
+    let sizes = ["--hidden", "8", "--batch-norm", "false", "--steps", "1"];
+    assert_eq!(lowroad(&train_flow(&networks_name, &other, &sizes)).code, 0);
+    assert_eq!(compare(&other), 3, "another map is another run of the bijection alone");
+
     let flow = ["path", &a, &b, "--device", "cpu", "--family", "flow", "--flow", &out];
     lowroad(&flow).must_fail(1, &["another family", "--objective likelihood"]);
 }

@@ -85,6 +85,8 @@ fn job_of(event: &Event) -> Option<JobId> {
         | Event::HeadsMade { job, .. }
         | Event::EnsembleScored { job, .. }
         | Event::Placed { job, .. }
+        | Event::Bent { job, .. }
+        | Event::PointsPlaced { job, .. }
         | Event::PathPlane { job, .. }
         | Event::FlowTrained { job, .. }
         | Event::Aligned { job, .. }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::super::jobs::Purpose;
 use super::super::refresh::start;
-use super::super::state::Purpose;
 use super::super::{AppState, DataState, Effect};
 use super::{Asked, EnsembleFound, EnsembleKind, EnsembleOf, EnsembleState, Members};
 use crate::compute::{BatchNorm, Collected, Continued, DataRef, Ensemble, EnsembleSpec, StepReport, heads_cost};

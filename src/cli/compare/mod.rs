@@ -275,9 +275,8 @@ impl<'a> Task<'a> {
     fn new(comparison: &'a Comparison<'a>, first: usize, second: usize) -> Result<Self> {
         let (a, b) = (comparison.modes[first].clone(), comparison.modes[second].clone());
         let ends = Endpoints::of(a, b)?;
-        let Compare { find, common, points, .. } = comparison.args;
-        let inputs =
-            Inputs { maps: comparison.maps.clone(), ..Inputs::between(&ends, common, *points, format!("{find:?}")) };
+        let Compare { common, points, .. } = comparison.args;
+        let inputs = Inputs::between(&ends, common, *points, String::new());
         Ok(Self { comparison, ends, inputs, aligned: None })
     }
 
@@ -332,7 +331,9 @@ impl<'a> Task<'a> {
 
     fn inputs(&self, way: &Way) -> Inputs {
         let align = way.is_aligned.then(|| self.comparison.args.align.name().to_owned());
-        Inputs { way: way.to_string(), align, ..self.inputs.clone() }
+        let maps = if way.family.takes_map() { self.comparison.maps.clone() } else { Vec::new() };
+        let options = self.comparison.args.find.that_count(way.family);
+        Inputs { way: way.to_string(), align, maps, options, ..self.inputs.clone() }
     }
 }
 

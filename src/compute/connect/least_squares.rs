@@ -241,11 +241,12 @@ impl LeastSquares {
         let [n, m] = self.shape();
         let rest = self.target_square - explained - lambda * square(panels);
         let residual = if self.target_square == 0.0 { 0.0 } else { (rest.max(0.0) / self.target_square).sqrt() };
-        let weight = (0..m).flat_map(|output| {
+        let mut weight = vec![0.0; m * n];
+        weight.par_chunks_mut(n).enumerate().for_each(|(output, weights)| {
             let column = &panels[output / B_UNITS * n..][..n];
-            column.iter().map(move |row| row[output % B_UNITS] as f32)
+            weights.iter_mut().zip(column).for_each(|(weight, row)| *weight = row[output % B_UNITS] as f32);
         });
-        Fitted { weight: weight.collect(), residual }
+        Fitted { weight, residual }
     }
 }
 

@@ -108,6 +108,8 @@ impl Fitting {
             let point = ParamVec::combination(&self.basis, &self.curve.coefficients(s));
             self.problem.start(&point);
             self.point = Some(point);
+            // For large layers that was work enough.
+            return Ok(None);
         }
         let Some(Fitted { weight, residual }) = self.problem.step()? else {
             return Ok(None);

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use macerator::{AutoArch, Scalar as _, Simd, Vector, WithSimd};
+use rayon::prelude::*;
 
 use super::super::simd::{lanes, load, relu, store};
 use super::{LANES, Row};
@@ -93,15 +94,16 @@ impl ConvWeights {
     pub(crate) fn new(
         geometry: &ConvGeometry,
         weight: &[f32],
-        bias: impl Fn(usize) -> f32,
-        factor: impl Fn(usize) -> f32,
+        bias: impl Fn(usize) -> f32 + Sync,
+        factor: impl Fn(usize) -> f32 + Sync,
     ) -> Self {
         let (n_in, n_out) = (geometry.n_in_group(), geometry.n_out_group());
         let taps = geometry.kernel[0] * geometry.kernel[1];
         let n_panels = geometry.groups * geometry.n_panels();
         let mut rows = vec![[0.0; PANEL]; n_panels * taps * n_in];
         let mut biases = vec![[0.0; PANEL]; n_panels];
-        for (index, (rows, biases)) in rows.chunks_exact_mut((taps * n_in).max(1)).zip(&mut biases).enumerate() {
+        let panels = rows.par_chunks_exact_mut((taps * n_in).max(1)).zip(&mut biases).enumerate();
+        panels.for_each(|(index, (rows, biases))| {
             let (group, panel) = (index / geometry.n_panels(), index % geometry.n_panels());
             for unit in panel * PANEL..n_out.min((panel + 1) * PANEL) {
                 let (output, column) = (group * n_out + unit, unit % PANEL);
@@ -114,7 +116,7 @@ impl ConvWeights {
                     }
                 }
             }
-        }
+        });
         Self { rows, bias: biases }
     }
 }

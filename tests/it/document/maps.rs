@@ -1,6 +1,8 @@
 //! Maps of neurons that are trained in the document.
 
+use lowroad::app::FlowSettings;
 use lowroad::checkpoint::open_flow;
+use lowroad::geometry::FlowKind;
 
 use super::*;
 
@@ -45,6 +47,27 @@ fn a_map_is_trained_on_the_modes_besides_a_and_b_serves_paths_and_is_saved() {
     desk.until("it is saved", |_| file.exists());
     desk.settle();
     assert_eq!(open_flow(&file).unwrap(), *map);
+}
+
+#[test]
+fn a_flow_is_trained_with_layers_of_either_kind() {
+    let mut desk = Desk::with(modes(4));
+    desk.settle();
+    for kind in [FlowKind::Iaf, FlowKind::RealNvp] {
+        desk.set(|s| {
+            s.path.family = Family::Flow;
+            s.path.connect.points = 3;
+            s.path.connect.flow = FlowSettings { kind, hidden: 8, epochs: 2, ..s.path.connect.flow };
+        });
+        desk.act(Action::TrainFlow);
+        desk.settle();
+        let map = desk.state.settings.path.connect.options.flow.clone().expect("a map");
+        assert_eq!(map.config().kind, kind);
+        let n_found = desk.state.runs.len();
+        desk.act(Action::FindPath);
+        desk.settle();
+        assert_eq!(desk.state.runs.len(), n_found + 1, "{kind:?}: {:?}", desk.state.notices);
+    }
 }
 
 #[test]

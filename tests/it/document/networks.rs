@@ -105,8 +105,10 @@ fn a_folder_of_checkpoints_is_a_line_on_the_landscape_and_each_can_become_a_mode
     let names: Vec<&str> = run.modes.iter().map(|mode| mode.name.as_str()).collect();
     assert_eq!(names, ["epoch0", "epoch2", "epoch10"], "numbers count as numbers");
     // The first stands on A, the last on B, the second a fifth of the way.
-    let length = desk.state.plane.as_ref().unwrap().plane.length();
-    for (point, x) in run.points().iter().zip([0.0, 0.2, 1.0]) {
+    let plane = &desk.state.plane.as_ref().unwrap().plane;
+    let (length, points) = (plane.length(), run.points(plane));
+    assert_eq!(points.len(), 3);
+    for (point, x) in points.iter().zip([0.0, 0.2, 1.0]) {
         assert!((point.x - x * length).abs() < 1e-3 * length && point.y.abs() < 1e-3 * length, "{point:?}");
     }
     let id = run.id;

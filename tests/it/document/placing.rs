@@ -28,7 +28,6 @@ fn when_all_has_settled_it_is_known_where_the_path_falls_on_the_plane() {
     check(&desk.state, "a fitted path");
     assert!(Arc::ptr_eq(&desk.state.plane.as_ref().unwrap().plane.basis()[2], &desk.bend(0)));
     desk.act(Action::DragBend { bend: 0, x: 1.0, y: 2.0, done: true });
-    check(&desk.state, "a dragged path, at once");
     desk.settle();
     check(&desk.state, "a dragged path");
     desk.set(|s| s.plane.third = ThirdPoint::Random(1));
@@ -59,4 +58,52 @@ fn while_a_path_is_fitted_the_plane_follows_its_bend_and_the_path_is_drawn_on_it
     desk.act(Action::CancelAll);
     desk.settle();
     check(&desk.state, "a fit that was stopped");
+}
+
+/// Where the first bend is drawn.
+fn drawn(state: &AppState) -> [f64; 3] {
+    let (path, plane) = (state.path.as_ref().unwrap(), &state.plane.as_ref().unwrap().plane);
+    let at = path.projection(plane).expect("it is known where the path falls").bends[0];
+    [at.x, at.y, at.off]
+}
+
+#[test]
+fn a_dragged_bend_is_drawn_under_the_mouse_before_the_path_is_made_and_the_path_comes_to_the_last_place() {
+    let mut desk = Desk::demo();
+    let before = desk.bend(0);
+    for (x, done) in [(0.5, false), (1.0, false), (1.5, true)] {
+        desk.act(Action::DragBend { bend: 0, x, y: 2.0, done });
+        assert_eq!(drawn(&desk.state), [x, 2.0, 0.0]);
+        assert!(Arc::ptr_eq(&desk.bend(0), &before), "the window's thread made a path");
+    }
+    let n_bent = |desk: &Desk| desk.started.iter().filter(|(_, lane)| *lane == Lane::Bend).count();
+    assert_eq!(n_bent(&desk), 1, "one at a time");
+    desk.settle();
+    assert_eq!(n_bent(&desk), 2, "the place between is passed over");
+    check(&desk.state, "where the mouse let go");
+    let [x, y, off] = drawn(&desk.state);
+    assert!((x - 1.5).abs() < 1e-4 && (y - 2.0).abs() < 1e-4 && off < 1e-2, "{x} {y} {off}");
+    assert!(!desk.state.path.as_ref().unwrap().dragging);
+}
+
+#[test]
+fn a_bend_on_its_way_changes_no_other_path_and_comes_back_when_all_is_cancelled() {
+    let mut desk = Desk::demo();
+    let before = drawn(&desk.state);
+    desk.act(Action::DragBend { bend: 0, x: 1.0, y: 2.0, done: false });
+    desk.act(Action::DragBend { bend: 0, x: 2.0, y: 2.0, done: false });
+    desk.act(Action::CancelAll);
+    desk.settle();
+    check(&desk.state, "cancelled");
+    let path = desk.state.path.as_ref().unwrap();
+    // Whether the compute thread had bent it already is chance.
+    assert!(drawn(&desk.state) == before || path.by_hand);
+    assert!(!path.dragging || path.by_hand);
+
+    desk.act(Action::DragBend { bend: 0, x: 1.0, y: 2.0, done: false });
+    desk.act(Action::ResetPath);
+    desk.settle();
+    let path = desk.state.path.as_ref().unwrap();
+    assert!(path.is_straight() && !path.dragging);
+    assert_eq!(desk.bend(0).distance(&desk.midpoint()), 0.0);
 }
