@@ -2,8 +2,11 @@
 //!
 //! Mirrors `shaders/heatmap.wgsl` line by line; a test holds the two together.
 
+use std::sync::LazyLock;
+
 use image::RgbaImage;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::colormap::{ColorTable, table_index};
 use super::field::{CellState, Field, Sample};
@@ -57,6 +60,9 @@ pub(super) const PATTERN_PERIOD: f32 = 8.0;
 pub(super) const STRIPE_HALF_WIDTH: f32 = 1.1;
 pub(super) const DOT_RADIUS: f32 = 0.9;
 
+/// Threads that draw. Those of the global pool compute: a frame would wait for a piece of their work.
+static DRAWING: LazyLock<Option<ThreadPool>> = LazyLock::new(|| ThreadPoolBuilder::new().build().ok());
+
 const FLATTEST: f32 = 1e-4;
 const DARK_INK: f32 = 0.06;
 const LIGHT_INK: f32 = 0.97;
@@ -91,14 +97,20 @@ pub(super) fn draw(field: &Field, style: &HeatmapStyle, view: &View, ground: Gro
     let shader = Shader::new(field, style, view, ground);
     let mut picture = RgbaImage::new(size[0], size[1]);
     let row_bytes = (size[0] as usize * 4).max(1);
-    picture.par_chunks_exact_mut(row_bytes).enumerate().for_each(|(y, row)| {
+    let draw_row = |(y, row): (usize, &mut [u8])| {
         for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
             if let Some(color) = shader.shade([x as f32 + 0.5, y as f32 + 0.5]) {
                 let [red, green, blue] = color.map(|channel| (channel * 255.0 + 0.5) as u8);
                 pixel.copy_from_slice(&[red, green, blue, 255]);
             }
         }
-    });
+    };
+    match &*DRAWING {
+        Some(pool) => {
+            pool.install(|| picture.par_chunks_exact_mut(row_bytes).enumerate().for_each(draw_row));
+        }
+        None => picture.chunks_exact_mut(row_bytes).enumerate().for_each(draw_row),
+    }
     picture
 }
 

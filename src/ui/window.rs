@@ -109,7 +109,7 @@ impl Window {
         let mut window = Self {
             state: AppState::default(),
             view: View::new(install(cc.wgpu_render_state.as_ref())),
-            worker: Worker::spawn(options.device, repaint())?,
+            worker: Worker::spawn_behind_window(options.device, repaint())?,
             disk: Disk::spawn(repaint())?,
             opened: Instant::now(),
             first_picture: None,

@@ -13,12 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
 
 use crate::compute::DeviceChoice;
 
 /// Room for bursts; a full channel makes the compute thread wait for the window, never the reverse.
 const EVENT_CAPACITY: usize = 1024;
 const COMMAND_CAPACITY: usize = 1024;
+/// Of the threads that compute behind a window, of 0 to 99; 44 is usual. On Linux a nice value of 9.
+const COMPUTE_PRIORITY: u8 = 25;
 
 /// The compute thread. Dropping it cancels what runs and waits for the thread, at most one slice.
 pub struct Worker {
@@ -34,11 +37,32 @@ impl Worker {
     ///
     /// `notify` is called after each event, from the compute thread.
     pub fn spawn(choice: DeviceChoice, notify: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        Self::spawn_with(choice, || {}, notify)
+    }
+
+    /// The same behind a window: whatever computes gives way to the thread that draws, so that frames come in time although
+    /// all cores are at work.
+    ///
+    /// `notify` as in [`Self::spawn`].
+    pub fn spawn_behind_window(choice: DeviceChoice, notify: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        // Where the pool is at work already it stays as it is.
+        if let Err(error) = rayon::ThreadPoolBuilder::new().start_handler(|_| give_way()).build_global() {
+            log::debug!("the pool's threads keep their priority: {error}");
+        }
+        Self::spawn_with(choice, give_way, notify)
+    }
+
+    fn spawn_with(
+        choice: DeviceChoice,
+        begin: impl FnOnce() + Send + 'static,
+        notify: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (command_sender, command_receiver) = bounded(COMMAND_CAPACITY);
         let (event_sender, event_receiver) = bounded(EVENT_CAPACITY);
-        let thread = std::thread::Builder::new()
-            .name("compute".to_owned())
-            .spawn(move || job::run(choice, &command_receiver, &job::Outbox::new(event_sender, notify)))?;
+        let thread = std::thread::Builder::new().name("compute".to_owned()).spawn(move || {
+            begin();
+            job::run(choice, &command_receiver, &job::Outbox::new(event_sender, notify));
+        })?;
         Ok(Self {
             events: Some(event_receiver),
             commands: Some(command_sender),
@@ -72,6 +96,14 @@ impl Worker {
     /// Waits for the next event; `None` when the thread is gone.
     pub fn wait_event(&self) -> Option<Event> {
         self.events.as_ref()?.recv().ok()
+    }
+}
+
+/// Lowers the priority of the thread that calls.
+fn give_way() {
+    let priority = ThreadPriorityValue::try_from(COMPUTE_PRIORITY).map(ThreadPriority::Crossplatform);
+    if !priority.is_ok_and(|priority| priority.set_for_current().is_ok()) {
+        log::debug!("a thread that computes keeps its priority");
     }
 }
 

@@ -39,6 +39,11 @@ impl Cholesky {
         Self { n, matrix, done: 0, a: Vec::new(), b: Vec::new() }
     }
 
+    /// The memory of the matrix, for another one.
+    pub(super) fn into_matrix(self) -> Vec<f64> {
+        self.matrix
+    }
+
     /// Share of the work done, 0..1.
     pub(super) fn share_done(&self) -> f64 {
         1.0 - (1.0 - self.done as f64 / self.n.max(1) as f64).powi(3)

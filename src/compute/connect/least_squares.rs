@@ -21,6 +21,8 @@ use crate::net::{Network, ParamVec, SequenceLayer};
 
 /// Units whose sums one thread adds up at a time.
 const ROWS: usize = STRIP * A_UNITS;
+/// Sums for which a step makes room: the system gives large memory page by page, which takes longer than to fill it.
+const ROOM: usize = 8 << 20;
 
 /// The weights that fit best.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +44,10 @@ pub(super) struct LeastSquares {
     /// Sum of their squares.
     target_square: f64,
     work: Work,
-    /// The chunk at work: memory that is used again.
+    /// The chunk at work, and the matrix of the last fit: memory that is used again.
     a: Vec<[f32; A_UNITS]>,
     b: Panels,
+    gram: Vec<f64>,
 }
 
 /// `[panel][sample]`.
@@ -54,6 +57,8 @@ enum Work {
     Nothing,
     /// Reads the outputs to be met, chunk by chunk.
     Targets(Packed),
+    /// Makes room for the sums.
+    Room(Packed, Equations),
     /// Sums up the equations; the next chunk.
     Sums(Packed, usize, Equations),
     Factors(Cholesky, RightSides),
@@ -102,6 +107,7 @@ impl LeastSquares {
             work: Work::Targets(samples.pack(&target)),
             a: Vec::new(),
             b: Vec::new(),
+            gram: Vec::new(),
             samples,
         }
     }
@@ -117,8 +123,11 @@ impl LeastSquares {
     /// Begins to fit the layer in the network `params`, of which the layers before it matter.
     pub(super) fn start(&mut self, params: &ParamVec) {
         let [n, m] = self.shape();
-        let equations = Equations { gram: vec![0.0; n * n], cross: vec![0.0; n * m] };
-        self.work = Work::Sums(self.samples.pack(params), 0, equations);
+        let mut gram = std::mem::take(&mut self.gram);
+        gram.clear();
+        gram.reserve_exact(n * n);
+        let equations = Equations { gram, cross: Vec::with_capacity(n * m) };
+        self.work = Work::Room(self.samples.pack(params), equations);
     }
 
     /// Whether the outputs to be met are still being read.
@@ -137,6 +146,7 @@ impl LeastSquares {
         match &self.work {
             Work::Nothing => 1.0,
             Work::Targets(_) => share(self.targets.len()),
+            Work::Room(..) => 0.0,
             Work::Sums(_, chunk, _) => 0.9 * share(*chunk),
             Work::Factors(cholesky, _) => 0.9 + 0.05 * cholesky.share_done(),
             Work::Solves(cholesky, _, Substitutions { n_done, .. }) => {
@@ -145,7 +155,8 @@ impl LeastSquares {
         }
     }
 
-    /// One chunk of samples, one block of the factorisation, or one strip of the solution; the result at last.
+    /// A piece of the room for the sums, one chunk of samples, one block of the factorisation, or one strip of the solution;
+    /// the result at last.
     pub(super) fn step(&mut self) -> Result<Option<Fitted>, ComputeError> {
         match std::mem::replace(&mut self.work, Work::Nothing) {
             Work::Nothing => {}
@@ -153,6 +164,11 @@ impl LeastSquares {
                 self.read_targets(&packed);
                 let is_last = self.targets.len() == self.samples.n_chunks();
                 self.work = if is_last { Work::Nothing } else { Work::Targets(packed) };
+            }
+            Work::Room(packed, mut equations) => {
+                let [n, m] = self.shape();
+                let is_room = grow(&mut equations.gram, n * n) && grow(&mut equations.cross, n * m);
+                self.work = if is_room { Work::Sums(packed, 0, equations) } else { Work::Room(packed, equations) };
             }
             Work::Sums(packed, chunk, mut equations) if chunk < self.samples.n_chunks() => {
                 self.add(&packed, chunk, &mut equations);
@@ -173,6 +189,7 @@ impl LeastSquares {
             Work::Solves(cholesky, mut sides, mut substitutions) => {
                 substitute(&cholesky, &mut sides, &mut substitutions);
                 if substitutions.n_done == 2 * cholesky.n_strips() {
+                    self.gram = cholesky.into_matrix();
                     return Ok(Some(self.fitted(&sides, substitutions.explained)));
                 }
                 self.work = Work::Solves(cholesky, sides, substitutions);
@@ -248,6 +265,12 @@ impl LeastSquares {
         });
         Fitted { weight, residual }
     }
+}
+
+/// Adds zeros up to a length, so many at a time; whether it is reached.
+fn grow(sums: &mut Vec<f64>, len: usize) -> bool {
+    sums.resize(len.min(sums.len() + ROOM), 0.0);
+    sums.len() == len
 }
 
 /// The next strip.
