@@ -4,7 +4,7 @@
 use egui::{ComboBox, RichText, Role, ScrollArea, Ui, WidgetInfo};
 
 use super::{View, align_controls, attack_controls, path_controls, theme};
-use crate::app::{Action, AppState, ModeId, ModeState, TrajectoryState};
+use crate::app::{Action, AppState, ModeId, ModeState, Purpose, TrajectoryState};
 use crate::compute::GroupCheck;
 use crate::data::SplitName;
 use crate::ui::dialogs::Wish;
@@ -104,12 +104,19 @@ fn mode_row(ui: &mut Ui, state: &AppState, place: usize, entry: &ModeState, acti
             ui.label(RichText::new(text).small());
         }
     });
-    if let Some(check) = &entry.check {
-        ui.horizontal(|ui| {
-            ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
-            badge(ui, check);
-        });
-    }
+    // The line is there from the start, so that nothing moves under the mouse when the answer comes.
+    ui.horizontal(|ui| {
+        ui.add_space(2.0 * theme::DOT_RADIUS + 8.0);
+        match &entry.check {
+            Some(check) => badge(ui, check),
+            None => {
+                let is_running = state.runs_job(Purpose::Verify { mode: entry.id });
+                let text = if is_running { "groups …" } else { "groups not tried" };
+                let tip = "Whether the network computes the same after its units changed places";
+                ui.label(RichText::new(text).small().weak()).on_hover_text(tip);
+            }
+        }
+    });
 }
 
 /// Says whether the network computes the same after its units changed places.
@@ -120,11 +127,8 @@ fn badge(ui: &mut Ui, check: &GroupCheck) {
             "Units of {n} groups were moved at random: the logits stayed the same, to {:.0e}. The network can be aligned.",
             check.seal.max_logit_difference
         );
-        (
-            format!("{n} {} hold{}", if n == 1 { "group" } else { "groups" }, if n == 1 { "s" } else { "" }),
-            ui.visuals().weak_text_color(),
-            meaning,
-        )
+        let text = if n == 1 { "1 group holds".to_owned() } else { format!("{n} groups hold") };
+        (text, ui.visuals().weak_text_color(), meaning)
     } else {
         let which = if check.failed.is_empty() { "all at once".to_owned() } else { check.failed.join(", ") };
         let meaning =

@@ -1,11 +1,20 @@
 //! The bar at the top and the keyboard shortcuts.
 
-use egui::{Align, Key, KeyboardShortcut, Layout, Modifiers, Panel, RichText, ThemePreference, Ui};
+use egui::{Align, Button, Key, KeyboardShortcut, Layout, Modifiers, Panel, RichText, ThemePreference, Ui};
 
 use super::dialogs::Wish;
 use super::{View, default_layout};
 use crate::app::{Action, AppState};
 use crate::compute::DeviceChoice;
+
+const OPEN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::O);
+const OPEN_DATA: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::D);
+const ALIGN: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::L);
+const FIND_PATH: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Enter);
+const THEME: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::T);
+const QUIT: KeyboardShortcut = KeyboardShortcut::new(Modifiers::COMMAND, Key::Q);
+const SHORTCUTS: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::F1);
+const STOP: KeyboardShortcut = KeyboardShortcut::new(Modifiers::NONE, Key::Escape);
 
 pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
     Panel::top("menu").exact_size(32.0).show(ui, |ui| {
@@ -16,7 +25,7 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
             ui.menu_button("Edit", |ui| edit(ui, state, actions));
             ui.menu_button("View", |ui| look(ui, view));
             ui.menu_button("Help", |ui| {
-                if ui.button("Keyboard shortcuts").clicked() {
+                if ui.add(entry(ui, "Keyboard shortcuts", &SHORTCUTS)).clicked() {
                     view.shortcuts = true;
                 }
                 if ui.button("About lowroad").clicked() {
@@ -34,15 +43,20 @@ pub(super) fn show(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut
     });
 }
 
+/// An entry of a menu with its keys.
+fn entry(ui: &Ui, label: &'static str, keys: &KeyboardShortcut) -> Button<'static> {
+    Button::new(label).shortcut_text(ui.ctx().format_shortcut(keys))
+}
+
 fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    if ui.button("Open checkpoints…").clicked() {
+    if ui.add(entry(ui, "Open checkpoints…", &OPEN)).clicked() {
         view.dialogs.ask(Wish::OpenCheckpoints);
     }
-    if ui.button("Open data…").clicked() {
+    if ui.add(entry(ui, "Open data…", &OPEN_DATA)).clicked() {
         view.dialogs.ask(Wish::OpenData);
     }
     let tip = "B's units in an order of yours or of another program (JSON, NPZ), judged as if it had been found";
-    let open_permutation = ui.add_enabled(state.curve.is_some(), egui::Button::new("Open a permutation…"));
+    let open_permutation = ui.add_enabled(state.curve.is_some(), Button::new("Open a permutation…"));
     if open_permutation.on_hover_text(tip).clicked() {
         view.dialogs.ask(Wish::OpenPermutation);
     }
@@ -74,18 +88,22 @@ fn file(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action
         (state.curve.is_some(), "Export the curves as CSV…", Wish::ExportCurveCsv),
         (state.robust.is_some(), "Export clean and robust curves as SVG…", Wish::ExportRobustSvg),
     ] {
-        if ui.add_enabled(enabled, egui::Button::new(label)).clicked() {
+        if ui.add_enabled(enabled, Button::new(label)).clicked() {
             view.dialogs.ask(wish);
         }
     }
     ui.separator();
-    if ui.add_enabled(has_path, egui::Button::new("Keep this path as a run")).clicked() {
+    if ui.add_enabled(has_path, Button::new("Keep this path as a run")).clicked() {
         actions.push(Action::KeepRun);
     }
     ui.separator();
-    if ui.button("Quit").clicked() {
-        ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
+    if ui.add(entry(ui, "Quit", &QUIT)).clicked() {
+        quit(ui);
     }
+}
+
+fn quit(ui: &Ui) {
+    ui.ctx().send_viewport_cmd(egui::ViewportCommand::Close);
 }
 
 fn edit(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
@@ -100,7 +118,7 @@ fn edit(ui: &mut Ui, state: &AppState, actions: &mut Vec<Action>) {
             }
         }
     });
-    if ui.add_enabled(!state.jobs.is_empty(), egui::Button::new("Stop what runs")).clicked() {
+    if ui.add_enabled(!state.jobs.is_empty(), entry(ui, "Stop what runs", &STOP)).clicked() {
         actions.push(Action::CancelAll);
     }
 }
@@ -131,28 +149,31 @@ fn toggle_theme(ctx: &egui::Context) {
 
 /// Shortcuts that work wherever the focus is.
 pub(super) fn shortcuts(ui: &mut Ui, state: &AppState, view: &mut View, actions: &mut Vec<Action>) {
-    let pressed = |modifiers, key| ui.input_mut(|i| i.consume_shortcut(&KeyboardShortcut::new(modifiers, key)));
-    if pressed(Modifiers::COMMAND, Key::O) {
+    let pressed = |keys| ui.input_mut(|i| i.consume_shortcut(keys));
+    if pressed(&OPEN) {
         view.dialogs.ask(Wish::OpenCheckpoints);
     }
-    if pressed(Modifiers::COMMAND, Key::D) {
+    if pressed(&OPEN_DATA) {
         view.dialogs.ask(Wish::OpenData);
     }
-    if pressed(Modifiers::COMMAND, Key::L) {
+    if pressed(&ALIGN) {
         actions.push(Action::Align);
     }
-    if pressed(Modifiers::COMMAND, Key::Enter) {
+    if pressed(&FIND_PATH) {
         actions.push(Action::FindPath);
     }
-    if pressed(Modifiers::COMMAND, Key::T) {
+    if pressed(&THEME) {
         toggle_theme(ui.ctx());
     }
-    if pressed(Modifiers::NONE, Key::F1) {
+    if pressed(&QUIT) {
+        quit(ui);
+    }
+    if pressed(&SHORTCUTS) {
         view.shortcuts = !view.shortcuts;
     }
     // Escape belongs to the menu or dialog that is open.
     let is_busy_elsewhere = egui::Popup::is_any_open(ui.ctx()) || view.dialogs.is_open();
-    if !state.jobs.is_empty() && !is_busy_elsewhere && pressed(Modifiers::NONE, Key::Escape) {
+    if !state.jobs.is_empty() && !is_busy_elsewhere && pressed(&STOP) {
         actions.push(Action::CancelAll);
     }
 }

@@ -94,7 +94,7 @@ fn about(ctx: &Context, view: &mut View) {
 }
 
 /// Shortcuts and what they do.
-pub(super) const SHORTCUTS: [(&str, &str); 11] = [
+pub(super) const SHORTCUTS: [(&str, &str); 12] = [
     ("Ctrl+O", "Open checkpoints"),
     ("Ctrl+D", "Open data"),
     ("Ctrl+L", "Align B to A"),
@@ -105,6 +105,7 @@ pub(super) const SHORTCUTS: [(&str, &str); 11] = [
     ("Home, End", "Go to A, to B"),
     ("Ctrl+T", "Light or dark"),
     ("Ctrl+plus, Ctrl+minus", "Larger or smaller"),
+    ("Ctrl+Q", "Quit"),
     ("F1", "This list"),
 ];
 
