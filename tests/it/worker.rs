@@ -313,3 +313,30 @@ fn dropping_the_handle_in_the_middle_of_a_job_ends_the_thread() {
     drop(worker);
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
 }
+
+/// How far the calling thread gives way to others: its nice value, -20 to 19.
+#[cfg(target_os = "linux")]
+fn niceness() -> i32 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    // The 19th field; the name, which is the second, may hold blanks.
+    stat.rsplit_once(')').unwrap().1.split_whitespace().nth(16).unwrap().parse().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn behind_a_window_what_computes_gives_way_and_elsewhere_it_does_not() {
+    type Spawn = fn(std::sync::mpsc::Sender<i32>) -> std::io::Result<Worker>;
+    let spawn: Spawn = |sender| Worker::spawn(DeviceChoice::Cpu, move || _ = sender.send(niceness()));
+    let behind: Spawn = |sender| Worker::spawn_behind_window(DeviceChoice::Cpu, move || _ = sender.send(niceness()));
+    if niceness() != 0 {
+        eprintln!("skipped: the tests themselves run with another priority than usual");
+        return;
+    }
+    for (spawn, expected) in [(spawn, 0), (behind, 9)] {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let worker = spawn(sender).unwrap();
+        // The thread calls after each event; the first tells the device.
+        assert_eq!(receiver.recv().unwrap(), expected);
+        drop(worker);
+    }
+}
