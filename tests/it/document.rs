@@ -90,6 +90,15 @@ impl Desk {
         desk
     }
 
+    /// The demo with a path of two fitted bends.
+    fn with_two_bends() -> Self {
+        let mut desk = Self::demo();
+        desk.set(|s| s.path.n_bends = 2);
+        desk.settle();
+        desk.find_path();
+        desk
+    }
+
     fn data(&mut self, dataset: Dataset) {
         let usual = Normalization::usual(&dataset);
         let event = DiskEvent::Data { dataset: Arc::new(dataset), usual };

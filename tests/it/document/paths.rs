@@ -132,27 +132,22 @@ fn a_dragged_bend_stands_where_the_mouse_let_go_and_the_curve_is_evaluated_again
 
 #[test]
 fn the_plane_stays_while_one_of_two_bends_is_dragged_below_the_other() {
-    let mut desk = Desk::demo();
-    desk.set(|s| s.path.n_bends = 2);
-    desk.settle();
-    desk.find_path();
+    let mut desk = Desk::with_two_bends();
     let plane = Arc::clone(&desk.state.plane.as_ref().unwrap().plane);
     let held = if desk.state.plane.as_ref().unwrap().third == "bend 1" { 0 } else { 1 };
     for share in [0.8, 0.5, 0.1, 0.02] {
         let (x, y) = (0.5 * plane.length(), share * plane.height());
-        desk.act(Action::DragBend { bend: held, x, y, done: share == 0.02 });
+        desk.hold_bend(held, (x, y));
         assert!(Arc::ptr_eq(&desk.state.plane.as_ref().unwrap().plane, &plane), "at {share}");
     }
+    desk.act(Action::DragBend { bend: held, x: 0.5 * plane.length(), y: 0.02 * plane.height(), done: true });
     desk.settle();
     assert!(Arc::ptr_eq(&desk.state.plane.as_ref().unwrap().plane, &plane));
 }
 
 #[test]
 fn bends_are_saved_and_go_back_onto_the_path() {
-    let mut desk = Desk::demo();
-    desk.set(|s| s.path.n_bends = 2);
-    desk.settle();
-    desk.find_path();
+    let mut desk = Desk::with_two_bends();
     let bends = [desk.bend(0), desk.bend(1)];
     let folder = tempfile::tempdir().unwrap();
     desk.act(Action::Save(folder.path().join("bend.safetensors"), Export::Bends));
